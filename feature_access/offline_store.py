@@ -1,0 +1,210 @@
+"""Point-in-time reads that keep the contract: every entity row, in order, typed, with defaults.
+
+Feast's DuckDB store joins each entity row to all its in-window feature rows and then ranks them:
+the order is lost, unmatched integers become floats, and the work grows with the product of both
+tables. An ASOF join asks for the one row that matters. Everything else, materialization included,
+stays Feast's.
+"""
+
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Literal
+
+import duckdb
+import pandas as pd
+import pyarrow as pa
+from feast import FeatureView, OnDemandFeatureView, RepoConfig
+from feast.infra.offline_stores.duckdb import DuckDBOfflineStore, DuckDBOfflineStoreConfig
+from feast.infra.offline_stores.file_source import FileSource
+from feast.infra.offline_stores.offline_store import RetrievalJob, RetrievalMetadata
+from feast.infra.offline_stores.offline_utils import infer_event_timestamp_from_entity_df
+from feast.infra.registry.base_registry import BaseRegistry
+
+from feature_access.defaults import default_of
+
+_ROW = "__entity_row"
+
+
+class PointInTimeOfflineStoreConfig(DuckDBOfflineStoreConfig):  # type: ignore[misc]
+    """Options of Feast's DuckDB store; only the type's name differs."""
+
+    type: Literal["feature_access.offline_store.PointInTimeOfflineStore"]
+
+
+class PointInTimeOfflineStore(DuckDBOfflineStore):  # type: ignore[misc]
+    """Feast's DuckDB offline store with an ASOF join and declared defaults."""
+
+    @staticmethod
+    def get_historical_features(
+        config: RepoConfig,
+        feature_views: list[FeatureView],
+        feature_refs: list[str],
+        entity_df: pd.DataFrame | str,
+        registry: BaseRegistry,
+        project: str,
+        full_feature_names: bool = False,
+        filter_by_created_timestamp: bool = False,
+    ) -> RetrievalJob:
+        """One row per entity row, in the caller's order; nothing is read until the job is asked.
+
+        A feature row counts from `entity time - ttl` to `entity time`, both included, as in every
+        Feast store. A view with a created-timestamp column is left to Feast's own join, which
+        alone knows its tie-break.
+
+        Raises:
+            ValueError: the entity frame is not a DataFrame, lacks a join key or a time, or already
+                has a column of a requested feature's name.
+        """
+        if any(view.batch_source.created_timestamp_column for view in feature_views):
+            return DuckDBOfflineStore.get_historical_features(
+                config,
+                feature_views,
+                feature_refs,
+                entity_df,
+                registry,
+                project,
+                full_feature_names,
+                filter_by_created_timestamp,
+            )
+        if not isinstance(entity_df, pd.DataFrame):
+            raise ValueError("the entity frame must be a DataFrame: SQL text has no engine here")
+        time_column = infer_event_timestamp_from_entity_df(dict(entity_df.dtypes))
+        joins = [
+            _AsofJoin.to_view(view, feature_refs, full_feature_names, str(config.repo_path))
+            for view in feature_views
+        ]
+        _refuse_unusable_frame(entity_df, joins)
+        return PointInTimeJob(
+            entity_rows=_entity_rows(entity_df, time_column),
+            time_column=time_column,
+            joins=joins,
+            feature_refs=feature_refs,
+            on_demand_feature_views=OnDemandFeatureView.get_requested_odfvs(
+                feature_refs, project, registry
+            ),
+            full_feature_names=full_feature_names,
+        )
+
+
+@dataclass(frozen=True)
+class _AsofJoin:
+    """What is asked of one feature view, and where it lies."""
+
+    path: str
+    timestamp_field: str
+    ttl: timedelta | None
+    join_keys: dict[str, str]
+    """Entity-frame column to source column."""
+    features: dict[str, str]
+    """Output column to source column."""
+    defaults: tuple[object, ...]
+
+    @classmethod
+    def to_view(
+        cls, view: FeatureView, feature_refs: list[str], full_names: bool, repo: str
+    ) -> "_AsofJoin":
+        source, name = view.batch_source, view.projection.name_to_use()
+        in_source = {renamed: column for column, renamed in source.field_mapping.items()}
+        keys = view.projection.join_key_map or {e.name: e.name for e in view.entity_columns}
+        declared = {field.name: field for field in view.features}
+        asked = [ref.split(":")[1] for ref in feature_refs if ref.split(":")[0] == name]
+        return cls(
+            path=str(FileSource.get_uri_for_file_path(repo, source.path)),
+            timestamp_field=source.timestamp_field,
+            ttl=view.ttl or None,
+            join_keys={entity: in_source.get(key, key) for key, entity in keys.items()},
+            features={f"{name}__{f}" if full_names else f: in_source.get(f, f) for f in asked},
+            defaults=tuple(default_of(declared[f]) for f in asked),
+        )
+
+    def append_to(
+        self, rows: pa.Table, time_column: str, connection: duckdb.DuckDBPyConnection
+    ) -> pa.Table:
+        """The rows with this view's columns: the newest feature row not older than the ttl."""
+        connection.register("entity_rows", rows)
+        read_at, stamped = f'e."{time_column}"', f'f."{self.timestamp_field}"'
+        same_entity = " AND ".join(f'e."{e}" = f."{f}"' for e, f in self.join_keys.items())
+        in_ttl = f"epoch_us({read_at}) - epoch_us({stamped}) <= $ttl" if self.ttl else "true"
+        values = ", ".join(
+            f'coalesce(CASE WHEN {in_ttl} THEN f."{column}" END, $default_{i}) AS "{output}"'
+            for i, (output, column) in enumerate(self.features.items())
+        )
+        parameters = {"path": self.path, **{f"default_{i}": d for i, d in enumerate(self.defaults)}}
+        if self.ttl:
+            parameters["ttl"] = self.ttl // timedelta(microseconds=1)
+        return connection.execute(
+            f"SELECT e.*, {values} FROM entity_rows AS e "
+            f"ASOF LEFT JOIN read_parquet($path) AS f ON {same_entity} AND {read_at} >= {stamped} "
+            f'ORDER BY e."{_ROW}"',
+            parameters,
+        ).fetch_arrow_table()
+
+
+def _refuse_unusable_frame(entity_df: pd.DataFrame, joins: list[_AsofJoin]) -> None:
+    columns = set(entity_df.columns)
+    if missing := sorted({key for join in joins for key in join.join_keys} - columns):
+        raise ValueError(
+            f"the entity frame lacks the join keys {missing}; it has {sorted(columns)}"
+        )
+    if clash := sorted({name for join in joins for name in join.features} & columns):
+        raise ValueError(
+            f"the entity frame already has the columns {clash}: drop them, or ask with "
+            "full_feature_names=True"
+        )
+
+
+def _entity_rows(entity_df: pd.DataFrame, time_column: str) -> pa.Table:
+    """The frame with its times in UTC microseconds (naive ones are UTC) and its rows numbered."""
+    times = pd.to_datetime(entity_df[time_column], utc=True)
+    if times.isna().any():
+        raise ValueError(f"{times.isna().sum()} entity rows have no {time_column}: give each one")
+    rows = pa.Table.from_pandas(entity_df, preserve_index=False)
+    instants = pa.array(times).cast(pa.timestamp("us", tz="UTC"), safe=False)
+    rows = rows.set_column(rows.schema.get_field_index(time_column), time_column, instants)
+    return rows.append_column(_ROW, pa.array(range(rows.num_rows), pa.int64()))
+
+
+class PointInTimeJob(RetrievalJob):  # type: ignore[misc]
+    """A retrieval that runs its joins when the result is asked for."""
+
+    def __init__(
+        self,
+        entity_rows: pa.Table,
+        time_column: str,
+        joins: list[_AsofJoin],
+        feature_refs: list[str],
+        on_demand_feature_views: list[OnDemandFeatureView],
+        full_feature_names: bool,
+    ) -> None:
+        super().__init__()
+        self._entity_rows = entity_rows
+        self._time_column = time_column
+        self._joins = joins
+        self._feature_refs = feature_refs
+        self._on_demand_feature_views = on_demand_feature_views
+        self._full_feature_names = full_feature_names
+
+    def _to_arrow_internal(self, timeout: int | None = None) -> pa.Table:
+        rows = self._entity_rows
+        with duckdb.connect() as connection:
+            connection.execute("SET TimeZone = 'UTC'")
+            for join in self._joins:
+                rows = join.append_to(rows, self._time_column, connection)
+        return rows.drop_columns([_ROW])
+
+    def _to_df_internal(self, timeout: int | None = None) -> pd.DataFrame:
+        return self._to_arrow_internal(timeout).to_pandas()
+
+    @property
+    def full_feature_names(self) -> bool:
+        return self._full_feature_names
+
+    @property
+    def on_demand_feature_views(self) -> list[OnDemandFeatureView]:
+        return self._on_demand_feature_views
+
+    @property
+    def metadata(self) -> RetrievalMetadata:
+        times = self._entity_rows[self._time_column].to_pandas()
+        keys = [c for c in self._entity_rows.column_names if c not in (self._time_column, _ROW)]
+        return RetrievalMetadata(self._feature_refs, keys, times.min(), times.max())

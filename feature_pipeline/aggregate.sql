@@ -1,0 +1,85 @@
+-- customer_events -> customer_features_offline: the arrival-stamped change log.
+--
+-- In:  accepted_events(customer_id, event_timestamp, created_timestamp, orders, order_value,
+--      sessions), timestamps in UTC; $lookback_window (INTERVAL), $as_of (TIMESTAMP, UTC).
+-- Out: one row per customer and instant at which an event arrived or left the window, up to $as_of.
+--
+-- An event is the state of its customer's UTC day so far. It is in force from its arrival until a
+-- later state of the same day arrives or it leaves the window (T - 30 d, T], whichever is first.
+-- Each state adds itself when it comes into force and takes itself away when it ends; the features
+-- are the running sums of these deltas. Rows whose deltas cancel are kept: they renew the row's
+-- age, so that the feature view's ttl never cuts off a customer who is still active.
+WITH arrivals AS (
+    SELECT
+        *,
+        CAST(event_timestamp AS DATE) AS event_day,
+        MAX(event_timestamp) OVER (
+            PARTITION BY customer_id, CAST(event_timestamp AS DATE)
+            ORDER BY created_timestamp, event_timestamp
+            ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING
+        ) AS latest_of_day_before
+    FROM accepted_events
+),
+
+-- A state that arrives after a later state of its day never counts.
+states AS (
+    SELECT
+        customer_id,
+        orders,
+        order_value,
+        sessions,
+        CASE WHEN orders > 0 THEN 1 ELSE 0 END AS order_days,
+        created_timestamp AS in_force_from,
+        LEAST(
+            event_timestamp + $lookback_window,
+            COALESCE(
+                LEAD(created_timestamp) OVER (
+                    PARTITION BY customer_id, event_day
+                    ORDER BY created_timestamp, event_timestamp
+                ),
+                event_timestamp + $lookback_window
+            )
+        ) AS in_force_until
+    FROM arrivals
+    WHERE latest_of_day_before IS NULL OR event_timestamp >= latest_of_day_before
+),
+
+deltas AS (
+    SELECT customer_id, in_force_from AS instant, orders, order_value, sessions, order_days
+    FROM states
+    WHERE in_force_from < in_force_until
+    UNION ALL
+    SELECT customer_id, in_force_until AS instant, -orders, -order_value, -sessions, -order_days
+    FROM states
+    WHERE in_force_from < in_force_until AND in_force_until <= $as_of
+),
+
+running AS (
+    SELECT
+        customer_id,
+        instant,
+        LEAD(instant) OVER customer_so_far AS next_instant,
+        SUM(orders) OVER customer_so_far AS orders,
+        SUM(order_value) OVER customer_so_far AS order_value,
+        SUM(sessions) OVER customer_so_far AS sessions,
+        SUM(order_days) OVER customer_so_far AS order_days
+    FROM deltas
+    WINDOW customer_so_far AS (
+        PARTITION BY customer_id ORDER BY instant
+        ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW
+    )
+)
+
+SELECT
+    customer_id,
+    instant AS event_timestamp,
+    CASE
+        WHEN orders = 0 THEN 0
+        ELSE CAST(order_value AS DOUBLE) / CAST(orders AS DOUBLE)
+    END AS avg_order_value_30d,
+    CAST(orders AS BIGINT) AS orders_30d,
+    CAST(sessions AS BIGINT) AS sessions_30d,
+    CAST(order_days AS BIGINT) AS distinct_order_days_30d
+FROM running
+WHERE next_instant IS NULL OR next_instant > instant  -- the last delta of an instant has its sums
+ORDER BY customer_id, event_timestamp

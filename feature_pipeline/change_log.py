@@ -1,0 +1,71 @@
+"""Events in, change log out: the whole of `aggregate.sql`, run by DuckDB, written atomically."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from importlib.resources import files
+from pathlib import Path
+
+from feature_pipeline.atomic import replacing
+from feature_pipeline.engine import embedded_engine, one_row
+from feature_pipeline.intake import IntakeCounts, stage_events
+
+AGGREGATE_SQL = files("feature_pipeline").joinpath("aggregate.sql").read_text(encoding="utf-8")
+
+# The SQL reckons in UTC without a zone; what is written names its zone.
+_IN_UTC = f"""
+    SELECT * REPLACE (make_timestamptz(epoch_us(event_timestamp)) AS event_timestamp)
+    FROM ({AGGREGATE_SQL})
+"""
+
+
+@dataclass(frozen=True)
+class Aggregated:
+    """What one run of the aggregation did."""
+
+    events: IntakeCounts
+    history_rows: int
+    customers: int
+
+
+def aggregate(
+    events: Path,
+    history: Path,
+    quarantine: Path,
+    *,
+    as_of: datetime,
+    lookback_window: timedelta,
+    allowed_lateness: timedelta,
+    on_step: Callable[[str], None] = lambda step: None,
+) -> Aggregated:
+    """Write the change log of `events` as known at `as_of` to `history` (parquet).
+
+    Both files appear whole or not at all. `lookback_window` and `allowed_lateness` are contract §3.
+
+    Raises:
+        RefusedError: see `stage_events`; also when a target cannot be written.
+        ValueError: `as_of` has no time zone.
+    """
+    if as_of.tzinfo is None:
+        raise ValueError("as_of must carry a time zone: a naive time names no instant")
+    as_of = as_of.astimezone(UTC)
+    with (
+        replacing(history) as history_draft,
+        replacing(quarantine) as quarantine_draft,
+        embedded_engine(history.parent) as connection,
+    ):
+        on_step("checking and staging events")
+        counts = stage_events(connection, events, as_of, allowed_lateness)
+        on_step("writing quarantined events")
+        connection.table("quarantined_events").write_parquet(str(quarantine_draft))
+        on_step("aggregating")
+        connection.execute(
+            f"COPY ({_IN_UTC}) TO '{history_draft}' (FORMAT parquet, COMPRESSION zstd)",
+            {"as_of": as_of.replace(tzinfo=None), "lookback_window": lookback_window},
+        )
+        rows, customers = one_row(
+            connection,
+            "SELECT count(*), count(DISTINCT customer_id) FROM read_parquet($history)",
+            {"history": str(history_draft)},
+        )
+    return Aggregated(counts, history_rows=rows, customers=customers)

@@ -1,0 +1,38 @@
+"""The embedded query engine, set up the one way every job of this room needs it."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import duckdb
+
+MEMORY_LIMIT = "4GB"  # it spills beyond that, and the whole process stays under 6 GB
+
+
+@contextmanager
+def embedded_engine(spill_beside: Path) -> Iterator[duckdb.DuckDBPyConnection]:
+    """A DuckDB session in UTC that spills beside its target, never into a small /tmp."""
+    with (
+        TemporaryDirectory(dir=spill_beside, prefix=".spill-") as spill,
+        duckdb.connect(
+            config={
+                "memory_limit": MEMORY_LIMIT,
+                "temp_directory": spill,
+                "preserve_insertion_order": False,
+            }
+        ) as connection,
+    ):
+        connection.execute("SET TimeZone = 'UTC'")
+        yield connection
+
+
+def one_row(
+    connection: duckdb.DuckDBPyConnection, query: str, parameters: dict[str, Any] | None = None
+) -> tuple[Any, ...]:
+    """The single row of a query that always has one, such as a count."""
+    row = connection.execute(query, parameters).fetchone()
+    if row is None:
+        raise LookupError(f"a query that always has a row gave none: {query}")
+    return row
