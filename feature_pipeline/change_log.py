@@ -9,6 +9,7 @@ from pathlib import Path
 from feature_pipeline.atomic import replacing
 from feature_pipeline.engine import embedded_engine, one_row
 from feature_pipeline.intake import IntakeCounts, stage_events
+from feature_pipeline.refusal import RefusedError
 
 AGGREGATE_SQL = files("feature_pipeline").joinpath("aggregate.sql").read_text(encoding="utf-8")
 
@@ -49,6 +50,11 @@ def aggregate(
     if as_of.tzinfo is None:
         raise ValueError("as_of must carry a time zone: a naive time names no instant")
     as_of = as_of.astimezone(UTC)
+    if len({path.resolve() for path in (events, history, quarantine)}) < 3:
+        raise RefusedError(
+            f"events ({events}), history ({history}) and quarantine ({quarantine}) must be three "
+            "files: name another target"
+        )
     with (
         replacing(history) as history_draft,
         replacing(quarantine) as quarantine_draft,

@@ -39,6 +39,13 @@ class IntakeCounts:
     not_yet_arrived: int
     """Rows created after the as-of time: not ingested by this run."""
 
+    def __str__(self) -> str:
+        return (
+            f"{self.ingested:,} events ingested: {self.kept:,} kept, "
+            f"{self.superseded:,} superseded, {self.quarantined:,} quarantined; "
+            f"{self.not_yet_arrived:,} had not yet arrived"
+        )
+
 
 def stage_events(
     connection: duckdb.DuckDBPyConnection, events: Path, as_of: datetime, lateness: timedelta

@@ -1,0 +1,43 @@
+"""Keyed hashing of identifiers (contract §9: hashed in training datasets).
+
+HMAC-SHA-256 (RFC 2104): equal ids have equal hashes, so rows still join, but without the key no one
+can hash a list of candidates and look them up, as a plain digest would allow.
+"""
+
+import hmac
+from collections.abc import Mapping
+from hashlib import sha256
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from feature_access.refusal import RefusedError
+
+HASH_KEY_VARIABLE = "FEATURE_STORE_HASH_KEY"
+_SHORTEST_KEY = 16
+
+
+def hash_key_from(environment: Mapping[str, str]) -> bytes:
+    """The hash key.
+
+    Raises:
+        RefusedError: the variable is not set, or too short to withstand guessing.
+    """
+    key = environment.get(HASH_KEY_VARIABLE, "").encode()
+    if len(key) < _SHORTEST_KEY:
+        raise RefusedError(
+            f"{HASH_KEY_VARIABLE} is {'too short' if key else 'not set'}: a training set holds "
+            "hashed identifiers only (contract §9), so set it to a secret of at least "
+            f"{_SHORTEST_KEY} characters, the same one every time"
+        )
+    return key
+
+
+def hashed(identifiers: pa.ChunkedArray, key: bytes) -> pa.ChunkedArray:
+    """Each identifier's text as 64 hexadecimal digits; null stays null."""
+    distinct = pc.unique(identifiers)
+    digests = [
+        None if i is None else hmac.digest(key, str(i).encode(), sha256).hex()
+        for i in distinct.to_pylist()
+    ]
+    return pc.take(pa.array(digests, pa.string()), pc.index_in(identifiers, distinct))

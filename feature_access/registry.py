@@ -1,0 +1,21 @@
+"""Open the feature store of a repository, from whatever folder the caller stands in."""
+
+from pathlib import Path
+
+from feast import FeatureStore
+from feast.repo_config import load_repo_config
+
+_SQLITE = "sqlite:///"
+
+
+def open_store(repository: Path) -> FeatureStore:
+    """The feature store declared by `feature_store.yaml` in `repository`.
+
+    Feast resolves a relative SQLite registry against the working directory, and would quietly
+    start a second registry elsewhere; here it is always the repository's.
+    """
+    config = load_repo_config(repository, repository / "feature_store.yaml")
+    path = config.registry.path
+    if path.startswith(_SQLITE) and not path.startswith(f"{_SQLITE}/"):
+        config.registry.path = f"{_SQLITE}{repository.resolve() / path.removeprefix(_SQLITE)}"
+    return FeatureStore(config=config)

@@ -1,0 +1,52 @@
+"""Aggregate customer events into the change log of features: the computation alone."""
+
+from datetime import datetime
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from contract_checks.clock import instant, now
+from contract_checks.loader import InvalidContract, load
+from feature_pipeline.change_log import aggregate
+from feature_pipeline.refusal import RefusedError
+from scripts.command_line import CONTRACT, refusals_exit
+from scripts.progress import steps
+
+
+def main(
+    events: Annotated[Path, typer.Argument(help="customer_events, parquet.")],
+    history: Annotated[Path, typer.Argument(help="Change log to write, parquet.")],
+    as_of: Annotated[
+        datetime | None,
+        typer.Option(parser=instant, metavar="TIME", help="As known at this time; default now."),
+    ] = None,
+    quarantine: Annotated[
+        Path | None,
+        typer.Option(help="Inadmissible events, parquet; default HISTORY's name + _quarantine."),
+    ] = None,
+    contract: Annotated[
+        Path, typer.Option(help="Document that says the window and the allowed lateness.")
+    ] = CONTRACT,
+) -> None:
+    """Write the change log of EVENTS to HISTORY: one row per arrival and per expiry of an event.
+
+    Exit code 0: written; 2: refused, nothing written.
+    """
+    with refusals_exit(RefusedError, InvalidContract), steps() as on_step:
+        terms = load(contract).time
+        done = aggregate(
+            events,
+            history,
+            quarantine or history.with_name(f"{history.stem}_quarantine.parquet"),
+            as_of=as_of or now(),
+            lookback_window=terms.lookback,
+            allowed_lateness=terms.allowed_lateness,
+            on_step=on_step,
+        )
+    typer.echo(str(done.events))
+    typer.echo(f"{done.history_rows:,} rows of {done.customers:,} customers written to {history}")
+
+
+if __name__ == "__main__":
+    typer.run(main)
