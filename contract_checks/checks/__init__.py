@@ -1,0 +1,5 @@
+"""The checks, a module per kind of promise. Importing this package binds them all."""
+
+from contract_checks.checks import data_quality, declarations, freshness, joins, schema
+
+__all__ = ["data_quality", "declarations", "freshness", "joins", "schema"]

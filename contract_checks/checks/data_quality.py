@@ -1,0 +1,120 @@
+"""§5.2, §6: do the offline values keep to what the document allows?"""
+
+from collections.abc import Iterator
+
+from contract_checks.contract import Contract
+from contract_checks.evidence import Evidence, Table
+from contract_checks.judge import Verdict, check
+from contract_checks.terms import Range
+
+_SQL = {"≥": ">=", "≤": "<=", ">": ">", "<": "<", "=": "="}
+
+
+def _rows_where_not(
+    contract: Contract, table: Table, rule: str, columns: tuple[str, ...]
+) -> Verdict:
+    """No row may break the rule (SQL); null breaks none, completeness judges it."""
+    shown = (*contract.entity.join_keys, contract.time.event_timestamp, *columns)
+    broken = table.count(f"NOT ({rule})")
+    return Verdict(
+        broken == 0,
+        rule.replace('"', ""),
+        f"{broken:,} of {table.count():,} rows break it",
+        broken,
+        table.sample(f"NOT ({rule})", shown) if broken else (),
+    )
+
+
+def _stored_features(contract: Contract, evidence: Evidence) -> tuple[str, ...]:
+    # A column that is not there is the schema check's finding, not everyone's.
+    stored = evidence.offline.history.columns
+    return tuple(feature for feature in contract.features if feature in stored)
+
+
+def _numeric_features(contract: Contract, evidence: Evidence) -> tuple[str, ...]:
+    stored = evidence.offline.history.columns
+    return tuple(
+        feature
+        for feature in _stored_features(contract, evidence)
+        if stored[feature] not in ("VARCHAR", "BOOLEAN")
+    )
+
+
+@check("§5.2 allowed range")
+def values_are_in_range(contract: Contract, evidence: Evidence) -> Iterator[Verdict]:
+    """Every stored value lies in its feature's allowed range."""
+    stored = evidence.offline.history.columns
+    for feature, allowed in contract.definition.allowed.items():
+        if feature not in stored:
+            continue
+        if isinstance(allowed, Range):
+            bounds = [
+                f'"{feature}" {operator} {bound:.17g}'
+                for operator, bound in ((">=", allowed.minimum), ("<=", allowed.maximum))
+                if bound is not None
+            ]
+            rule = " AND ".join(bounds)
+        else:
+            listed = ", ".join("'" + value.replace("'", "''") + "'" for value in allowed.values)
+            rule = f'"{feature}" IN ({listed})'
+        yield _rows_where_not(contract, evidence.offline.history, rule, (feature,))
+
+
+@check("§6 completeness")
+def null_rate_is_low(contract: Contract, evidence: Evidence) -> Iterator[Verdict]:
+    """The share of nulls in each feature's column is within the limit."""
+    history = evidence.offline.history
+    rows = history.count()
+    most = contract.quality.maximum_null_rate
+    yield Verdict(rows > 0, "the offline table has rows", f"{rows:,} rows")
+    for feature in _stored_features(contract, evidence):
+        nulls = history.count(f'"{feature}" IS NULL')
+        rate = nulls / rows if rows else 0.0
+        yield Verdict(
+            rate <= most,
+            f"null rate of {feature} ≤ {most:.2%}",
+            f"{rate:.2%}",
+            nulls,
+            history.sample(
+                f'"{feature}" IS NULL',
+                (*contract.entity.join_keys, contract.time.event_timestamp, feature),
+            ),
+        )
+
+
+@check("§6 validity")
+def values_are_not_too_small(contract: Contract, evidence: Evidence) -> Iterator[Verdict]:
+    """No numeric feature falls below the least valid value, and none is NaN or infinite."""
+    least = contract.quality.minimum_value
+    for feature in _numeric_features(contract, evidence):
+        rule = f'"{feature}" >= {least:.17g} AND isfinite(CAST("{feature}" AS DOUBLE))'
+        yield _rows_where_not(contract, evidence.offline.history, rule, (feature,))
+
+
+@check("§6 uniqueness")
+def one_record_per_key(contract: Contract, evidence: Evidence) -> Iterator[Verdict]:
+    """At any instant a key has one record: (join key, event timestamp) is unique."""
+    duplicates = evidence.offline.duplicates
+    time = contract.time.event_timestamp
+    count = duplicates.count()
+    yield Verdict(
+        count == 0,
+        f"({', '.join((*contract.quality.unique_per, time))}) unique",
+        f"{count:,} keys stand there more than once",
+        count,
+        duplicates.sample("true", (*contract.entity.join_keys, time, "rows")),
+    )
+
+
+@check("§6 consistency")
+def features_agree(contract: Contract, evidence: Evidence) -> Iterator[Verdict]:
+    """The relations between features hold in every row."""
+    stored = evidence.offline.history.columns
+    for rule in contract.quality.consistency:
+        if rule.left in stored and rule.right in stored:
+            yield _rows_where_not(
+                contract,
+                evidence.offline.history,
+                f'"{rule.left}" {_SQL[rule.operator]} "{rule.right}"',
+                (rule.left, rule.right),
+            )

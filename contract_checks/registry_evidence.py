@@ -1,0 +1,78 @@
+"""The registry, read through Feast: the one module of this package that knows Feast.
+
+Feast takes seconds to import, so it is imported only when a registry is really read.
+"""
+
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+from contract_checks.evidence import (
+    MissingEvidence,
+    RegisteredEntity,
+    RegisteredField,
+    RegisteredView,
+    Registry,
+)
+
+_SQLITE = "sqlite:///"
+
+
+def read_registry(repository: Path) -> Registry | MissingEvidence:
+    """What is registered for the repository whose `feature_store.yaml` lies in `repository`."""
+    settings = repository / "feature_store.yaml"
+    if not settings.is_file():
+        return MissingEvidence(f"no {settings}: name the feature repository with --repository")
+
+    from feast import FeatureStore
+    from feast.repo_config import load_repo_config
+
+    config = load_repo_config(repository, settings)
+    path = config.registry.path
+    if path.startswith(_SQLITE):
+        # Relative to the repository, and never created by a mere look at it.
+        file = repository.resolve() / path.removeprefix(_SQLITE)
+        if not file.is_file():
+            return MissingEvidence(f"no registry at {file}: run `feast apply` in {repository}")
+        config.registry.path = f"{_SQLITE}{file}"
+    store = FeatureStore(config=config)
+    entities = {e.name: _entity(e) for e in store.list_entities()}
+    return Registry(
+        project=store.project,
+        entities=entities,
+        views={v.name: _view(v, entities) for v in store.list_batch_feature_views()},
+        services={
+            s.name: tuple(p.name for p in s.feature_view_projections)
+            for s in store.list_feature_services()
+        },
+    )
+
+
+def _entity(entity: Any) -> RegisteredEntity:
+    return RegisteredEntity(entity.name, (entity.join_key,), str(entity.value_type.name))
+
+
+def _view(view: Any, entities: dict[str, RegisteredEntity]) -> RegisteredView:
+    source = view.batch_source
+    return RegisteredView(
+        name=view.name,
+        entities=tuple(entities[name] for name in view.entities if name in entities),
+        ttl=view.ttl or timedelta(0),
+        owner=view.owner,
+        description=view.description,
+        tags=dict(view.tags),
+        fields=tuple(
+            RegisteredField(field.name, str(field.dtype), field.tags.get("default"))
+            for field in sorted(view.features, key=lambda field: str(field.name))
+        ),
+        online=view.online,
+        source=source.name,
+        source_path=source.path,
+        source_owner=source.owner,
+        timestamp_field=source.timestamp_field,
+        materialized_to=_materialized_to(view),
+    )
+
+
+def _materialized_to(view: Any) -> datetime | None:
+    return max((end for _, end in view.materialization_intervals), default=None)

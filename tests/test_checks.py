@@ -1,0 +1,296 @@
+"""Every check keeps what is kept and breaks on what is broken: one example of each, at least."""
+
+from dataclasses import replace
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pytest
+from kept_evidence import AS_OF, VIEW, gathered, set_field, set_in, set_tag
+
+from contract_checks import checks
+from contract_checks.contract import Contract
+from contract_checks.evidence import Evidence, MissingEvidence, RegisteredEntity
+from contract_checks.findings import Outcome
+from contract_checks.judge import CHECKS, judge
+from contract_checks.loader import load
+
+assert checks.__all__, "importing the package binds the checks"
+
+ROOT = Path(__file__).parent.parent
+
+# What is changed, and the clauses it must break: those and no others.
+BREAKS: dict[str, tuple[dict[str, Any], set[str]]] = {
+    "service of the version is gone": (
+        {"registry": lambda r: replace(r, services={"customer_profile": (VIEW,)})},
+        {"§1 feature name"},
+    ),
+    "pinned service holds another view too": (
+        {"registry": lambda r: replace(r, services={**r.services, VIEW: (VIEW, "other")})},
+        {"§1 feature name"},
+    ),
+    "another version": ({"view": set_tag("version", "v2")}, {"§1 version"}),
+    "no version": ({"view": set_tag("version", None)}, {"§1 version"}),
+    "another status": ({"view": set_tag("status", "Draft")}, {"§1 status"}),
+    "another owner": ({"view": lambda v: replace(v, owner="Nobody")}, {"§1 owner"}),
+    "another steward": ({"view": set_tag("steward", "Nobody")}, {"§1 steward"}),
+    "a use case less": ({"view": set_tag("use_cases", "Churn prediction")}, {"§1 model"}),
+    "another entity": (
+        {
+            "view": lambda v: replace(
+                v, entities=(RegisteredEntity("household", ("customer_id",), "INT64"),)
+            )
+        },
+        {"§2 primary entity"},
+    ),
+    "another join key": (
+        {
+            "view": lambda v: replace(
+                v, entities=(RegisteredEntity("customer_id", ("household",), "INT64"),)
+            )
+        },
+        {"§2 join keys"},
+    ),
+    "a feature without default": (
+        {"view": set_field("orders_30d", default=None)},
+        {"§2 join failure policy", "§5.2 default value", "§5.2 nullable"},
+    ),
+    "3 percent of active entities unmatched": (
+        {"rows": lambda rows: rows.__delitem__(slice(0, 6))},
+        {"§2 expected match rate", "§6 cardinality checks"},
+    ),
+    "one latest record doubled": (
+        {"rows": lambda rows: rows.append(dict(rows[0]))},
+        {"§2 fanout", "§6 uniqueness"},
+    ),
+    "three latest records doubled": (
+        {"rows": lambda rows: rows.extend([dict(r) for r in rows[:3]])},
+        {"§2 fanout", "§6 uniqueness", "§6 cardinality checks"},
+    ),
+    "another timestamp field": (
+        {
+            "rows": lambda rows: [row.update(happened_at=row["event_timestamp"]) for row in rows],
+            "types": {"happened_at": pa.timestamp("us", tz="UTC")},
+            "view": lambda v: replace(v, timestamp_field="happened_at"),
+        },
+        {"§3 event timestamp field"},
+    ),
+    "naive timestamps": (
+        {"types": {"event_timestamp": pa.timestamp("us")}},
+        {"§3 timestamp timezone"},
+    ),
+    "ttl a day longer": (
+        {"view": lambda v: replace(v, ttl=timedelta(days=31))},
+        {"§3 lookback window"},
+    ),
+    "another source": ({"view": set_tag("source", "lake.events")}, {"§4 source system"}),
+    "another source owner": ({"view": set_tag("source_owner", "Nobody")}, {"§4 source owner"}),
+    "daily": ({"view": set_tag("refresh_cadence", "daily")}, {"§4 refresh cadence"}),
+    "lineage unreadable": ({"view": set_tag("lineage", "see wiki")}, {"§4 lineage link"}),
+    "count declared as text": (
+        {"view": set_field("orders_30d", dtype="String")},
+        {"§5.2 data type"},
+    ),
+    "count stored as a fraction": (
+        {"types": {"orders_30d": pa.float64()}},
+        {"§5.2 data type"},
+    ),
+    "feature not declared": (
+        {
+            "view": lambda v: replace(
+                v, fields=tuple(f for f in v.fields if f.name != "sessions_30d")
+            )
+        },
+        {"§5.2 data type"},
+    ),
+    "another default": (
+        {"view": set_field("orders_30d", default="1")},
+        {"§5.2 default value"},
+    ),
+    "above the range": ({"rows": set_in(7, orders_30d=1001)}, {"§5.2 allowed range"}),
+    "below the range": (
+        {"rows": set_in(7, sessions_30d=-1)},
+        {"§5.2 allowed range", "§6 validity"},
+    ),
+    "not a number": (
+        {"rows": set_in(7, avg_order_value_30d=float("nan"))},
+        {"§5.2 allowed range", "§6 validity"},
+    ),
+    "nulls in 1.5 percent of rows": (
+        {"rows": lambda rows: [row.update(sessions_30d=None) for row in rows[:3]]},
+        {"§6 completeness"},
+    ),
+    "more order days than orders": (
+        {"rows": set_in(7, distinct_order_days_30d=4)},
+        {"§6 consistency"},
+    ),
+    "offline older than two hours": (
+        {
+            "rows": lambda rows: [
+                row.update(event_timestamp=AS_OF - timedelta(hours=2, microseconds=1))
+                for row in rows
+            ]
+        },
+        {"§6 freshness"},
+    ),
+    "online older than two hours": (
+        {"view": lambda v: replace(v, materialized_to=AS_OF - timedelta(hours=2, microseconds=1))},
+        {"§6 freshness"},
+    ),
+    "online from the future": (
+        {"view": lambda v: replace(v, materialized_to=AS_OF + timedelta(microseconds=1))},
+        {"§6 freshness"},
+    ),
+    "never materialized": (
+        {"view": lambda v: replace(v, materialized_to=None)},
+        {"§6 freshness"},
+    ),
+    "another offline table": (
+        {"view": lambda v: replace(v, source="data_warehouse.other")},
+        {"§8 offline computation path"},
+    ),
+    "another project": (
+        {"registry": lambda r: replace(r, project="elsewhere")},
+        {"§8 online computation path"},
+    ),
+    "not served online": (
+        {"view": lambda v: replace(v, online=False)},
+        {"§8 online computation path"},
+    ),
+    "another classification": (
+        {"view": set_tag("classification", "Public")},
+        {"§9 data classification"},
+    ),
+    "other personal data": ({"view": set_tag("pii", "email")}, {"§9 pii"}),
+    "kept longer": ({"view": set_tag("retention", "366 days")}, {"§9 retention policy"}),
+    "one more consumer": (
+        {"view": set_tag("approved_consumers", "ML Platform, Marketing Analytics, Sales")},
+        {"§9 approved consumers"},
+    ),
+}
+
+# On the edge of a promise, and still kept.
+KEEPS: dict[str, dict[str, Any]] = {
+    "nothing changed": {},
+    "2 percent unmatched": {"rows": lambda rows: rows.__delitem__(slice(0, 4))},
+    "1 percent null": {"rows": lambda rows: [r.update(orders_30d=None) for r in rows[:2]]},
+    "both ends of a range": {
+        "rows": lambda rows: (
+            rows[0].update(orders_30d=1000, distinct_order_days_30d=1000),
+            rows[1].update(
+                orders_30d=0, distinct_order_days_30d=0, avg_order_value_30d=0.0, sessions_30d=0
+            ),
+        )
+    },
+    "exactly two hours old online": {
+        "view": lambda v: replace(v, materialized_to=AS_OF - timedelta(hours=2))
+    },
+    "an unarrived event's customer need not match": {
+        "events": lambda events: events.extend(
+            {
+                "customer_id": 1000 + n,
+                "event_timestamp": AS_OF - timedelta(minutes=1),
+                "created_timestamp": AS_OF + timedelta(microseconds=1),
+            }
+            for n in range(10)
+        )
+    },
+    "an event exactly 30 days old has left the window": {
+        "events": lambda events: events.extend(
+            {
+                "customer_id": 1000 + n,
+                "event_timestamp": AS_OF - timedelta(days=30),
+                "created_timestamp": AS_OF - timedelta(days=29),
+            }
+            for n in range(10)
+        )
+    },
+    "rows of the future are not yet known": {
+        "rows": lambda rows: rows.append(
+            {**rows[0], "orders_30d": 5000, "event_timestamp": AS_OF + timedelta(microseconds=1)}
+        )
+    },
+}
+
+
+@pytest.fixture(scope="session")
+def contract() -> Contract:
+    return load(ROOT / "contracts" / "customer_profile_v1.md")
+
+
+@pytest.mark.parametrize("case", KEEPS)
+def test_kept(case: str, contract: Contract, tmp_path: Path) -> None:
+    report = judge(contract, gathered(contract, tmp_path, **KEEPS[case]))
+    assert [f for f in report.findings if f.outcome is not Outcome.KEPT] == []
+    assert report.outcome is Outcome.KEPT
+
+
+@pytest.mark.parametrize("case", BREAKS)
+def test_broken(case: str, contract: Contract, tmp_path: Path) -> None:
+    changes, clauses = BREAKS[case]
+    report = judge(contract, gathered(contract, tmp_path, **changes))
+    broken = report.having(Outcome.BROKEN)
+    assert {finding.clause for finding in broken} == clauses
+    assert report.having(Outcome.UNKNOWN) == []
+    assert report.outcome is Outcome.BROKEN
+    for finding in broken:
+        assert finding.expected
+        assert finding.got
+        assert finding.line is not None
+
+
+def test_every_bound_clause_has_a_case_that_breaks_it() -> None:
+    bound = {check.clause for check in CHECKS}
+    assert len(bound) > 30
+    assert bound == {clause for _, clauses in BREAKS.values() for clause in clauses}
+
+
+def test_every_check_says_what_it_asks() -> None:
+    assert [check.name for check in CHECKS if not check.question.endswith(".")] == []
+
+
+def test_a_broken_row_is_counted_and_shown(contract: Contract, tmp_path: Path) -> None:
+    report = judge(contract, gathered(contract, tmp_path, rows=set_in(7, orders_30d=1001)))
+    (finding,) = report.having(Outcome.BROKEN)
+    assert (finding.clause, finding.count) == ("§5.2 allowed range", 1)
+    assert finding.sample == (
+        "customer_id=7, event_timestamp=2026-03-01T11:53:00+00:00, orders_30d=1001",
+    )
+
+
+def test_missing_evidence_is_unknown_never_kept(contract: Contract) -> None:
+    nothing = MissingEvidence("no registry here")
+    report = judge(contract, Evidence(AS_OF, nothing, nothing, nothing))
+    assert {finding.outcome for finding in report.findings} == {Outcome.UNKNOWN}
+    assert {finding.clause for finding in report.findings} == {check.clause for check in CHECKS}
+    assert all(finding.got == "no registry here" for finding in report.findings)
+    assert report.outcome is Outcome.UNKNOWN
+
+
+def test_unregistered_view_is_broken_by_name_and_unknown_elsewhere(
+    contract: Contract, tmp_path: Path
+) -> None:
+    evidence = gathered(contract, tmp_path, registry=lambda r: replace(r, views={}))
+    report = judge(contract, evidence)
+    assert {finding.clause for finding in report.having(Outcome.BROKEN)} == {"§1 feature name"}
+    assert report.having(Outcome.UNKNOWN)
+    assert report.outcome is Outcome.BROKEN
+
+
+def test_no_active_entity_leaves_the_match_rate_unknown(contract: Contract, tmp_path: Path) -> None:
+    evidence = gathered(
+        contract, tmp_path, events=lambda events: events.__delitem__(slice(1, None))
+    )
+    old = replace(evidence, gathered_join=replace(evidence.join, entity_rows=0, matched=0))
+    unknown = {finding.clause for finding in judge(contract, old).having(Outcome.UNKNOWN)}
+    assert unknown == {"§2 expected match rate", "§2 fanout", "§6 cardinality checks"}
+
+
+def test_a_table_without_its_keys_is_unknown(contract: Contract, tmp_path: Path) -> None:
+    evidence = gathered(
+        contract, tmp_path, rows=lambda rows: [row.pop("customer_id") for row in rows]
+    )
+    unknown = judge(contract, evidence).having(Outcome.UNKNOWN)
+    assert "§6 completeness" in {finding.clause for finding in unknown}
+    assert all("has no column customer_id" in finding.got for finding in unknown)

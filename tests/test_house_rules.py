@@ -1,0 +1,77 @@
+"""The rules of the house that no linter knows."""
+
+import ast
+import re
+import subprocess
+from pathlib import Path
+
+ROOT = Path(__file__).parent.parent
+ROOMS = ("feature_repo", "feature_pipeline", "feature_access", "contract_checks", "scripts")
+MODULES = sorted(path for room in ROOMS for path in (ROOT / room).rglob("*.py"))
+CLOCKS = {"now", "utcnow", "today", "localtime", "gmtime", "ctime"}
+
+
+def clock_reads(source: str) -> list[str]:
+    """Calls in Python source that read the wall clock."""
+    return [
+        ast.unparse(node)
+        for node in ast.walk(ast.parse(source))
+        if isinstance(node, ast.Call)
+        and isinstance(node.func, ast.Attribute)
+        and (node.func.attr in CLOCKS or ast.unparse(node.func) == "time.time")
+    ]
+
+
+def test_the_clock_is_read_in_one_place() -> None:
+    reads = {
+        str(path.relative_to(ROOT)): found
+        for path in MODULES
+        if (found := clock_reads(path.read_text(encoding="utf-8")))
+    }
+    assert reads == {"contract_checks/clock.py": ["datetime.now(UTC)"]}
+
+
+def test_a_clock_read_would_be_seen() -> None:
+    assert clock_reads("import datetime\nx = datetime.datetime.now()")
+    assert clock_reads("import time\nx = time.time()")
+    assert not clock_reads("x = as_of - timedelta(days=1)")
+
+
+def test_sql_does_not_read_the_clock() -> None:
+    statements = sorted(ROOT.glob("feature_*/*.sql"))
+    assert statements
+    words = re.compile(r"\b(now\s*\(|current_(timestamp|date|time)|today\s*\()", re.IGNORECASE)
+    assert [path.name for path in statements if words.search(path.read_text("utf-8"))] == []
+    assert [path.name for path in MODULES if "current_timestamp" in path.read_text("utf-8")] == []
+
+
+def test_rooms_are_small() -> None:
+    assert len(MODULES) > 30
+    lengths = {p.name: len(p.read_text("utf-8").splitlines()) for p in MODULES}
+    assert {name: lines for name, lines in lengths.items() if lines > 250} == {}
+
+
+def test_a_number_of_the_contract_stands_in_the_contract() -> None:
+    """The pipeline is told its window and lateness; it knows neither."""
+    pipeline = [path for path in MODULES if path.parent.name == "feature_pipeline"]
+    assert pipeline
+    told = re.compile(r"timedelta\((days=30|hours=24|hours=2)\)|INTERVAL\s+'?30'?\s+DAY")
+    sources = [*pipeline, *ROOT.glob("feature_pipeline/*.sql")]
+    assert [path.name for path in sources if told.search(path.read_text("utf-8"))] == []
+
+
+def test_nothing_made_is_kept_in_git() -> None:
+    tracked = subprocess.run(
+        ["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=True
+    ).stdout.splitlines()
+    assert tracked
+    made = re.compile(r"(\.parquet|\.db|report\.html|\.egg-info/.*)$")
+    assert [path for path in tracked if made.search(path)] == []
+
+
+def test_the_lock_has_hashes_and_no_address() -> None:
+    lock = (ROOT / "requirements.lock").read_text(encoding="utf-8")
+    pins = re.findall(r"^[a-z0-9][\w.\-\[\]]*==", lock, flags=re.MULTILINE)
+    assert len(pins) > 80
+    assert lock.count("--hash=sha256:") > len(pins)
+    assert re.findall(r"https?://|--(extra-)?index-url|--find-links|file:", lock) == []
