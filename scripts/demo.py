@@ -61,7 +61,10 @@ def main(
     Exit code 0: the contract is kept; 1: broken; 2: refused, or it could not be judged.
     """
     started, present = time.monotonic(), as_of or PRESENT
-    with refusals_exit(RefusedError, ReadRefusedError, InvalidContract), steps() as on_step:
+    with (
+        refusals_exit(RefusedError, ReadRefusedError, InvalidContract),
+        steps(lines=True) as on_step,
+    ):
         summary = _offline(present, on_step)
         store, steps_done = _online(present, on_step)
         summary += steps_done

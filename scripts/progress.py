@@ -1,4 +1,4 @@
-"""Progress: a moving bar a step on a terminal, a line a step elsewhere. Written to stderr."""
+"""Progress on stderr: a moving bar a step on a terminal; elsewhere lines, where they are wanted."""
 
 import sys
 from collections.abc import Callable, Iterator
@@ -9,8 +9,11 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
 
 @contextmanager
-def steps() -> Iterator[Callable[[str], None]]:
-    """Give a function that names the step now running, and so ends the one before."""
+def steps(*, lines: bool = False) -> Iterator[Callable[[str], None]]:
+    """Give a function that names the step now running, and so ends the one before.
+
+    `lines` tells each step in a line of its own where there is no terminal to draw on.
+    """
     console = Console(file=sys.stderr, highlight=False, soft_wrap=True)
     progress = Progress(
         TextColumn("{task.description:<46}"),
@@ -27,7 +30,7 @@ def steps() -> Iterator[Callable[[str], None]]:
     def on_step(description: str) -> None:
         end_running_step()
         progress.add_task(description, total=None)
-        if not console.is_terminal:
+        if lines and not console.is_terminal:
             console.print(description)
 
     with progress:

@@ -11,18 +11,23 @@ _SQL = {"≥": ">=", "≤": "<=", ">": ">", "<": "<", "=": "="}
 
 
 def _rows_where_not(
-    contract: Contract, table: Table, rule: str, columns: tuple[str, ...]
+    contract: Contract, table: Table, rule: str, expected: str, columns: tuple[str, ...]
 ) -> Verdict:
     """No row may break the rule (SQL); null breaks none, completeness judges it."""
     shown = (*contract.entity.join_keys, contract.time.event_timestamp, *columns)
     broken = table.count(f"NOT ({rule})")
     return Verdict(
         broken == 0,
-        rule.replace('"', ""),
+        expected,
         f"{broken:,} of {table.count():,} rows break it",
         broken,
         table.sample(f"NOT ({rule})", shown) if broken else (),
     )
+
+
+def _spell(allowed: Range) -> str:
+    low, high = allowed.minimum, allowed.maximum
+    return f"{'…' if low is None else f'{low:,g}'}–{'…' if high is None else f'{high:,g}'}"
 
 
 def _stored_features(contract: Contract, evidence: Evidence) -> tuple[str, ...]:
@@ -54,10 +59,12 @@ def values_are_in_range(contract: Contract, evidence: Evidence) -> Iterator[Verd
                 if bound is not None
             ]
             rule = " AND ".join(bounds)
+            expected = f"{feature} in {_spell(allowed)}"
         else:
             listed = ", ".join("'" + value.replace("'", "''") + "'" for value in allowed.values)
             rule = f'"{feature}" IN ({listed})'
-        yield _rows_where_not(contract, evidence.offline.history, rule, (feature,))
+            expected = f"{feature} one of {', '.join(allowed.values)}"
+        yield _rows_where_not(contract, evidence.offline.history, rule, expected, (feature,))
 
 
 @check("§6 completeness")
@@ -88,7 +95,8 @@ def values_are_not_too_small(contract: Contract, evidence: Evidence) -> Iterator
     least = contract.quality.minimum_value
     for feature in _numeric_features(contract, evidence):
         rule = f'"{feature}" >= {least:.17g} AND isfinite(CAST("{feature}" AS DOUBLE))'
-        yield _rows_where_not(contract, evidence.offline.history, rule, (feature,))
+        expected = f"{feature} a number ≥ {least:,g}"
+        yield _rows_where_not(contract, evidence.offline.history, rule, expected, (feature,))
 
 
 @check("§6 uniqueness")
@@ -116,5 +124,6 @@ def features_agree(contract: Contract, evidence: Evidence) -> Iterator[Verdict]:
                 contract,
                 evidence.offline.history,
                 f'"{rule.left}" {_SQL[rule.operator]} "{rule.right}"',
+                f"{rule.left} {rule.operator} {rule.right}",
                 (rule.left, rule.right),
             )

@@ -37,7 +37,7 @@ def show(report: Report, console: Console) -> None:
         outcome = worst(findings)
         line = Text(f"{outcome.name.lower():<8}", style=_STYLE[outcome])
         line.append(f"{clause:<34}", style="bold")
-        line.append(_gist(findings, outcome), style="default")
+        line.append(gist(findings, outcome), style="default")
         console.print(line, soft_wrap=True, highlight=False)
         for finding in findings:
             if finding.outcome is not Outcome.KEPT:
@@ -45,7 +45,8 @@ def show(report: Report, console: Console) -> None:
     console.print(summary(report), style=_STYLE[report.outcome])
 
 
-def _gist(findings: Sequence[Finding], outcome: Outcome) -> str:
+def gist(findings: Sequence[Finding], outcome: Outcome) -> str:
+    """A clause's findings in a few words."""
     if outcome is not Outcome.KEPT:
         return f"{sum(f.outcome is outcome for f in findings)} of {len(findings)} checks"
     first, *more = findings

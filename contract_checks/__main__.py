@@ -1,0 +1,5 @@
+"""`python -m contract_checks`."""
+
+from contract_checks.cli import main
+
+main()

@@ -1,0 +1,77 @@
+"""The command line: `contract-checks lint` and `contract-checks export`."""
+
+import json
+import sys
+from enum import StrEnum
+from io import TextIOWrapper
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from contract_checks.check_command import check
+from contract_checks.loader import InvalidContract, load
+from contract_checks.loader import lint as problems_of
+
+app = typer.Typer(
+    help="Read a feature contract and say what is wrong with it.",
+    add_completion=False,
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+)
+
+
+class Format(StrEnum):
+    """What `export` can write."""
+
+    json = "json"
+
+
+@app.command()
+def lint(
+    files: Annotated[list[Path], typer.Argument(help="Contract documents.", metavar="FILE...")],
+) -> None:
+    """Report every problem of contract documents as path:line: clause: message.
+
+    Exit code 0: all valid; 2: at least one is not.
+    """
+    problems = {file: problems_of(file) for file in files}
+    for file, found in problems.items():
+        for problem in found:
+            place = typer.style(f"{file}:{problem.line}:", bold=True)
+            clause = typer.style(f"{problem.clause}:", fg=typer.colors.RED)
+            typer.echo(f"{place} {clause} {problem.message}")
+    invalid = sum(1 for found in problems.values() if found)
+    count = sum(map(len, problems.values()))
+    plural = "" if count == 1 else "s"
+    typer.echo(f"{len(problems) - invalid} valid, {invalid} invalid, {count} problem{plural}")
+    raise typer.Exit(2 if invalid else 0)
+
+
+@app.command()
+def export(
+    file: Annotated[Path, typer.Argument(help="A contract document.", metavar="FILE")],
+    to: Annotated[Format, typer.Option(help="The format to write.")] = Format.json,
+) -> None:
+    """Write the typed contract to standard output.
+
+    Exit code 2: the document is not valid, and its problems are on standard error.
+    """
+    try:
+        contract = load(file)
+    except InvalidContract as invalid:
+        typer.echo(str(invalid), err=True)
+        raise typer.Exit(2) from None
+    document = contract.terms() | {"prose": contract.prose}
+    typer.echo(json.dumps(document, indent=2, sort_keys=True, ensure_ascii=False))
+
+
+app.command()(check)
+
+
+def main() -> None:
+    """Run the command line; what it writes is UTF-8 whatever the locale."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):
+            stream.reconfigure(encoding="utf-8", errors="backslashreplace")
+    app()

@@ -1,0 +1,223 @@
+"""Clauses that contradict each other: each readable on its own, impossible to keep together.
+
+A rule reads a draft of the contract. In a document with unreadable clauses the draft has gaps, and
+a rule that runs into one says nothing: the gap has its own problem already.
+"""
+
+import re
+from collections.abc import Callable, Iterator
+from typing import NamedTuple
+
+from contract_checks.contract import Contract
+from contract_checks.sentence import Unreadable, spell
+from contract_checks.terms import Column, Range
+from contract_checks.values import duration
+
+
+class Conflict(NamedTuple):
+    """A contradiction, at a clause and, where the clause is a list, at one of its items."""
+
+    clause: str
+    message: str
+    item: str = ""
+
+
+def conflicts(draft: Contract) -> Iterator[Conflict]:
+    """Every contradiction between the clauses the draft has."""
+    for rule in RULES:
+        try:
+            yield from rule(draft)
+        except AttributeError:  # a gap in the draft
+            continue
+
+
+def ranges_in_order(draft: Contract) -> Iterator[Conflict]:
+    """A minimum is not above its maximum."""
+    for feature, allowed in _ranges(draft):
+        if allowed.is_empty:
+            message = f"minimum {allowed.minimum:.15g} is above maximum {allowed.maximum:.15g}"
+            yield _of_range(feature, message)
+
+
+def default_in_range(draft: Contract) -> Iterator[Conflict]:
+    """The default is a value the feature may take."""
+    default = draft.definition.default
+    for feature, allowed in _ranges(draft):
+        if default is not None and not (allowed.is_empty or allowed.admits(default)):
+            yield _of_range(feature, f"§5.2 default value {default:.15g} is outside the range")
+
+
+def validity_leaves_room(draft: Contract) -> Iterator[Conflict]:
+    """The least valid value is within reach of every range."""
+    least = draft.quality.minimum_value
+    for feature, allowed in _ranges(draft):
+        if allowed.maximum is not None and least > allowed.maximum:
+            message = f"maximum {allowed.maximum:.15g} is below §6 validity ≥ {least:.15g}"
+            yield _of_range(feature, message)
+
+
+def null_default_is_nullable(draft: Contract) -> Iterator[Conflict]:
+    """A feature that is never null has no null default."""
+    if draft.definition.default is None and not draft.definition.nullable:
+        yield Conflict("§5.2 default value", "null, but §5.2 nullable says no")
+
+
+def windows_agree(draft: Contract) -> Iterator[Conflict]:
+    """The aggregation looks back as far as §3 says."""
+    lookback, window = draft.time.lookback, draft.definition.window
+    if window != lookback:
+        message = f"window of {spell(window)}, but §3 lookback window is {spell(lookback)}"
+        yield Conflict("§5.1 aggregation", message)
+
+
+def filter_window_agrees(draft: Contract) -> Iterator[Conflict]:
+    """The filter looks back as far as §3 says."""
+    lookback, activity = draft.time.lookback, draft.definition.filters
+    if activity and activity.window != lookback:
+        message = f"window of {spell(activity.window)}, but §3 lookback window is {spell(lookback)}"
+        yield Conflict("§5.1 filters", message)
+
+
+def feature_names_fit_lookback(draft: Contract) -> Iterator[Conflict]:
+    """A feature named for a window (`orders_90d`) does not need more history than §3 allows."""
+    for feature in draft.definition.allowed:
+        suffix = re.search(r"_([0-9]+(?:d|h|w|min))$", feature)
+        try:
+            if suffix and duration(suffix[1]) > draft.time.lookback:
+                message = (
+                    f"needs {suffix[1]}, but §3 lookback window is {spell(draft.time.lookback)}"
+                )
+                yield _of_range(feature, message)
+        except Unreadable as reason:
+            yield _of_range(feature, f"its suffix is no window: {reason}")
+
+
+def match_rates_agree(draft: Contract) -> Iterator[Conflict]:
+    """§2 and §6 promise the same match rate."""
+    expected = draft.entity.expected_match_rate
+    checked = draft.quality.cardinality.minimum_match_rate
+    if expected != checked:
+        promises = f"match rate ≥ {100 * checked:.10g}%, but §2 promises ≥ {100 * expected:.10g}%"
+        yield Conflict("§6 cardinality checks", promises)
+
+
+def fanout_follows_event_time(draft: Contract) -> Iterator[Conflict]:
+    """Which record is kept is decided by the event timestamp."""
+    by, timestamp = draft.entity.fanout.by, draft.time.event_timestamp
+    if by != timestamp:
+        yield Conflict("§2 fanout", f"by {by}, but §3 event timestamp field is {timestamp}")
+
+
+def fanout_key_is_join_key(draft: Contract) -> Iterator[Conflict]:
+    """A fan-out policy that names its key names the join keys."""
+    if draft.entity.fanout.key:
+        yield from _same_key(draft, "§2 fanout", draft.entity.fanout.key)
+
+
+def dedup_key_is_join_key(draft: Contract) -> Iterator[Conflict]:
+    """Events are deduplicated per entity."""
+    if draft.definition.dedup:
+        yield from _same_key(draft, "§5.1 dedup rules", draft.definition.dedup.key)
+
+
+def records_unique_per_join_key(draft: Contract) -> Iterator[Conflict]:
+    """Uniqueness is promised for the join keys."""
+    yield from _same_key(draft, "§6 uniqueness", draft.quality.unique_per)
+
+
+def rules_are_about_features(draft: Contract) -> Iterator[Conflict]:
+    """A consistency rule mentions at least one feature with a range."""
+    for rule in draft.quality.consistency:
+        if not {rule.left, rule.right} & draft.definition.allowed.keys():
+            names = f"{rule.left} nor {rule.right}"
+            yield Conflict("§6 consistency", f"neither {names} has a §5.2 allowed range")
+
+
+def listed_fields_cover_ranges(draft: Contract) -> Iterator[Conflict]:
+    """Where the data type lists its fields, only those have ranges."""
+    fields = draft.definition.data_type.fields
+    for feature in draft.definition.allowed:
+        if fields and feature not in fields:
+            yield _of_range(feature, f"not a field of §5.2 data type ({', '.join(fields)})")
+
+
+def thresholds_rise(draft: Contract) -> Iterator[Conflict]:
+    """A warning comes before a failure."""
+    warn, fail = draft.drift.warn, draft.drift.fail
+    if warn.metric.casefold() == fail.metric.casefold() and warn.minimum >= fail.minimum:
+        message = (
+            f"at {warn.minimum:.15g}, not below §7 fail at {fail.minimum:.15g}: it would never warn"
+        )
+        yield Conflict("§7 warn", message)
+
+
+def thresholds_use_listed_metrics(draft: Contract) -> Iterator[Conflict]:
+    """Thresholds are set on the drift metrics."""
+    metrics = {metric.casefold() for metric in draft.drift.metrics}
+    for clause, threshold in (("§7 warn", draft.drift.warn), ("§7 fail", draft.drift.fail)):
+        if threshold.metric.casefold() not in metrics:
+            listed = ", ".join(draft.drift.metrics)
+            yield Conflict(clause, f"on {threshold.metric}, but §7 drift metrics are {listed}")
+
+
+def masked_columns_are_personal(draft: Contract) -> Iterator[Conflict]:
+    """Only columns declared personal are masked."""
+    personal = draft.privacy.personal_data
+    for column in draft.privacy.masking.columns if draft.privacy.masking else ():
+        if column not in personal.columns:
+            declared = ", ".join(personal.columns) or "no columns"
+            yield Conflict("§9 masking", f"masks {column}, but §9 pii names {declared}")
+
+
+def version_is_in_changelog(draft: Contract) -> Iterator[Conflict]:
+    """The version at hand has a changelog entry."""
+    version = draft.overview.version
+    if version not in draft.versioning.changelog:
+        message = f"no entry for the §1 version: add '{version} — YYYY-MM-DD: what changed'"
+        yield Conflict("§10 changelog", message)
+
+
+def successor_is_newer(draft: Contract) -> Iterator[Conflict]:
+    """A version is deprecated by a later one."""
+    plan = draft.versioning.deprecation
+    if int(plan.successor[1:]) <= int(plan.version[1:]):
+        message = f"{plan.successor} does not come after {plan.version}"
+        yield Conflict("§10 deprecation plan", message)
+
+
+RULES: tuple[Callable[[Contract], Iterator[Conflict]], ...] = (
+    ranges_in_order,
+    default_in_range,
+    validity_leaves_room,
+    null_default_is_nullable,
+    windows_agree,
+    filter_window_agrees,
+    feature_names_fit_lookback,
+    match_rates_agree,
+    fanout_follows_event_time,
+    fanout_key_is_join_key,
+    dedup_key_is_join_key,
+    records_unique_per_join_key,
+    rules_are_about_features,
+    listed_fields_cover_ranges,
+    thresholds_rise,
+    thresholds_use_listed_metrics,
+    masked_columns_are_personal,
+    version_is_in_changelog,
+    successor_is_newer,
+)
+
+
+def _ranges(draft: Contract) -> list[tuple[Column, Range]]:
+    allowed = draft.definition.allowed.items()
+    return [(feature, values) for feature, values in allowed if isinstance(values, Range)]
+
+
+def _of_range(feature: Column, message: str) -> Conflict:
+    return Conflict("§5.2 allowed range", f"{feature}: {message}", feature)
+
+
+def _same_key(draft: Contract, clause: str, key: tuple[Column, ...]) -> Iterator[Conflict]:
+    if set(key) != set(draft.entity.join_keys):
+        joined = ", ".join(draft.entity.join_keys)
+        yield Conflict(clause, f"per {', '.join(key)}, but §2 join keys are {joined}")

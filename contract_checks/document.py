@@ -1,0 +1,90 @@
+"""The Markdown of a feature contract as sections and bullets, each with its line.
+
+Only the shape is read here: `## N. Title` and `### N.M Title` open a section, `- **Label:** value`
+is a bullet, and bullets may hold bullets. What the labels mean is the form's business.
+"""
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from markdown_it import MarkdownIt
+from markdown_it.tree import SyntaxTreeNode
+
+_NUMBERED = re.compile(r"(?P<number>[0-9]+(?:\.[0-9]+)*)\.?\s+(?P<title>.+)")
+_BOLD_LABEL = re.compile(r"\*\*(?P<label>[^*]+?)\s*:?\*\*\s*:?\s*(?P<value>.*)")
+_PLAIN_LABEL = re.compile(r"(?P<label>[^:]+?)\s*:\s*(?P<value>.*)")
+
+
+@dataclass(frozen=True)
+class Bullet:
+    """One list item: its label, the text after the colon, its 1-based line, its nested items."""
+
+    label: str
+    value: str
+    line: int
+    items: tuple["Bullet", ...] = ()
+
+
+@dataclass(frozen=True)
+class Section:
+    """A heading below the title; `number` is empty when the heading carries none."""
+
+    number: str
+    title: str
+    line: int
+    bullets: tuple[Bullet, ...]
+
+
+@dataclass(frozen=True)
+class Document:
+    """A whole document. `strays` are bullets that stand before the first section."""
+
+    title: str
+    title_line: int
+    sections: tuple[Section, ...]
+    strays: tuple[Bullet, ...]
+    last_line: int
+
+
+def parse(text: str) -> Document:
+    """Read Markdown into sections and bullets; any text is a document, if perhaps an empty one."""
+    title, title_line = "", 1
+    headings: list[SyntaxTreeNode] = []
+    bullets: list[list[Bullet]] = [[]]
+    for node in SyntaxTreeNode(MarkdownIt("commonmark").parse(text)).children:
+        if node.type == "heading" and node.tag == "h1" and not title:
+            title, title_line = _text(node), _line(node)
+        elif node.type == "heading":
+            headings.append(node)
+            bullets.append([])
+        elif node.type == "bullet_list":
+            bullets[-1].extend(_bullets(node))
+    sections = tuple(map(_section, headings, bullets[1:]))
+    return Document(title, title_line, sections, tuple(bullets[0]), text.rstrip().count("\n") + 1)
+
+
+def _section(heading: SyntaxTreeNode, bullets: list[Bullet]) -> Section:
+    text = _text(heading)
+    numbered = _NUMBERED.fullmatch(text)
+    number, title = (numbered["number"], numbered["title"]) if numbered else ("", text)
+    return Section(number, title, _line(heading), tuple(bullets))
+
+
+def _bullets(bullet_list: SyntaxTreeNode) -> Iterator[Bullet]:
+    for item in bullet_list.children:
+        text = " ".join(_text(part) for part in item.children if part.type == "paragraph")
+        lists = [part for part in item.children if part.type == "bullet_list"]
+        nested = tuple(bullet for part in lists for bullet in _bullets(part))
+        labelled = _BOLD_LABEL.fullmatch(text) or _PLAIN_LABEL.fullmatch(text)
+        label, value = (labelled["label"], labelled["value"]) if labelled else (text, "")
+        yield Bullet(label.strip(), value.strip(), _line(item), nested)
+
+
+def _text(node: SyntaxTreeNode) -> str:
+    """The node's source text on one line: a wrapped sentence is still one value."""
+    return " ".join(" ".join(child.content for child in node.children).split())
+
+
+def _line(node: SyntaxTreeNode) -> int:
+    return node.map[0] + 1 if node.map else 1

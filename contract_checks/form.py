@@ -1,0 +1,205 @@
+"""The form of a feature contract: every clause, how it is read, and where its value lands.
+
+A clause ID is the section's number and the short label: `§6 freshness`, `§5.2 allowed range`.
+"""
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from contract_checks import phrases as say
+from contract_checks import values as read
+from contract_checks.phrases import changelog_entry
+from contract_checks.values import allowed, at_least, at_most, choice, limit, prose
+
+Reader = Callable[[str], object]
+Entry = Callable[[str, str], tuple[str, object]]
+
+
+@dataclass(frozen=True)
+class Clause:
+    """One labelled promise.
+
+    `lands` is the field of Contract that takes the value, empty for clauses only people read.
+    A clause with an `entry` reader holds a list of items below it; a `group` holds other clauses,
+    which name it as their `parent`.
+    """
+
+    section: str
+    label: str
+    reader: Reader = prose
+    lands: str = ""
+    entry: Entry | None = None
+    group: bool = False
+    parent: str = ""
+
+    @property
+    def id(self) -> str:
+        """Such as `§6 freshness`."""
+        return f"§{self.section} {_short(self.label)}"
+
+    @property
+    def is_prose(self) -> bool:
+        """Whether only people read it."""
+        return not (self.lands or self.group)
+
+    def accepts(self, label: str) -> bool:
+        """Whether a document's label means this clause, with or without its hint in brackets."""
+        spellings = (self.label, _short(self.label), *_ALSO_SPELLED.get(self.id, ()))
+        return _key(label) in map(_key, spellings)
+
+
+def _short(label: str) -> str:
+    return re.sub(r"\(.*?\)", "", label).split("/")[0].strip().lower()
+
+
+def _key(label: str) -> str:
+    return " ".join(re.sub(r"\(.*?\)|[-–—]", " ", label).replace("/", " / ").lower().split())
+
+
+def same_title(one: str, other: str) -> bool:
+    """Whether two section titles agree, as far as the shorter of them goes."""
+    words = [{*re.findall(r"[a-z]+", _key(title))} - {"and"} for title in (one, other)]
+    few, many = sorted(words, key=len)
+    return bool(few) and few <= many
+
+
+def _feature(label: str, text: str) -> tuple[str, object]:
+    return read.identifier(label), allowed(text)
+
+
+def _release(label: str, note: str) -> tuple[str, object]:
+    prose(note)
+    return changelog_entry(label)
+
+
+TITLES = {
+    "1": "Overview",
+    "2": "Entity & Join Contract",
+    "3": "Time Semantics",
+    "4": "Source & Lineage",
+    "5": "Feature Definition",
+    "5.1": "Human-Readable Logic",
+    "5.2": "Schema",
+    "6": "Data Quality Contract",
+    "7": "Drift & Monitoring",
+    "8": "Training–Serving Parity",
+    "9": "Access, Privacy & Compliance",
+    "10": "Versioning & Change Control",
+    "11": "Test Plan (CI / Pre-Promotion)",
+    "12": "Sign-Off",
+}
+
+_ALSO_SPELLED = {
+    "§1 model": ("models", "models / use cases", "use cases"),
+    "§2 join keys": ("join key",),
+    "§2 key uniqueness expectation": ("key uniqueness",),
+    "§2 expected match rate": ("match rate",),
+    "§2 fanout": ("fanout policy", "fan-out", "fan-out policy", "fan-out / duplication policy"),
+    "§3 event timestamp field": ("event timestamp",),
+    "§3 timestamp timezone": ("timezone", "time zone"),
+    "§3 lookback window": ("lookback",),
+    "§4 source system": ("source systems",),
+    "§5.1 filters": ("filter",),
+    "§5.1 dedup rules": ("dedup rule", "deduplication rules"),
+    "§5.2 units": ("unit",),
+    "§5.2 default value": ("default",),
+    "§5.2 allowed range": ("allowed ranges", "allowed values", "allowed ranges / values"),
+    "§6 cardinality checks": ("cardinality",),
+    "§7 drift metrics": ("drift metric",),
+    "§7 warn": ("warning",),
+    "§8 offline computation path": ("offline path",),
+    "§8 online computation path": ("online path",),
+    "§9 pii": ("pii present",),
+    "§9 masking": ("tokenization",),
+    "§9 retention policy": ("retention",),
+}
+
+_STATUS = choice("draft", "active", "deprecated", "retired")
+_UNIQUENESS = choice("1:1", "1:n", "n:1", "n:m")
+_JOIN = choice("left", "inner", "right", "outer", full="outer")
+_NO_MATCH = choice("default", "null", "drop", "fail", error="fail")
+_CLASSIFICATION = choice("public", "internal", "confidential", "restricted")
+_THRESHOLDS = "§7 thresholds"
+
+CLAUSES = (
+    Clause("1", "Feature name", read.identifier, "overview.feature_name"),
+    Clause("1", "Version", read.version, "overview.version"),
+    Clause("1", "Status", _STATUS, "overview.status"),
+    Clause("1", "Owner (team/person)", read.name, "overview.owner"),
+    Clause("1", "Steward / Backup", read.name, "overview.steward"),
+    Clause("1", "Business purpose"),
+    Clause("1", "Model(s) / use cases", read.names, "overview.use_cases"),
+    Clause("2", "Primary entity", read.identifier, "entity.primary_entity"),
+    Clause("2", "Join keys", read.identifiers, "entity.join_keys"),
+    Clause("2", "Key uniqueness expectation", _UNIQUENESS, "entity.key_uniqueness"),
+    Clause("2", "Join type", _JOIN, "entity.join_type"),
+    Clause("2", "Join failure policy", _NO_MATCH, "entity.join_failure_policy"),
+    Clause("2", "Expected match rate", at_least(read.percent), "entity.expected_match_rate"),
+    Clause("2", "Fanout / duplication policy", say.fanout, "entity.fanout"),
+    Clause("3", "Event timestamp field", read.identifier, "time.event_timestamp"),
+    Clause("3", "Timestamp timezone", read.timezone, "time.timezone"),
+    Clause("3", "Point-in-time correctness", read.requirement, "time.point_in_time_required"),
+    Clause("3", "Lookback window", read.duration, "time.lookback"),
+    Clause("3", "Allowed lateness", limit(read.duration), "time.allowed_lateness"),
+    Clause("3", "Leakage guardrails"),
+    Clause("4", "Source system(s)", read.tables, "source.systems"),
+    Clause("4", "Source owner", read.name, "source.owner"),
+    Clause("4", "Refresh cadence", say.refresh, "source.refresh_cadence"),
+    Clause("4", "Upstream dependencies", read.jobs, "source.upstream"),
+    Clause("4", "Lineage link", read.url, "source.lineage_link"),
+    Clause("5.1", "Definition"),
+    Clause("5.1", "Aggregation", say.rolling_window, "definition.window"),
+    Clause("5.1", "Filters", say.activity_filter, "definition.filters"),
+    Clause("5.1", "Dedup rules", say.dedup, "definition.dedup"),
+    Clause("5.1", "Edge cases"),
+    Clause("5.2", "Data type", read.data_type, "definition.data_type"),
+    Clause("5.2", "Units", read.name, "definition.units"),
+    Clause("5.2", "Nullable", read.yes_no, "definition.nullable"),
+    Clause("5.2", "Default value", say.default_value, "definition.default"),
+    Clause("5.2", "Allowed range / values", lands="definition.allowed", entry=_feature),
+    Clause("6", "Completeness", say.null_rate, "quality.maximum_null_rate"),
+    Clause("6", "Validity", say.least_value, "quality.minimum_value"),
+    Clause("6", "Uniqueness", say.one_record_per, "quality.unique_per"),
+    Clause("6", "Consistency", say.consistency, "quality.consistency"),
+    Clause("6", "Outliers", say.outliers, "quality.outliers"),
+    Clause("6", "Freshness", say.freshness, "quality.freshness"),
+    Clause("6", "Cardinality checks", say.cardinality, "quality.cardinality"),
+    Clause("7", "Baseline window", read.duration, "drift.baseline_window"),
+    Clause("7", "Drift metrics", read.names, "drift.metrics"),
+    Clause("7", "Thresholds", group=True),
+    Clause("7", "Warn", say.drift_threshold, "drift.warn", parent=_THRESHOLDS),
+    Clause("7", "Fail / block promotion", say.drift_threshold, "drift.fail", parent=_THRESHOLDS),
+    Clause("7", "Semantic drift checks"),
+    Clause("7", "Join drift checks"),
+    Clause("7", "Alert routing", read.channel, "drift.alert_channel"),
+    Clause("8", "Offline computation path", read.table, "parity.offline_path"),
+    Clause("8", "Online computation path", read.table, "parity.online_path"),
+    Clause("8", "Parity required", read.yes_no, "parity.required"),
+    Clause("8", "Shadow compare enabled", read.yes_no, "parity.shadow_compare"),
+    Clause("8", "Acceptable delta", at_most(read.percent), "parity.maximum_delta"),
+    Clause("9", "Data classification", _CLASSIFICATION, "privacy.classification"),
+    Clause("9", "PII / PHI present", read.personal_data, "privacy.personal_data"),
+    Clause("9", "Masking / tokenization", say.masking, "privacy.masking"),
+    Clause("9", "Retention policy", limit(read.duration), "privacy.retention"),
+    Clause("9", "Approved consumers", read.names, "privacy.consumers"),
+    Clause("9", "Audit requirements", say.access_review, "privacy.access_review"),
+    Clause("10", "Served versions immutable", read.yes_no, "versioning.served_immutable"),
+    Clause(
+        "10",
+        "Breaking changes require new version",
+        read.yes_no,
+        "versioning.breaking_versioned",
+    ),
+    Clause("10", "Deprecation plan", say.deprecation, "versioning.deprecation"),
+    Clause("10", "Rollback plan"),
+    Clause("10", "Changelog", lands="versioning.changelog", entry=_release),
+    Clause("11", "Unit tests"),
+    Clause("11", "Backfill validation", read.duration, "test_plan.backfill_window"),
+    Clause("11", "Canary materialization", read.yes_no, "test_plan.canary"),
+    Clause("11", "Shadow reads", read.yes_no, "test_plan.shadow_reads"),
+    Clause("11", "Performance tests", say.performance, "test_plan.performance"),
+    Clause("12", "Data owner approval", read.approval, "sign_off.data_owner"),
+    Clause("12", "ML owner approval", read.approval, "sign_off.ml_owner"),
+    Clause("12", "Platform approval", read.approval, "sign_off.platform"),
+)

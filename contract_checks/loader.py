@@ -1,0 +1,246 @@
+"""From a Markdown document to a Contract, or to everything that is wrong with it at once."""
+
+from collections.abc import Set
+from dataclasses import dataclass, field
+from difflib import get_close_matches
+from pathlib import Path
+from typing import cast
+
+from contract_checks.consistency import conflicts
+from contract_checks.contract import Contract
+from contract_checks.document import Bullet, Document, Section, parse
+from contract_checks.form import CLAUSES, TITLES, Clause, Entry, same_title
+from contract_checks.sentence import Unreadable, quote
+from contract_checks.terms import Terms
+from contract_checks.values import title as read_title
+
+
+@dataclass(frozen=True)
+class Problem:
+    """What is wrong with one clause, at a 1-based line."""
+
+    line: int
+    clause: str
+    message: str
+
+    def __str__(self) -> str:
+        return f"{self.line}: {self.clause}: {self.message}"
+
+
+class InvalidContract(ValueError):  # noqa: N818  (an invalid contract is a word of the field)
+    """A document that is not a contract; `problems` holds all of them, sorted by line."""
+
+    def __init__(self, path: Path, problems: list[Problem]) -> None:
+        self.path = path
+        self.problems = sorted(problems, key=lambda problem: problem.line)
+        super().__init__("\n".join(f"{path}:{problem}" for problem in self.problems))
+
+
+def load(path: str | Path) -> Contract:
+    """Read the contract document at a path.
+
+    Raises InvalidContract with every problem of the document, a missing or binary file included.
+    """
+    source = Path(path)
+    reading = _Reading(parse(_text(source)))
+    if problems := reading.problems():
+        raise InvalidContract(source, problems)
+    return Contract.model_validate(
+        {**reading.terms, "prose": reading.prose, "lines": reading.lines, "path": source}
+    )
+
+
+def lint(path: str | Path) -> list[Problem]:
+    """The problems of the contract document at a path, sorted by line; none when it is valid."""
+    try:
+        load(path)
+    except InvalidContract as invalid:
+        return invalid.problems
+    return []
+
+
+def _text(source: Path) -> str:
+    """The text of a file; raises InvalidContract where it has none."""
+    try:
+        text = source.read_text(encoding="utf-8-sig")
+    except OSError as error:
+        reason = f"cannot be read: {error.strerror or error}"
+    except UnicodeDecodeError as error:
+        reason = f"not UTF-8 at byte {error.start}: save the contract as UTF-8 Markdown"
+    except ValueError as error:
+        reason = f"not a path: {error}"
+    else:
+        if "\0" in text:
+            reason = "binary data: a contract is a Markdown text"
+        elif not text.strip():
+            reason = "empty: a contract has the twelve sections of the form"
+        else:
+            return text
+    raise InvalidContract(source, [Problem(1, "document", reason)])
+
+
+@dataclass
+class _Reading:
+    """One pass over a document: the terms it yields and the problems met on the way."""
+
+    document: Document
+    terms: dict[str, dict[str, object]] = field(default_factory=dict)
+    prose: dict[str, str] = field(default_factory=dict)
+    lines: dict[str, int] = field(default_factory=dict)
+    item_lines: dict[tuple[str, str], int] = field(default_factory=dict)
+    found: list[Problem] = field(default_factory=list)
+
+    def problems(self) -> list[Problem]:
+        """Read the document against the form: every problem, those between clauses included."""
+        for bullet in self.document.strays:
+            message = f"{quote(bullet.label)} stands before section 1: move it to its section"
+            self._report(bullet.line, "document", message)
+        for section in self._sections_of_the_form():
+            self._read_section(section)
+        draft = self._draft()
+        for clause, message, item in conflicts(draft):
+            line = self.item_lines.get((clause, item), self.lines[clause])
+            self._report(line, clause, message)
+        self._read_title(draft)
+        return self.found
+
+    def _report(self, line: int, clause: str, message: str) -> None:
+        self.found.append(Problem(line, clause, message))
+
+    def _sections_of_the_form(self) -> list[Section]:
+        """The sections the form knows, each once; missing, repeated, foreign ones are reported."""
+        sections: dict[str, Section] = {}
+        for section in self.document.sections:
+            title = TITLES.get(section.number)
+            if title is None:
+                heading = quote(f"{section.number} {section.title}".strip())
+                message = f"{heading} is not a heading of the form: remove it or correct its number"
+                self._report(section.line, "document", message)
+            elif first := sections.get(section.number):
+                message = f"section repeated, first on line {first.line}: keep one"
+                self._report(section.line, f"§{section.number}", message)
+            else:
+                sections[section.number] = section
+                if not same_title(section.title, title):
+                    message = f"expected the title {quote(title)}; got {quote(section.title)}"
+                    self._report(section.line, f"§{section.number}", message)
+        self._report_missing(sections.keys())
+        return list(sections.values())
+
+    def _report_missing(self, present: Set[str]) -> None:
+        """One problem for a missing section, its subsections included where none is left."""
+        chapters = {number.split(".")[0] for number in present}
+        for number, heading in TITLES.items():
+            chapter, _, subsection = number.partition(".")
+            if number not in present and (chapter in chapters or not subsection):
+                message = f"section missing: add the heading '{number}. {heading}' and its clauses"
+                self._report(self.document.last_line, f"§{number}", message)
+
+    def _read_section(self, section: Section) -> None:
+        clauses = [clause for clause in CLAUSES if clause.section == section.number]
+        self._read_bullets(section, section.bullets, [c for c in clauses if not c.parent])
+        for clause in clauses:
+            below_nothing = clause.parent and clause.parent not in self.lines
+            if clause.id not in self.lines and not below_nothing:
+                line = self.lines.get(clause.parent, section.line)
+                self._report(line, clause.id, f"missing: add '- **{clause.label}:** ...'")
+
+    def _read_bullets(
+        self, section: Section, bullets: tuple[Bullet, ...], clauses: list[Clause]
+    ) -> None:
+        for bullet in bullets:
+            clause = next((clause for clause in clauses if clause.accepts(bullet.label)), None)
+            if clause is None:
+                self._report(bullet.line, f"§{section.number}", _unknown(bullet.label, clauses))
+            elif clause.id in self.lines:
+                message = f"repeated, first on line {self.lines[clause.id]}: keep one"
+                self._report(bullet.line, clause.id, message)
+            else:
+                self.lines[clause.id] = bullet.line
+                self._read_clause(section, clause, bullet)
+
+    def _read_clause(self, section: Section, clause: Clause, bullet: Bullet) -> None:
+        is_list = bool(clause.group or clause.entry)
+        if is_list and (bullet.value or not bullet.items):
+            message = f"expected a list on the lines below it; got {quote(bullet.value)}"
+            self._report(bullet.line, clause.id, message)
+        if bullet.items and not is_list:
+            message = f"takes one value, but {quote(bullet.items[0].label)} is nested below it"
+            self._report(bullet.items[0].line, clause.id, message)
+
+        if clause.group:
+            below = [other for other in CLAUSES if other.parent == clause.id]
+            self._read_bullets(section, bullet.items, below)
+        elif clause.entry:
+            self._read_items(clause, clause.entry, bullet)
+        else:
+            self._read_value(clause, bullet)
+
+    def _read_value(self, clause: Clause, bullet: Bullet) -> None:
+        try:
+            value = clause.reader(bullet.value)
+        except Unreadable as reason:
+            self._report(bullet.line, clause.id, str(reason))
+            return
+        if clause.is_prose:
+            self.prose[clause.id] = bullet.value
+        else:
+            self._put(clause, value)
+
+    def _read_items(self, clause: Clause, read: Entry, bullet: Bullet) -> None:
+        items: dict[str, object] = {}
+        unreadable = False
+        for item in bullet.items:
+            try:
+                key, value = read(item.label, item.value)
+            except Unreadable as reason:
+                self._report(item.line, clause.id, f"{quote(item.label)}: {reason}")
+                unreadable = True
+                continue
+            if key in items:
+                first = self.item_lines[clause.id, key]
+                message = f"{key}: repeated, first on line {first}: keep one"
+                self._report(item.line, clause.id, message)
+            else:
+                items[key] = value
+                self.item_lines[clause.id, key] = item.line
+        if items and not unreadable:  # half a list would seem to contradict other clauses
+            self._put(clause, items)
+
+    def _put(self, clause: Clause, value: object) -> None:
+        group, name = clause.lands.split(".")
+        self.terms.setdefault(group, {})[name] = value
+
+    def _draft(self) -> Contract:
+        """The contract as far as it could be read; a field that could not be is absent."""
+        groups = {
+            name: cast(type[Terms], Contract.model_fields[name].annotation).model_construct(
+                None, **values
+            )
+            for name, values in self.terms.items()
+        }
+        return Contract.model_construct(None, **groups)
+
+    def _read_title(self, draft: Contract) -> None:
+        """The title names the feature and version of §1."""
+        try:
+            named = read_title(self.document.title)
+            overview = (draft.overview.feature_name, draft.overview.version)
+        except Unreadable as reason:
+            self._report(self.document.title_line, "title", str(reason))
+        except AttributeError:  # §1 could not be read, which is reported there
+            pass
+        else:
+            if named != overview:
+                message = f"names {' '.join(named)}, but §1 is {' '.join(overview)}"
+                self._report(self.document.title_line, "title", message)
+
+
+def _unknown(label: str, clauses: list[Clause]) -> str:
+    """What to do about a label that is not among the clauses expected in its place."""
+    if home := next((clause for clause in CLAUSES if clause.accepts(label)), None):
+        place = home.parent or f"§{home.section} {TITLES[home.section]}"
+        return f"{quote(label)} does not belong here: move it to {place}"
+    close = get_close_matches(label, [clause.label for clause in clauses], n=1)
+    hint = f"did you mean {quote(close[0])}?" if close else "the form has no such clause: remove it"
+    return f"unknown label {quote(label)}: {hint}"

@@ -1,0 +1,215 @@
+"""Readers of the clauses worded as sentences.
+
+Each reader takes its terms out of a `Sentence`; whatever words remain are the team's own.
+"""
+
+import re
+from datetime import date, timedelta
+
+from contract_checks.sentence import IDENTIFIER, NUMBER, Sentence, number_in, tidy
+from contract_checks.terms import (
+    ActivityFilter,
+    Cardinality,
+    ConsistencyRule,
+    Dedup,
+    Deprecation,
+    DriftThreshold,
+    FanOut,
+    Keep,
+    Masking,
+    Outliers,
+    Performance,
+)
+from contract_checks.values import VERSION, calendar_date, identifiers, prose, whole
+from contract_checks.values import version as read_version
+
+_KEEP = r"\b(?:(latest|newest|most recent|last)|earliest|oldest|first)\b"
+_KEY = rf"\b(?:per|for each|for every)\s+\(?({IDENTIFIER})"
+_WORD_COUNTS = {"a": 1, "an": 1, "one": 1, "two": 2, "three": 3, "four": 4, "five": 5}
+_CADENCES = {"hourly": timedelta(hours=1), "daily": timedelta(days=1), "weekly": timedelta(weeks=1)}
+_ACTIONS = {"flag": "flag", "drop": "drop", "remov": "drop", "clip": "clip", "cap": "clip"}
+_METHODS = "hashed|tokeni[sz]ed|masked|encrypted|redacted|pseudonymi[sz]ed"
+
+
+def fanout(text: str) -> FanOut:
+    """Keep the most recent record by a column."""
+    with Sentence(text, "which record is kept, such as 'most recent by event_timestamp'") as words:
+        keep = _keep(words)
+        by = words.take(rf"\b(?:by|based on|according to)\s+(?:the\s+)?({IDENTIFIER})")[1]
+        return FanOut(keep=keep, by=by, key=words.columns())
+
+
+def refresh(text: str) -> timedelta:
+    """`hourly`, `daily`, `weekly`, or `every 15 minutes`."""
+    if fixed := _CADENCES.get(tidy(text).lower()):
+        return fixed
+    with Sentence(text, "hourly, daily, weekly or a cadence such as 'every 15 minutes'") as words:
+        words.take(r"\bevery\b")
+        return words.duration()
+
+
+def rolling_window(text: str) -> timedelta:
+    """A rolling window."""
+    with Sentence(text, "a rolling window such as 'Rolling 30-day window'") as words:
+        words.take(r"\b(?:rolling|sliding|trailing)\b")
+        return words.duration()
+
+
+def activity_filter(text: str) -> ActivityFilter | None:
+    """At least so many events in the last so long, or `none`."""
+    if tidy(text).lower() == "none":
+        return None
+    with Sentence(
+        text, "a filter such as 'at least one event in the last 30 days', or none"
+    ) as words:
+        count = words.take(rf"≥\s*([1-9][0-9]{{0,8}}|{'|'.join(_WORD_COUNTS)})\s+(?=[a-z])")[
+            1
+        ].lower()
+        least = _WORD_COUNTS.get(count) or int(count)
+        return ActivityFilter(minimum_events=least, window=words.duration())
+
+
+def dedup(text: str) -> Dedup | None:
+    """The latest event per key per calendar period, or `none`."""
+    if tidy(text).lower() == "none":
+        return None
+    with Sentence(text, "a rule such as 'latest event per customer_id per day', or none") as words:
+        keep = _keep(words)
+        period = words.take(r"\b(?:per|each|every)\s+(?:UTC\s+)?(minute|hour|day|week|month)\b")[1]
+        return Dedup.model_validate({"keep": keep, "key": _key(words), "period": period.lower()})
+
+
+def default_value(text: str) -> float | None:
+    """A number or `zeros`, or `null`."""
+    whose = r"(?:\s+for\s+(?:all\s+|every\s+)?(?:numeric\s+)?(?:fields?|features?))?"
+    expected = "a default such as 'zeros for numeric fields', a number or null"
+    found = whole(rf"(?:(zeros?|zeroes)|(nulls?)|({NUMBER})){whose}", text, expected)
+    if found[2]:
+        return None
+    return 0.0 if found[1] else number_in(found[3])
+
+
+def null_rate(text: str) -> float:
+    """The most nulls a feature may have, as a share of rows."""
+    with Sentence(text, "a limit such as 'null rate ≤ 1%'") as words:
+        words.take(r"\b(?:nulls?|missing)\b")
+        return words.percent("≤")
+
+
+def least_value(text: str) -> float:
+    """All numeric fields are at or above a number."""
+    with Sentence(text, "a rule such as 'All numeric fields must be ≥ 0'") as words:
+        return words.number("≥")
+
+
+def one_record_per(text: str) -> tuple[str, ...]:
+    """The columns that identify a record."""
+    with Sentence(text, "a rule such as 'One record per customer_id'") as words:
+        words.take(r"\b(?:one|1|single)\s+(?:record|row)\b")
+        return _key(words)
+
+
+def consistency(text: str) -> tuple[ConsistencyRule, ...]:
+    """Relations between features, separated by commas, semicolons or 'and'; or `none`."""
+    if tidy(text).lower() == "none":
+        return ()
+    relation = rf"({IDENTIFIER})\s*([≥≤<>=])\s*({IDENTIFIER})"
+    expected = "relations between two features such as 'orders_30d ≥ distinct_order_days_30d'"
+    found = [whole(relation, part, expected) for part in re.split(r"[,;]|\s+and\s+", tidy(text))]
+    return tuple(
+        ConsistencyRule.model_validate({"left": rule[1], "operator": rule[2], "right": rule[3]})
+        for rule in found
+    )
+
+
+def outliers(text: str) -> Outliers:
+    """What happens to values above a percentile."""
+    with Sentence(text, "a rule such as 'Values above 99.9th percentile are flagged'") as words:
+        words.take(r"\babove\b")
+        percentile = words.percentile()
+        verb = words.only(r"\b(flag|drop|remov|clip|cap)\w*\b")[1].lower()
+        return Outliers.model_validate({"percentile": percentile, "action": _ACTIONS[verb]})
+
+
+def freshness(text: str) -> timedelta:
+    """The greatest age of a served feature."""
+    with Sentence(text, "a limit such as 'Feature age ≤ 2 hours'") as words:
+        return words.duration("≤")
+
+
+def cardinality(text: str) -> Cardinality:
+    """Least match rate and greatest fan-out ratio of the join."""
+    with Sentence(text, "limits such as 'match rate ≥ 98%, fanout ratio ≤ 1.01'") as words:
+        match_rate = words.percent("≥", about=r"\bmatch rate\b")
+        ratio = words.number("≤", about=r"\bfan-?out ratio\b")
+        if ratio < 1:
+            raise words.unreadable(" (a fan-out ratio is 1 or more: one record per matched key)")
+        return Cardinality(minimum_match_rate=match_rate, maximum_fanout_ratio=ratio)
+
+
+def drift_threshold(text: str) -> DriftThreshold:
+    """A metric and the value from which it counts as drift."""
+    with Sentence(text, "a threshold such as 'PSI ≥ 0.1'") as words:
+        metric = words.take(r"^([a-z][a-z -]*?)\s*(?=[≥≤<>=])")[1]
+        minimum = words.number("≥")
+        if minimum <= 0:
+            raise words.unreadable(", above zero")
+        return DriftThreshold(metric=metric, minimum=minimum)
+
+
+def masking(text: str) -> Masking | None:
+    """Columns, what is done to them and where, or `none`."""
+    if tidy(text).lower() == "none":
+        return None
+    expected = "a rule such as 'customer_id is hashed in training datasets', or none"
+    found = whole(rf"(.+?)\s+(?:is|are)\s+({_METHODS})\s+in\s+(.+)", text, expected)
+    method = found[2].lower().replace("ised", "ized")
+    return Masking.model_validate(
+        {"columns": identifiers(found[1]), "method": method, "scope": prose(found[3])}
+    )
+
+
+def access_review(text: str) -> str:
+    """How often access is reviewed."""
+    with Sentence(text, "a cadence such as 'Quarterly access review'") as words:
+        cadence = words.only(r"\b(?:week|month|quarter|half-year|semi-annual|annual|year)(?:ly)?\b")
+        word = re.sub("ly$", "", cadence[0].lower())
+        return {"annual": "yearly", "semi-annual": "half-yearly"}.get(word, f"{word}ly")
+
+
+def deprecation(text: str) -> Deprecation:
+    """How long a version is supported after the next one is released."""
+    expected = "a plan such as 'v1 is supported for 90 days after v2 release'"
+    with Sentence(text, expected) as words:
+        successor = words.take(rf"\bafter\b[^0-9]*?({VERSION})")[1]
+        current = words.take(VERSION)[0]
+        support = words.duration()
+        return Deprecation(
+            version=read_version(current), support=support, successor=read_version(successor)
+        )
+
+
+def performance(text: str) -> Performance:
+    """Latency at a percentile, and error rate."""
+    with Sentence(text, "limits such as 'p95 latency ≤ 50ms, error rate ≤ 0.1%'") as words:
+        percentile = float(words.take(r"\bp([1-9][0-9]?(?:\.[0-9]{1,6})?)(?=\s+latency\b)")[1])
+        return Performance(
+            latency_percentile=percentile,
+            maximum_latency=words.duration("≤", about=r"\blatency\b"),
+            maximum_error_rate=words.percent("≤", about=r"\berror rate\b"),
+        )
+
+
+def changelog_entry(label: str) -> tuple[str, date]:
+    """`v1 — 2026-01-01`."""
+    found = whole(rf"({VERSION})\s*[–—-]\s*(.+)", label, "an entry such as 'v1 — 2026-01-31: note'")
+    return read_version(found[1]), calendar_date(found[2])
+
+
+def _keep(words: Sentence) -> Keep:
+    return "latest" if words.only(_KEEP)[1] else "earliest"
+
+
+def _key(words: Sentence) -> tuple[str, ...]:
+    """The column after 'per', and any other column the sentence names."""
+    return tuple(dict.fromkeys((words.take(_KEY)[1], *words.columns())))

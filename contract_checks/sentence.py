@@ -1,0 +1,203 @@
+"""A controlled sentence: its words are free, its numbers and column names are not.
+
+Teams word the same promise differently, so a reader takes out of a sentence the terms it looks
+for and ignores the words around them. What it must never ignore is a term it did not expect: when
+reading ends, a number, a comparison, a column name or a negation left over makes the sentence
+unreadable rather than half understood.
+"""
+
+import re
+from datetime import timedelta
+from decimal import Decimal
+from types import TracebackType
+from typing import Literal, Self
+
+FLAGS = re.ASCII | re.IGNORECASE
+IDENTIFIER = r"[A-Za-z_]\w*"
+NUMBER = (
+    r"(?<![\w.,])[-+]?(?:[0-9]{1,3}(?:,[0-9]{3}){1,4}|[0-9]{1,15})(?:\.[0-9]{1,9})?"
+    r"(?![0-9]|[.,][0-9])"
+)
+
+_UNITS = {
+    unit: length
+    for units, length in {
+        "ms millisecond milliseconds": timedelta(milliseconds=1),
+        "s sec secs second seconds": timedelta(seconds=1),
+        "min mins minute minutes": timedelta(minutes=1),
+        "h hr hrs hour hours": timedelta(hours=1),
+        "d day days": timedelta(days=1),
+        "w week weeks": timedelta(weeks=1),
+    }.items()
+    for unit in units.split()
+}
+_UNFIXED_UNITS = ["m", "month", "months", "quarter", "quarters", "year", "years"]
+_WORD_UNITS = "|".join(sorted([*_UNITS, *_UNFIXED_UNITS], key=len, reverse=True))
+_UNIT = rf"(?:%|per\s?cent\b|(?:st|nd|rd|th)?\s*percentile\b|(?:{_WORD_UNITS})\b)"
+_AFTER = "and|or|on|for|in|per|over|across|of|at|is|are"  # words that are no unit of a number
+_QUANTITY = (
+    rf"(?P<sign>[≥≤<>=]?)\s*(?P<number>{NUMBER})"
+    rf"(?:\s*-?\s*(?P<unit>{_UNIT}|(?!(?:{_AFTER})\b)[a-z]+\b))?"
+)
+
+Kind = Literal["number", "percentage", "percentile", "duration"]
+_EXAMPLES: dict[Kind, str] = {
+    "number": "a plain number",
+    "percentage": "a percentage such as 98%",
+    "percentile": "a percentile such as '99.9th percentile'",
+    "duration": "a duration such as 30d or 2 hours",
+}
+
+_LONGEST = 1000
+_COLUMN = r"\b[A-Za-z]\w*_\w+\b"
+_NEGATION = r"\b(?:not|never|except|excluding|unless|without|cannot)\b|n't\b|\bnon-"
+_NOT_FREE = rf"{_NEGATION}|{NUMBER}|\bv[0-9]+\b|[≥≤<>=%]|{_COLUMN}"
+_SYMBOLS = (
+    (r">=|\bat least\b|\b(?:no|not) (?:less|fewer) than\b", "≥"),
+    (r"<=|\bat most\b|\b(?:no|not) more than\b|\b(?:up to|within)(?= [0-9])", "≤"),
+    (r"==", "="),
+    ("−", "-"),
+)
+
+
+class Unreadable(ValueError):  # noqa: N818  (named for what the text is, as reports say it)
+    """A value the form cannot read; the message says what was expected and what was found."""
+
+
+def quote(text: str) -> str:
+    """The text as a message shows it: in quotes, on one line, cut where it runs on."""
+    line = " ".join(text.split())
+    if len(line) > 80:
+        line = f"{line[:77]}..."
+    return f"'{line}'" if line else "nothing"
+
+
+def spell(length: timedelta) -> str:
+    """A duration as a document writes it, in the largest unit that divides it: 30d, 36h, 15min."""
+    for unit in ("d", "h", "min", "s"):
+        if not length % _UNITS[unit]:
+            return f"{length // _UNITS[unit]}{unit}"
+    return f"{length / _UNITS['ms']:.15g}ms"
+
+
+def tidy(text: str) -> str:
+    """One spelling of what can be typed in several ways: spaces, comparisons, minus, code ticks."""
+    line = " ".join(text.replace("`", "").split()).rstrip(".")
+    for spelling, symbol in _SYMBOLS:
+        line = re.sub(spelling, symbol, line, flags=FLAGS)
+    return line
+
+
+def number_in(text: str) -> float:
+    """The value of a text that matches `NUMBER`; commas separate thousands."""
+    return float(Decimal(text.replace(",", "")))
+
+
+class Sentence:
+    """A sentence being read. Use it in a `with`: leaving the block checks that all was understood.
+
+    Every method raises Unreadable when the sentence does not say what is asked of it.
+    """
+
+    def __init__(self, text: str, expected: str) -> None:
+        self._text, self._expected, self._rest = text, expected, tidy(text)
+        if len(text) > _LONGEST:  # searching a sentence takes time that grows with its square
+            raise self.unreadable(f", in no more than {_LONGEST} characters")
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        at: TracebackType | None,
+    ) -> None:
+        left_over = re.search(_NOT_FREE, self._rest, FLAGS)
+        if kind is None and left_over:
+            raise self.unreadable(f" and nothing more (cannot place {quote(left_over[0])})")
+
+    def unreadable(self, remark: str = "") -> Unreadable:
+        """The error for this sentence."""
+        return Unreadable(f"expected {self._expected}{remark}; got {quote(self._text)}")
+
+    def take(self, pattern: str, start: int | str = 0) -> re.Match[str]:
+        """Take the first place that matches out of the sentence, from group `start` on."""
+        found = re.search(pattern, self._rest, FLAGS)
+        if not found:
+            raise self.unreadable()
+        self._rest = f"{self._rest[: found.start(start)]} … {self._rest[found.end() :]}"
+        return found
+
+    def only(self, pattern: str) -> re.Match[str]:
+        """Take the one place that matches; a second one would contradict it."""
+        found = self.take(pattern)
+        if second := re.search(pattern, self._rest, FLAGS):
+            raise self.unreadable(f" (both {quote(found[0])} and {quote(second[0])})")
+        return found
+
+    def columns(self) -> tuple[str, ...]:
+        """Take every column name still in the sentence: the words with an underscore in them."""
+        names = re.findall(_COLUMN, self._rest, FLAGS)
+        self._rest = re.sub(_COLUMN, "…", self._rest, flags=FLAGS)
+        return tuple(dict.fromkeys(names))
+
+    def number(self, bound: str = "", about: str = "") -> float:
+        """Take a number without a unit."""
+        return number_in(self._quantity("number", bound, about)["number"])
+
+    def percentile(self, bound: str = "", about: str = "") -> float:
+        """Take a percentile, between 0 and 100."""
+        value = number_in(self._quantity("percentile", bound, about)["number"])
+        if not 0 < value < 100:
+            raise self.unreadable(", between 0 and 100")
+        return value
+
+    def percent(self, bound: str = "", about: str = "") -> float:
+        """Take a percentage from 0% to 100%, as a fraction of one."""
+        number = self._quantity("percentage", bound, about)["number"]
+        share = float(Decimal(number.replace(",", "")) / 100)
+        if not 0 <= share <= 1:
+            raise self.unreadable(", from 0% to 100%")
+        return share
+
+    def duration(self, bound: str = "", about: str = "") -> timedelta:
+        """Take a duration longer than zero, in units of fixed length."""
+        quantity = self._quantity("duration", bound, about)
+        try:
+            length = _UNITS[quantity["unit"].lower()] * number_in(quantity["number"])
+        except OverflowError:
+            raise self.unreadable(", and no longer than a calendar") from None
+        if length <= timedelta(0):
+            raise self.unreadable(", longer than zero")
+        return length
+
+    def _quantity(self, kind: Kind, bound: str, about: str) -> re.Match[str]:
+        """Take the first number `about` something, its comparison sign one `bound` allows."""
+        lead = rf"{about}[^≥≤<>=]*?" if about else ""
+        found = self.take(rf"{lead}(?P<quantity>{_QUANTITY})", start="quantity")
+        if _kind(found["unit"]) != kind:
+            unit = found["unit"] or ""
+            if unit.lower() in _UNFIXED_UNITS:
+                raise self.unreadable(f" ({quote(unit)} has no fixed length: write days)")
+            got = quote(found["quantity"].lstrip("≥≤<>= "))
+            where = quote(self._text)
+            raise Unreadable(
+                f"wrong unit: expected {_EXAMPLES[kind]}, got {got}"
+                + (f" in {where}" if where != got else "")
+            )
+        if not re.fullmatch(bound, found["sign"]):
+            wanted = bound.strip("?") or "no comparison"
+            raise self.unreadable(f" (with {wanted}, found {found['sign'] or 'none'})")
+        return found
+
+
+def _kind(unit: str | None) -> Kind | None:
+    """The kind of quantity a unit makes; None for one that is not known or not fixed."""
+    if not unit:
+        return "number"
+    if unit.lower() in _UNITS:
+        return "duration"
+    if "percentile" in unit.lower():
+        return "percentile"
+    return "percentage" if re.fullmatch(r"%|per\s?cent", unit, FLAGS) else None

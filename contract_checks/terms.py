@@ -1,0 +1,153 @@
+"""The kinds of value a contract is made of, beyond plain numbers, names and dates.
+
+Durations are `timedelta`, shares and rates are fractions of one (98% is 0.98), percentiles stay
+on their scale of 100.
+"""
+
+from datetime import date, timedelta
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, SerializerFunctionWrapHandler, WrapSerializer
+
+
+def _iso(length: timedelta, default: SerializerFunctionWrapHandler) -> str:
+    """ISO 8601, whole days as days: 365 days are `P365D`, not a year of `P1Y`."""
+    whole_days = length == timedelta(length.days)
+    return f"P{length.days}D" if whole_days else str(default(length))
+
+
+Duration = Annotated[timedelta, WrapSerializer(_iso, when_used="json")]
+Version = str
+Column = str
+Keep = Literal["latest", "earliest"]
+Operator = Literal["≥", "≤", ">", "<", "="]
+
+
+class Terms(BaseModel):
+    """A frozen group of machine-checked terms."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Range(Terms):
+    """Numbers from `minimum` to `maximum`, both allowed; `None` leaves that side open."""
+
+    minimum: float | None
+    maximum: float | None
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether the bounds cross, so that no number lies between them."""
+        return not (self.minimum is None or self.maximum is None or self.minimum <= self.maximum)
+
+    def admits(self, value: float) -> bool:
+        """Whether the value lies in the range."""
+        above = self.minimum is None or value >= self.minimum
+        return above and (self.maximum is None or value <= self.maximum)
+
+
+class AllowedValues(Terms):
+    """A closed set of texts, in the document's order."""
+
+    values: tuple[str, ...]
+
+    def admits(self, value: str) -> bool:
+        """Whether the value is one of the set."""
+        return value in self.values
+
+
+class FanOut(Terms):
+    """Which of several records of a key is kept; `key` is empty when the policy names none."""
+
+    keep: Keep
+    by: Column
+    key: tuple[Column, ...]
+
+
+class ActivityFilter(Terms):
+    """At least `minimum_events` events within the last `window`."""
+
+    minimum_events: int
+    window: Duration
+
+
+class Dedup(Terms):
+    """One event is kept per key and calendar period."""
+
+    keep: Keep
+    key: tuple[Column, ...]
+    period: Literal["minute", "hour", "day", "week", "month"]
+
+
+class DataType(Terms):
+    """The type's name; `fields` only where the document lists them, as in `struct(a, b)`."""
+
+    name: str
+    fields: tuple[Column, ...]
+
+
+class ConsistencyRule(Terms):
+    """A relation between two features that holds in every row."""
+
+    left: Column
+    operator: Operator
+    right: Column
+
+
+class Outliers(Terms):
+    """What is done to values above a percentile (0 to 100, both excluded)."""
+
+    percentile: float
+    action: Literal["flag", "drop", "clip"]
+
+
+class Cardinality(Terms):
+    """Least match rate of the join, and most records per key it may return."""
+
+    minimum_match_rate: float
+    maximum_fanout_ratio: float
+
+
+class DriftThreshold(Terms):
+    """A drift metric at or above which the threshold is crossed."""
+
+    metric: str
+    minimum: float
+
+
+class PersonalData(Terms):
+    """Whether personal data is present, and the columns that hold it where they are named."""
+
+    present: bool
+    columns: tuple[Column, ...]
+
+
+class Masking(Terms):
+    """How columns are made unreadable, and where."""
+
+    columns: tuple[Column, ...]
+    method: Literal["hashed", "tokenized", "masked", "encrypted", "redacted", "pseudonymized"]
+    scope: str
+
+
+class Deprecation(Terms):
+    """`version` is supported for `support` after `successor` is released."""
+
+    version: Version
+    support: Duration
+    successor: Version
+
+
+class Performance(Terms):
+    """Latency at a percentile, and error rate, that serving stays under."""
+
+    latency_percentile: float
+    maximum_latency: Duration
+    maximum_error_rate: float
+
+
+class Approval(Terms):
+    """Who signed, and when."""
+
+    name: str
+    date: date

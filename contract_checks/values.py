@@ -1,0 +1,232 @@
+"""Readers of plain values: the text of one clause to a name, list, date, quantity or range.
+
+Each takes the text as written and returns its value, or raises Unreadable saying what it expected.
+Clauses worded as sentences are read in `phrases`.
+"""
+
+import re
+from collections.abc import Callable, Sequence
+from datetime import date, timedelta
+from functools import partial
+from typing import TypeVar
+
+from contract_checks.sentence import (
+    FLAGS,
+    IDENTIFIER,
+    NUMBER,
+    Sentence,
+    Unreadable,
+    number_in,
+    quote,
+    tidy,
+)
+from contract_checks.terms import AllowedValues, Approval, DataType, PersonalData, Range
+
+Value = TypeVar("Value")
+
+VERSION = r"\bv[0-9]{1,4}\b"
+_DASH = r"\s*(?:–|—|-)\s*"
+_RANGE = rf"(?P<minimum>{NUMBER})\s*(?:–|—|-|\bto\b)\s*(?P<maximum>{NUMBER})"
+_TYPES = "struct|int(?:eger|32|64)?|bigint|float(?:32|64)?|double|decimal|string|bool(?:ean)?"
+
+
+def whole(pattern: str, text: str, expected: str) -> re.Match[str]:
+    """The match of a pattern with the whole text; raises Unreadable where there is none."""
+    found = re.fullmatch(pattern, tidy(text), FLAGS)
+    if not found:
+        raise Unreadable(f"expected {expected}; got {quote(text)}")
+    return found
+
+
+def prose(text: str) -> str:
+    """Words for people: only their absence can be wrong."""
+    if not re.search(r"[^\W\d_]", text) or re.fullmatch(r"(?i)\W*(?:tbd|todo|tba|fixme)\W*", text):
+        raise Unreadable(f"expected words, got {quote(text)}")
+    return text
+
+
+def name(text: str) -> str:
+    """The name of a team, person or unit."""
+    return prose(text).rstrip(".")
+
+
+def names(text: str) -> tuple[str, ...]:
+    """Names separated by commas."""
+    return _distinct([name(item.strip()) for item in text.split(",")])
+
+
+def choice(*values: str, **synonyms: str) -> Callable[[str], str]:
+    """A reader of one of these words, in any case."""
+    words = {value: value for value in values} | synonyms
+
+    def read(text: str) -> str:
+        word = tidy(text).lower()
+        if word not in words:
+            raise Unreadable(f"expected one of {', '.join(words)}; got {quote(text)}")
+        return words[word]
+
+    return read
+
+
+def yes_no(text: str) -> bool:
+    """`yes` or `no`."""
+    return choice("yes", "no")(text) == "yes"
+
+
+def requirement(text: str) -> bool:
+    """`required` or `not required`."""
+    return choice("required", "not required")(text) == "required"
+
+
+def identifier(text: str) -> str:
+    """A column or feature name: letters, digits and underscores."""
+    return whole(IDENTIFIER, text, "a name such as customer_id")[0]
+
+
+def identifiers(text: str) -> tuple[str, ...]:
+    """Column names separated by commas, '+' or 'and', perhaps in parentheses."""
+    parts = re.split(r"\s*[,+]\s*|\s+and\s+", tidy(text).strip("(){}"))
+    return _distinct([identifier(part) for part in parts])
+
+
+def jobs(text: str) -> tuple[str, ...]:
+    """Names of jobs or models separated by commas, or `none`."""
+    if tidy(text).lower() == "none":
+        return ()
+    expected = "job names such as orders_ingestion_job, separated by commas"
+    parts = re.split(r"\s*,\s*", tidy(text))
+    return _distinct([whole(rf"{IDENTIFIER}(?:[.-]\w+)*", part, expected)[0] for part in parts])
+
+
+def table(text: str) -> str:
+    """A table with the schema it stands in."""
+    return whole(rf"{IDENTIFIER}(?:\.{IDENTIFIER})+", text, "a table such as warehouse.events")[0]
+
+
+def tables(text: str) -> tuple[str, ...]:
+    """Tables separated by commas."""
+    return _distinct([table(part) for part in re.split(r"\s*,\s*", tidy(text))])
+
+
+def version(text: str) -> str:
+    """v1, v2 and so on."""
+    return whole(VERSION, text, "a version such as v1")[0].lower()
+
+
+def title(text: str) -> tuple[str, str]:
+    """`Feature Contract — name (v1)`: the name and the version."""
+    expected = "a title such as 'Feature Contract — customer_profile (v1)'"
+    found = whole(rf"feature contract\s*[–—:-]\s*({IDENTIFIER})\s*\(({VERSION})\)", text, expected)
+    return found[1], found[2].lower()
+
+
+def calendar_date(text: str) -> date:
+    """YYYY-MM-DD."""
+    found = whole("[0-9]{4}-[0-9]{2}-[0-9]{2}", text, "a date such as 2026-01-31")
+    try:
+        return date.fromisoformat(found[0])
+    except ValueError:
+        raise Unreadable(f"no such day in the calendar: {quote(text)}") from None
+
+
+def approval(text: str) -> Approval:
+    """`Name — YYYY-MM-DD`."""
+    found = whole(
+        rf"(.+?){_DASH}([0-9]{{4}}-.*)", text, "a signature such as 'A. Lee — 2026-01-31'"
+    )
+    return Approval(name=name(found[1]), date=calendar_date(found[2]))
+
+
+def url(text: str) -> str:
+    """An http or https address with a host."""
+    host = r"[a-z0-9-]+(?:\.[a-z0-9-]+)*(?::[0-9]{1,5})?"
+    expected = "an address such as https://catalog.example.com/feature"
+    return whole(rf"<?(https?://{host}(?:[/?#][^\s<>]*)?)>?", text, expected)[1]
+
+
+def timezone(text: str) -> str:
+    """A time zone of the IANA database."""
+    from zoneinfo import ZoneInfo  # imported late: UTC, the usual answer, needs no database
+
+    expected = "a time zone such as UTC or Europe/Oslo"
+    zone = whole(r"[A-Za-z]\w*(?:[/+-]\w+)*", text, expected)[0]
+    try:
+        return zone if zone == "UTC" else ZoneInfo(zone).key
+    except (KeyError, ValueError, OSError):
+        raise Unreadable(f"expected {expected}; no zone is called {quote(text)}") from None
+
+
+def channel(text: str) -> str:
+    """A chat channel (`#name`) or an e-mail address."""
+    with Sentence(text, "a channel such as #ml-alerts") as words:
+        return words.take(r"(?<!\w)#[a-z0-9][\w-]*|(?<![\w.+-])[\w.+-]+@[\w-]+(?:\.[\w-]+)+")[0]
+
+
+def duration(text: str, bound: str = "") -> timedelta:
+    """A length of time: 30d, 24h, '2 hours', 'last 30 days', '7-day backfill'."""
+    with Sentence(text, "a duration such as 30d or 2 hours") as words:
+        return words.duration(bound)
+
+
+def percent(text: str, bound: str = "") -> float:
+    """A share from 0% to 100%, as a fraction of one."""
+    with Sentence(text, f"a percentage such as '{bound} 98%'".replace("' ", "'")) as words:
+        return words.percent(bound)
+
+
+def at_least(read: Callable[..., Value]) -> Callable[[str], Value]:
+    """A reader that wants '≥' (or 'at least') before the quantity."""
+    return partial(read, bound="≥")
+
+
+def at_most(read: Callable[..., Value]) -> Callable[[str], Value]:
+    """A reader that wants '≤' (or 'at most') before the quantity."""
+    return partial(read, bound="≤")
+
+
+def limit(read: Callable[..., Value]) -> Callable[[str], Value]:
+    """A reader of a quantity that is a limit by its label, so that '≤' may be left out."""
+    return partial(read, bound="≤?")
+
+
+def allowed(text: str) -> Range | AllowedValues:
+    """`0–10,000`, `-5 to 5`, `≥ 0`, `≤ 1`, or a set such as `free, pro, enterprise`."""
+    line = tidy(text)
+    if both := re.fullmatch(_RANGE, line, FLAGS):
+        return Range(minimum=number_in(both["minimum"]), maximum=number_in(both["maximum"]))
+    if one := re.fullmatch(rf"([≥≤])\s*({NUMBER})", line, FLAGS):
+        bound = number_in(one[2])
+        return Range(
+            minimum=bound if one[1] == "≥" else None, maximum=bound if one[1] == "≤" else None
+        )
+    if re.fullmatch(rf"[^%]*{NUMBER}\s*%.*", line, FLAGS):
+        raise Unreadable(f"wrong unit: expected plain numbers such as 0–1, got {quote(text)}")
+    values = [value.strip() for value in line.strip("{}").split(",")]
+    if len(values) < 2 or not all(re.fullmatch(r"[A-Za-z][\w -]*", value) for value in values):
+        raise Unreadable(
+            "expected a range of plain numbers such as 0–10,000 or ≥ 0, or a set such as"
+            f" free, pro; got {quote(text)}"
+        )
+    return AllowedValues(values=_distinct(values))
+
+
+def data_type(text: str) -> DataType:
+    """`struct`, or with its fields listed: `struct(orders_7d, spend_7d)`."""
+    found = whole(rf"({_TYPES})(?:\s*[(<](.*)[)>])?", text, "a type such as struct, int or float")
+    fields = identifiers(found[2]) if found[2] is not None else ()
+    return DataType(name=found[1].lower(), fields=fields)
+
+
+def personal_data(text: str) -> PersonalData:
+    """`no`, `yes`, or yes with the columns: `yes (customer_id)`."""
+    found = whole(r"(?:no|yes(?:\s*\((.*)\))?)", text, "no, or yes with the columns in parentheses")
+    columns = identifiers(found[1]) if found[1] is not None else ()
+    return PersonalData(present=found[0].lower() != "no", columns=columns)
+
+
+def _distinct(values: Sequence[str]) -> tuple[str, ...]:
+    """The values, each of which may stand once."""
+    for value in values:
+        if values.count(value) > 1:
+            raise Unreadable(f"{quote(value)} is listed twice: keep one")
+    return tuple(values)
