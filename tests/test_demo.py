@@ -1,0 +1,77 @@
+"""`make demo`, the whole of it, in a copy of the repository: words, files and exit code."""
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pyarrow.parquet as pq
+import pytest
+
+ROOT = Path(__file__).parent.parent
+CARRIED = (
+    "contracts",
+    "contract_checks",
+    "feature_access",
+    "feature_pipeline",
+    "feature_repo",
+    "scripts",
+    "feature_store.yaml",
+    ".feastignore",
+)
+
+
+@pytest.fixture(scope="module")
+def demo(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, subprocess.CompletedProcess[str]]:
+    """The repository it ran in, and what it said; run twice, for it starts anew each time."""
+    copy = tmp_path_factory.mktemp("demo")
+    for name in CARRIED:
+        source = ROOT / name
+        if source.is_dir():
+            shutil.copytree(source, copy / name, ignore=shutil.ignore_patterns("__pycache__"))
+        else:
+            shutil.copy(source, copy / name)
+    (copy / "data").mkdir()
+    environment = os.environ | {"PYTHONPATH": str(copy)}
+    environment.pop("FEATURE_STORE_HASH_KEY", None)
+    for _ in range(2):
+        done = subprocess.run(
+            [sys.executable, "scripts/demo.py"],
+            cwd=copy,
+            env=environment,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+    return copy, done
+
+
+def test_it_keeps_its_contract(demo: tuple[Path, subprocess.CompletedProcess[str]]) -> None:
+    _, done = demo
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "34 kept, 0 broken, 0" in done.stdout
+    assert "142,594 events ingested: 116,018 kept, 26,576 superseded, 0" in done.stdout
+    assert "plain, over HTTP and offline agree" in done.stdout
+
+
+def test_each_step_is_told(demo: tuple[Path, subprocess.CompletedProcess[str]]) -> None:
+    _, done = demo
+    told = [line.split(" ")[0] for line in done.stderr.splitlines() if line[:1].isdigit()]
+    assert told == ["1", "2", "3", "4", "4", "5", "6", "7", "8"]
+
+
+def test_it_leaves_a_report_and_a_hashed_training_set(
+    demo: tuple[Path, subprocess.CompletedProcess[str]],
+) -> None:
+    copy, _ = demo
+    report = (copy / "report.html").read_text(encoding="utf-8")
+    assert "customer_profile v1 is" in report
+    assert str(copy) not in report
+    assert "src=" not in report
+    assert "http" not in report.replace("https://catalog.company.com/lineage/customer_profile", "")
+    rows = pq.read_table(copy / "data" / "training_set.parquet")
+    assert rows.num_rows == 10_000
+    assert all(len(value) == 64 for value in rows["customer_id"].to_pylist())
+    assert rows["orders_30d"].null_count == 0
+    assert max(rows["orders_30d"].to_pylist()) > 10

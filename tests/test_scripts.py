@@ -1,0 +1,183 @@
+"""The jobs as a person runs them: real processes, real files, exit codes."""
+
+import subprocess
+import sys
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+ROOT = Path(__file__).parent.parent
+JOBS = ("aggregate", "build_training_set", "demo", "ingest", "look_up", "refresh")
+
+
+def run(job: str, *arguments: str | Path, cwd: Path = ROOT) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, ROOT / "scripts" / f"{job}.py", *arguments],
+        cwd=cwd,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+@pytest.fixture
+def events(tmp_path: Path) -> Path:
+    """One customer: a day of two states, and an event that came too late."""
+    midday = datetime(2026, 1, 10, 12, tzinfo=UTC)
+    hour, zoned = timedelta(hours=1), pa.timestamp("us", tz="UTC")
+    table = pa.table(
+        {
+            "customer_id": pa.array([7, 7, 7]),
+            "event_timestamp": pa.array([midday, midday + hour, midday], zoned),
+            "created_timestamp": pa.array(
+                [midday + hour, midday + 2 * hour, midday + 25 * hour], zoned
+            ),
+            "orders": pa.array([1, 2, 9]),
+            "order_value": pa.array([10.0, 30.5, 99.0]),
+            "sessions": pa.array([1, 1, 9]),
+        }
+    )
+    path = tmp_path / "in" / "events.parquet"
+    path.parent.mkdir()
+    pq.write_table(table, path)
+    return path
+
+
+@pytest.mark.parametrize("job", JOBS)
+def test_help(job: str) -> None:
+    shown = run(job, "--help")
+    assert shown.returncode == 0
+    assert "Exit code 0" in shown.stdout
+
+
+def test_every_job_is_tested() -> None:
+    with_command_line = {
+        path.stem
+        for path in (ROOT / "scripts").glob("*.py")
+        if "typer.run(main)" in path.read_text(encoding="utf-8")
+    }
+    assert set(JOBS) <= with_command_line
+    assert with_command_line - set(JOBS) <= {"draw_one_customer"}
+
+
+def test_aggregate_alone(events: Path, tmp_path: Path) -> None:
+    history = tmp_path / "out" / "history.parquet"
+    done = run("aggregate", events, history, "--as-of", "2026-03-01T00:00:00Z", cwd=tmp_path)
+    assert (done.returncode, done.stderr.count("refused")) == (0, 0)
+    assert "3 events ingested: 1 kept, 1 superseded, 1 quarantined" in done.stdout
+    assert sorted(path.name for path in history.parent.iterdir()) == [
+        "history.parquet",
+        "history_quarantine.parquet",
+    ]
+    rows = pq.read_table(history)
+    assert rows.column_names == [
+        "customer_id",
+        "event_timestamp",
+        "avg_order_value_30d",
+        "orders_30d",
+        "sessions_30d",
+        "distinct_order_days_30d",
+    ]
+    thirteen = datetime(2026, 1, 10, 13, tzinfo=UTC)
+    assert [tuple(row.values()) for row in rows.to_pylist()] == [
+        (7, thirteen, 10.0, 1, 1, 1),
+        (7, thirteen + timedelta(hours=1), 15.25, 2, 1, 1),
+        (7, thirteen + timedelta(days=30), 0.0, 0, 0, 0),
+    ]
+
+
+@pytest.mark.parametrize("written", ["2026-01-10T13:30:00Z", "2026-01-10T14:30:00+01:00"])
+def test_as_of_takes_any_offset(written: str, events: Path, tmp_path: Path) -> None:
+    history = tmp_path / "history.parquet"
+    assert run("aggregate", events, history, "--as-of", written).returncode == 0
+    assert pq.read_table(history)["orders_30d"].to_pylist() == [1]
+
+
+def test_a_refusal_is_one_message_and_exit_2(tmp_path: Path) -> None:
+    history = tmp_path / "history.parquet"
+    refused = run("aggregate", tmp_path / "absent.parquet", history)
+    assert refused.returncode == 2
+    assert refused.stdout == ""
+    assert refused.stderr.startswith("refused: no events file at ")
+    assert len(refused.stderr.splitlines()) == 1
+    assert "Traceback" not in refused.stderr
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_history_is_never_written_over_its_events(events: Path) -> None:
+    before = events.read_bytes()
+    refused = run("aggregate", events, events)
+    assert refused.returncode == 2
+    assert "three files" in refused.stderr
+    assert events.read_bytes() == before
+
+
+def test_an_unreadable_time_is_a_usage_error(events: Path, tmp_path: Path) -> None:
+    refused = run("aggregate", events, tmp_path / "h.parquet", "--as-of", "yesterday")
+    assert refused.returncode == 2
+    assert "is not a time such as" in refused.stderr
+
+
+def test_an_invalid_contract_is_refused_with_its_lines(events: Path, tmp_path: Path) -> None:
+    contract = (ROOT / "contracts" / "customer_profile_v1.md").read_text(encoding="utf-8")
+    broken = tmp_path / "contract.md"
+    broken.write_text(contract.replace("**Lookback window:** 30d", "**Lookback window:** 30%"))
+    history = tmp_path / "history.parquet"
+    refused = run("aggregate", events, history, "--contract", broken)
+    assert refused.returncode == 2
+    assert "§3 lookback window" in refused.stderr
+    assert not history.exists()
+
+
+def test_the_window_is_the_documents(events: Path, tmp_path: Path) -> None:
+    contract = (ROOT / "contracts" / "customer_profile_v1.md").read_text(encoding="utf-8")
+    week = tmp_path / "contract.md"
+    for text, instead in (
+        ("**Lookback window:** 30d", "**Lookback window:** 40d"),
+        ("Rolling 30-day window", "Rolling 40-day window"),
+        ("at least one event in the last 30 days", "at least one event in the last 40 days"),
+    ):
+        assert text in contract
+        contract = contract.replace(text, instead)
+    week.write_text(contract, encoding="utf-8")
+    history = tmp_path / "history.parquet"
+    done = run("aggregate", events, history, "--as-of", "2026-03-01", "--contract", week)
+    assert done.returncode == 0, done.stderr
+    left = pq.read_table(history)["event_timestamp"].to_pylist()[-1]
+    assert left == datetime(2026, 1, 10, 13, tzinfo=UTC) + timedelta(days=40)
+
+
+def test_check_without_a_registry_cannot_judge(tmp_path: Path) -> None:
+    checked = subprocess.run(
+        [
+            sys.executable,
+            "-m",
+            "contract_checks",
+            "check",
+            ROOT / "contracts" / "customer_profile_v1.md",
+            "--repository",
+            tmp_path,
+        ],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert checked.returncode == 2
+    assert "feature_store.yaml" in checked.stdout
+    assert "0 kept, 0 broken" in checked.stdout
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_check_with_nothing_to_check_cannot_judge(tmp_path: Path) -> None:
+    checked = subprocess.run(
+        [sys.executable, "-m", "contract_checks", "check", "--repository", tmp_path],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert checked.returncode == 2
+    assert "name a document" in checked.stderr
