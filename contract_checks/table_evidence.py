@@ -1,5 +1,6 @@
 """The offline table and the join, gathered with DuckDB from the parquet files they lie in."""
 
+import glob
 from collections.abc import Mapping
 from datetime import datetime
 from pathlib import Path
@@ -95,7 +96,7 @@ def read_join(contract: Contract, view: RegisteredView, as_of: datetime) -> Join
           AND "{ARRIVAL}" - "{time}" BETWEEN INTERVAL 0 SECOND AND $lateness
         """,
         {
-            "events": str(events),
+            "events": glob.escape(str(events)),
             "as_of": as_of,
             "lookback": contract.time.lookback,
             "lateness": contract.time.allowed_lateness,
@@ -129,7 +130,7 @@ def _session(
         return MissingEvidence(f"no offline table at {view.source_path}: run scripts/refresh.py")
     connection = duckdb.connect()
     connection.execute("SET TimeZone = 'UTC'")
-    connection.read_parquet(view.source_path).create_view("offline")
+    connection.read_parquet(glob.escape(view.source_path)).create_view("offline")
     needed = (*contract.entity.join_keys, view.timestamp_field)
     if absent := [c for c in needed if c not in DuckTable(connection, "offline").columns]:
         return MissingEvidence(f"{view.source_path} has no column {', '.join(absent)}")

@@ -6,8 +6,10 @@ from datetime import UTC, datetime, timedelta
 from importlib.resources import files
 from pathlib import Path
 
+import duckdb
+
 from feature_pipeline.atomic import replacing
-from feature_pipeline.engine import embedded_engine, one_row
+from feature_pipeline.engine import copy_to, embedded_engine, one_row, this_file
 from feature_pipeline.intake import IntakeCounts, stage_events
 from feature_pipeline.refusal import RefusedError
 
@@ -63,15 +65,19 @@ def aggregate(
         on_step("checking and staging events")
         counts = stage_events(connection, events, as_of, allowed_lateness)
         on_step("writing quarantined events")
-        connection.table("quarantined_events").write_parquet(str(quarantine_draft))
+        copy_to(connection, "FROM quarantined_events", quarantine_draft, {})
         on_step("aggregating")
-        connection.execute(
-            f"COPY ({_IN_UTC}) TO '{history_draft}' (FORMAT parquet, COMPRESSION zstd)",
-            {"as_of": as_of.replace(tzinfo=None), "lookback_window": lookback_window},
-        )
+        bounds = {"as_of": as_of.replace(tzinfo=None), "lookback_window": lookback_window}
+        try:
+            copy_to(connection, _IN_UTC, history_draft, bounds)
+        except (duckdb.ConversionException, duckdb.OutOfRangeException) as error:
+            raise RefusedError(
+                f"the sums of {events} grow beyond what a feature can hold ({error}): "
+                "mend the amounts and run again; nothing was written"
+            ) from error
         rows, customers = one_row(
             connection,
             "SELECT count(*), count(DISTINCT customer_id) FROM read_parquet($history)",
-            {"history": str(history_draft)},
+            {"history": this_file(history_draft)},
         )
     return Aggregated(counts, history_rows=rows, customers=customers)

@@ -1,5 +1,6 @@
 """The embedded query engine, set up the one way every job of this room needs it."""
 
+import glob
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -26,6 +27,22 @@ def embedded_engine(spill_beside: Path) -> Iterator[duckdb.DuckDBPyConnection]:
     ):
         connection.execute("SET TimeZone = 'UTC'")
         yield connection
+
+
+def this_file(path: Path) -> str:
+    """The path for `read_parquet`, which would take `*`, `?` and `[` in it for a pattern."""
+    return glob.escape(str(path))
+
+
+def copy_to(
+    connection: duckdb.DuckDBPyConnection, query: str, target: Path, parameters: dict[str, Any]
+) -> None:
+    """Write the query's rows to a parquet file, and to no file beside it."""
+    quoted = str(target).replace("'", "''")
+    connection.execute(
+        f"COPY ({query}) TO '{quoted}' (FORMAT parquet, COMPRESSION zstd, USE_TMP_FILE false)",
+        parameters,
+    )
 
 
 def one_row(

@@ -13,7 +13,7 @@ import duckdb
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from feature_pipeline.engine import one_row
+from feature_pipeline.engine import one_row, this_file
 from feature_pipeline.refusal import RefusedError
 
 KEYS = ("customer_id", "event_timestamp", "created_timestamp")
@@ -59,7 +59,7 @@ def stage_events(
         RefusedError: the file is missing, is not the events table, or breaks a producer's rule.
     """
     rows = _refuse_wrong_schema(events)
-    connection.read_parquet(str(events)).create_view("events_file", replace=True)
+    connection.read_parquet(this_file(events)).create_view("events_file", replace=True)
     _refuse_broken_rules(connection, events)
     bounds = {"as_of": as_of, "lateness_us": lateness // timedelta(microseconds=1)}
     connection.execute(
@@ -92,6 +92,8 @@ _REASON = f"""
     CASE
         WHEN orders IS NULL THEN 'malformed: orders is null'
         WHEN sessions IS NULL THEN 'malformed: sessions is null'
+        WHEN TRY_CAST(orders AS BIGINT) IS NULL THEN 'malformed: orders is not a count'
+        WHEN TRY_CAST(sessions AS BIGINT) IS NULL THEN 'malformed: sessions is not a count'
         WHEN order_value IS NULL THEN 'malformed: order_value is null'
         WHEN TRY_CAST(order_value AS {MONEY}) IS NULL THEN 'malformed: order_value is not an amount'
         WHEN event_timestamp > created_timestamp THEN 'future-dated: happened after it arrived'
@@ -111,7 +113,9 @@ def _refuse_wrong_schema(events: Path) -> int:
         metadata = pq.read_metadata(events)
         schema = metadata.schema.to_arrow_schema()
     except (pa.ArrowException, OSError) as error:
-        raise RefusedError(f"{events} is not a readable parquet file ({error})") from error
+        raise RefusedError(
+            f"{events} is not a readable parquet file ({error}): write customer_events anew"
+        ) from error
 
     missing = [name for name in (*KEYS, *AMOUNTS) if name not in schema.names]
     if missing:
@@ -125,7 +129,9 @@ def _refuse_wrong_schema(events: Path) -> int:
         if not fits(schema.field(name).type)
     ]
     if wrong:
-        raise RefusedError(f"{events} has columns of a wrong type: {'; '.join(wrong)}")
+        raise RefusedError(
+            f"{events} has columns of a wrong type: {'; '.join(wrong)}. Write them in these types"
+        )
     if metadata.num_rows == 0:
         raise RefusedError(f"{events} has no rows: nothing to aggregate; check the ingestion job")
     return int(metadata.num_rows)
@@ -171,6 +177,7 @@ def _refuse_broken_rules(connection: duckdb.DuckDBPyConnection, events: Path) ->
                 faults.append(f"{column} is {rule} in {count:,} rows, first {sample}")
     duplicated = connection.execute(
         f"""SELECT count(*) OVER (), {", ".join(KEYS)}, count(*) FROM events_file
+        WHERE {" AND ".join(f"{key} IS NOT NULL" for key in KEYS)}
         GROUP BY {", ".join(KEYS)} HAVING count(*) > 1 ORDER BY {", ".join(KEYS)} LIMIT 1"""
     ).fetchone()
     if duplicated:
@@ -220,6 +227,10 @@ def _reconcile(
         quarantined=quarantined,
         not_yet_arrived=rows - ingested,
     )
-    if counts.ingested != counts.kept + counts.superseded + counts.quarantined:
+    # `rows` is the file's own count, the others are counted from what became of its rows.
+    if counts.ingested != counts.kept + counts.superseded + counts.quarantined or (
+        counts.not_yet_arrived
+        != count("SELECT count(*) FROM events_file WHERE created_timestamp > $t", t=as_of)
+    ):
         raise AssertionError(f"rows were lost or doubled on the way in: {counts}")
     return counts

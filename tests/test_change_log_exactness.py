@@ -1,0 +1,247 @@
+"""The change log answers every prediction time as the contract's words do, whatever the history."""
+
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import pytest
+from hypothesis import HealthCheck, assume, given, settings
+from hypothesis import strategies as st
+from oracle import (
+    MICROSECOND,
+    ZEROS,
+    ChangeLog,
+    Event,
+    Oracle,
+    Profile,
+    Row,
+    differences,
+    read_change_log,
+    write_events,
+)
+
+from feature_pipeline.change_log import Aggregated, aggregate
+
+HOUR, DAY, MONTH = timedelta(hours=1), timedelta(days=1), timedelta(days=30)
+LEAP_DAY = datetime(2024, 2, 29, tzinfo=UTC)
+
+
+def logged(oracle: Oracle, as_of: datetime) -> tuple[Aggregated, ChangeLog]:
+    """The change log of the oracle's own events, as known at `as_of`."""
+    with TemporaryDirectory() as name:
+        folder = Path(name)
+        done = aggregate(
+            write_events(oracle.events, folder / "events.parquet"),
+            folder / "history.parquet",
+            folder / "quarantine.parquet",
+            as_of=as_of,
+            lookback_window=oracle.lookback_window,
+            allowed_lateness=oracle.allowed_lateness,
+        )
+        return done, read_change_log(folder / "history.parquet")
+
+
+# Few days and few hours, so that ties, shared days and exact window edges are common.
+DAYS = tuple(timedelta(days=day) for day in (-30, -29, -1, 0, 1, 30))
+TIMES_OF_DAY = (
+    *(timedelta(0), MICROSECOND, 10 * HOUR, 12 * HOUR, 12 * HOUR + MICROSECOND, DAY - MICROSECOND),
+)
+DELAYS = (
+    *(timedelta(0), MICROSECOND, HOUR, 2 * HOUR, 14 * HOUR, DAY - MICROSECOND, DAY),
+    *(DAY + MICROSECOND, 40 * HOUR, -MICROSECOND, -DAY),
+)
+MONEY = tuple(map(Decimal, ("0.00", "0.01", "0.10", "19.99", "333.33", "8999999.99")))
+CUSTOMERS = (
+    st.sampled_from([1, 2, 3, -4, 2**40]),
+    st.sampled_from(["a", "b", "B", "o'Brien", "Ünal", ""]),
+)
+
+
+@st.composite
+def oracles(draw: st.DrawFn) -> Oracle:
+    customers = draw(st.sampled_from(CUSTOMERS))
+    money = draw(st.sampled_from([Decimal, float]))
+    times = st.sampled_from(TIMES_OF_DAY) | st.timedeltas(timedelta(0), DAY - MICROSECOND)
+    delays = st.sampled_from(DELAYS) | st.timedeltas(-HOUR, 26 * HOUR)
+    counts = st.integers(0, 3)
+    states = st.lists(
+        st.tuples(delays, counts, st.sampled_from(MONEY), counts), min_size=1, max_size=3
+    )
+    moments = st.tuples(customers, st.sampled_from(DAYS).map(LEAP_DAY.__add__), times, states)
+    some = draw(st.sampled_from([1, 12]))
+    events = [
+        Event(customer, day + time, day + time + delay, orders, money(value), sessions)
+        for customer, day, time, states_then in draw(st.lists(moments, min_size=some, max_size=30))
+        for delay, orders, value, sessions in states_then
+    ]
+    window = draw(st.sampled_from([MONTH, MONTH, 36 * HOUR, 2 * HOUR]))
+    if draw(st.booleans()):  # In the very instant in which an event leaves, its equal arrives.
+        leaving = [event.event_timestamp + window for event in events]
+        events += [
+            event._replace(event_timestamp=at, created_timestamp=at)
+            for event, at in zip(events, leaving, strict=True)
+        ]
+    unique = {event[:3]: event for event in events}
+    return Oracle(unique.values(), lookback_window=window, allowed_lateness=DAY)
+
+
+fractions = st.floats(0, 1)
+
+
+def first_arrival(oracle: Oracle) -> datetime:
+    return min(event.created_timestamp for event in oracle.events)
+
+
+def moment(oracle: Oracle, fraction: float) -> datetime:
+    """Any time between the first arrival and the last departure."""
+    first, last = first_arrival(oracle), max(oracle.events[-1][1:3]) + oracle.lookback_window
+    return first + (last - first) * fraction
+
+
+def turning_point(oracle: Oracle, fraction: float) -> datetime:
+    """A time at which something changes, or the microsecond before: the hardest as-of times."""
+    points = sorted(at for _, at in oracle.change_points() if at >= first_arrival(oracle))
+    return points[int(fraction * (len(points) - 1))]
+
+
+def thorough(examples: int) -> Callable:
+    return settings(
+        max_examples=examples, deadline=None, suppress_health_check=[HealthCheck.too_slow]
+    )
+
+
+@thorough(150)
+@given(oracles(), fractions | st.just(1.0), st.lists(fractions, max_size=10))
+def test_every_answer_is_the_oracles(oracle, fraction, randoms):
+    as_of = turning_point(oracle, fraction)
+    done, log = logged(oracle, as_of)
+
+    instants = {moment(oracle, one) for one in randoms} | {as_of}
+    asked = oracle.change_points()
+    asked |= {(event.customer_id, instant) for event in oracle.events for instant in instants}
+    assert differences(oracle, log, [one for one in asked if one[1] <= as_of]) == []
+
+    counts = oracle.counts(as_of)
+    assert vars(done.events) == counts._asdict()
+    assert counts.ingested == counts.kept + counts.superseded + counts.quarantined
+
+    keys = [(row.customer_id, row.event_timestamp) for row in log.rows]
+    assert keys == sorted(set(keys))
+    assert all(row.event_timestamp <= as_of for row in log.rows)
+    assert (done.history_rows, done.customers) == (len(keys), len(log.of_customer))
+
+
+@thorough(60)
+@given(oracles(), fractions, fractions)
+def test_an_earlier_log_is_a_prefix_of_a_later_one(oracle, one, other):
+    earlier, later = sorted((turning_point(oracle, one), turning_point(oracle, other)))
+    assume(earlier < later)
+    _, before = logged(oracle, earlier)
+    _, after = logged(oracle, later)
+    assert before.rows == [row for row in after.rows if row.event_timestamp <= earlier]
+
+
+def state(at: datetime, delay: timedelta, orders: int, value: str, sessions: int) -> Event:
+    return Event(1, at, at + delay, orders, Decimal(value), sessions)
+
+
+NOON = LEAP_DAY + 12 * HOUR
+ONE, TWO = Profile(10.0, 1, 2, 1), Profile(15.0, 2, 3, 1)
+FIRST = state(NOON, HOUR, 1, "10.00", 2)
+SECOND = state(NOON + HOUR, HOUR, 2, "30.00", 3)
+
+# Reckoned by hand: the events, when one asks, the answer.
+BY_HAND = {
+    "before it arrives": ([FIRST], NOON + HOUR - MICROSECOND, ZEROS),
+    "as it arrives": ([FIRST], NOON + HOUR, ONE),
+    "last microsecond in the window": ([FIRST], NOON + MONTH - MICROSECOND, ONE),
+    "on the window's edge": ([FIRST], NOON + MONTH, ZEROS),
+    "exactly 24 h late": ([FIRST._replace(created_timestamp=NOON + DAY)], NOON + DAY, ONE),
+    "too late": (
+        [FIRST._replace(created_timestamp=NOON + DAY + MICROSECOND)],
+        NOON + 2 * DAY,
+        ZEROS,
+    ),
+    "future-dated": ([FIRST._replace(created_timestamp=NOON - MICROSECOND)], NOON + DAY, ZEROS),
+    "a later state supersedes": ([FIRST, SECOND], NOON + 2 * HOUR, TWO),
+    "not before it has arrived": ([FIRST, SECOND], NOON + 2 * HOUR - MICROSECOND, ONE),
+    "an earlier state arriving later changes nothing": (
+        [FIRST._replace(created_timestamp=NOON + 5 * HOUR), SECOND],
+        NOON + 6 * HOUR,
+        TWO,
+    ),
+    "of one instant's states the last to arrive stands": (
+        [FIRST, SECOND._replace(event_timestamp=NOON, created_timestamp=NOON + 3 * HOUR)],
+        NOON + 3 * HOUR,
+        TWO,
+    ),
+    "a superseded state does not come back": ([FIRST, SECOND], NOON + HOUR + MONTH, ZEROS),
+    "one leaves as its equal arrives": (
+        [FIRST, state(NOON + MONTH, timedelta(0), 1, "10.00", 2)],
+        NOON + MONTH,
+        ONE,
+    ),
+    "and long after, though the row's values did not change": (
+        [FIRST, state(NOON + MONTH, timedelta(0), 1, "10.00", 2)],
+        NOON + 2 * MONTH - MICROSECOND,
+        ONE,
+    ),
+    "midnight belongs to the new day": (
+        [
+            state(LEAP_DAY - MICROSECOND, HOUR, 1, "10.00", 1),
+            state(LEAP_DAY, HOUR, 3, "50.00", 1),
+        ],
+        LEAP_DAY + HOUR,
+        Profile(15.0, 4, 2, 2),
+    ),
+    "a day of visits without orders": (
+        [FIRST, state(NOON + DAY, HOUR, 0, "0.00", 5)],
+        NOON + 2 * DAY,
+        Profile(10.0, 1, 7, 1),
+    ),
+    "a day taken back to nothing": (
+        [FIRST, state(NOON + HOUR, HOUR, 0, "0.00", 0)],
+        NOON + DAY,
+        ZEROS,
+    ),
+}
+
+
+@pytest.mark.parametrize(("events", "at", "expected"), BY_HAND.values(), ids=BY_HAND)
+def test_by_hand(events, at, expected):
+    oracle = Oracle(events, lookback_window=MONTH, allowed_lateness=DAY)
+    _, log = logged(oracle, NOON + 3 * MONTH)
+    assert oracle.profile(1, at) == expected
+    assert log.profile(1, at, ttl=MONTH) == expected
+
+
+def off(row: Row, **wrong: float) -> list[Row]:
+    return [row._replace(profile=row.profile._replace(**wrong))]
+
+
+DEFECTS = {
+    "lost": lambda row: [],
+    "early": lambda row: [row._replace(event_timestamp=row.event_timestamp - MICROSECOND)],
+    "delayed": lambda row: [row._replace(event_timestamp=row.event_timestamp + MICROSECOND)],
+    "orders": lambda row: off(row, orders_30d=row.profile.orders_30d + 1),
+    "sessions": lambda row: off(row, sessions_30d=row.profile.sessions_30d - 1),
+    "days": lambda row: off(row, distinct_order_days_30d=row.profile[3] + 1),
+    "average": lambda row: off(row, avg_order_value_30d=row.profile[0] * (1 + 1e-11) + 1e-11),
+}
+
+
+@pytest.mark.parametrize("defect", DEFECTS.values(), ids=DEFECTS)
+def test_no_planted_defect_escapes(defect):
+    """A comparison that cannot fail proves nothing: spoil each row in turn."""
+    events = [FIRST, SECOND, state(NOON + DAY, DAY, 1, "5.00", 1)]
+    oracle = Oracle(events, lookback_window=MONTH, allowed_lateness=DAY)
+    _, log = logged(oracle, NOON + 2 * MONTH)
+    asked = oracle.change_points()
+    assert len(log.rows) == 5
+    assert differences(oracle, log, asked) == []
+
+    for place, row in enumerate(log.rows):
+        spoiled = ChangeLog([*log.rows[:place], *defect(row), *log.rows[place + 1 :]])
+        assert differences(oracle, spoiled, asked)

@@ -1,0 +1,108 @@
+"""The command line answers quickly, with lines a person and a script can read, and exit codes."""
+
+import json
+import os
+import resource
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from contract_checks.cli import app
+from contract_checks.loader import load
+
+ROOT = Path(__file__).parents[1]
+OURS = ROOT / "contracts" / "customer_profile_v1.md"
+BROKEN_UNIT = ROOT / "tests" / "contracts" / "invalid" / "unit_percentage_for_duration.md"
+SEVERAL = ROOT / "tests" / "contracts" / "invalid" / "several_defects.md"
+
+
+def _run(*arguments: str | Path, **environment: str) -> subprocess.CompletedProcess[bytes]:
+    command = [sys.executable, "-m", "contract_checks", *map(str, arguments)]
+    return subprocess.run(
+        command, cwd=ROOT, capture_output=True, env=os.environ | environment, check=False
+    )
+
+
+def test_lint_of_a_valid_document_exits_0() -> None:
+    done = _run("lint", OURS)
+    assert (done.returncode, done.stderr) == (0, b"")
+    assert done.stdout.decode() == "1 valid, 0 invalid, 0 problems\n"
+
+
+def test_lint_reports_path_line_clause_and_message_and_exits_2() -> None:
+    done = _run("lint", BROKEN_UNIT.relative_to(ROOT), OURS)
+    assert done.returncode == 2
+    assert done.stdout.decode().splitlines() == [
+        "tests/contracts/invalid/unit_percentage_for_duration.md:25: §3 lookback window: "
+        "wrong unit: expected a duration such as 30d or 2 hours, got '30%'",
+        "1 valid, 1 invalid, 1 problem",
+    ]
+
+
+def test_lint_of_a_missing_file_says_so() -> None:
+    done = _run("lint", "contracts/nowhere.md")
+    assert done.returncode == 2
+    assert b"contracts/nowhere.md:1: document: cannot be read" in done.stdout
+    assert done.stderr == b""
+
+
+def test_colours_are_for_terminals_only() -> None:
+    runner = CliRunner()
+    assert "\x1b[" in runner.invoke(app, ["lint", str(SEVERAL)], color=True).stdout
+    assert b"\x1b[" not in _run("lint", SEVERAL).stdout
+
+
+@pytest.mark.parametrize("locale", ["C", "POSIX"])
+def test_export_writes_sorted_utf8_json_in_any_locale(locale: str) -> None:
+    environment = {"LC_ALL": locale, "PYTHONIOENCODING": "ascii", "PYTHONCOERCECLOCALE": "0"}
+    done = _run("export", OURS, "--to", "json", **environment)
+    assert (done.returncode, done.stderr) == (0, b"")
+    text = done.stdout.decode("utf-8")
+    document = json.loads(text)
+    contract = load(OURS)
+    assert document.pop("prose") == contract.prose
+    assert document == contract.terms()
+    assert text == json.dumps(json.loads(text), indent=2, sort_keys=True, ensure_ascii=False) + "\n"
+    assert "≥" in text
+    assert document["privacy"]["retention"] == "P365D"
+
+
+def test_export_of_an_invalid_document_writes_only_problems() -> None:
+    done = _run("export", SEVERAL, "--to", "json")
+    assert (done.returncode, done.stdout) == (2, b"")
+    assert len(done.stderr.decode().splitlines()) == 5
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [("frobnicate",), ("lint",), ("lint", "--no-such-option", "x"), ("export", "x", "--to", "xml")],
+)
+def test_wrong_usage_exits_2(arguments: tuple[str, ...]) -> None:
+    done = _run(*arguments)
+    assert done.returncode == 2
+    assert b"Traceback" not in done.stderr
+
+
+def test_lint_loads_nothing_heavy() -> None:
+    probe = (
+        "import sys; from contract_checks.cli import app\n"
+        "app(['lint', sys.argv[1]], standalone_mode=False)\n"
+        "print(sorted({'feast', 'pandas', 'pyarrow', 'duckdb', 'numpy'} & sys.modules.keys()))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", probe, OURS], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    assert done.stdout.splitlines()[-1] == "[]", done.stderr
+
+
+def test_lint_answers_in_well_under_a_second() -> None:
+    def cpu_seconds() -> float:
+        before = resource.getrusage(resource.RUSAGE_CHILDREN)
+        assert _run("lint", OURS).returncode == 0
+        after = resource.getrusage(resource.RUSAGE_CHILDREN)
+        return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+
+    assert min(cpu_seconds() for _ in range(3)) < 0.8

@@ -1,0 +1,285 @@
+"""Readers are tolerant of wording and strict about numbers, units, comparisons and names."""
+
+from collections.abc import Callable
+from datetime import date, timedelta
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from contract_checks import phrases, values
+from contract_checks.form import CLAUSES
+from contract_checks.sentence import Unreadable, spell
+from contract_checks.terms import AllowedValues, Approval, ConsistencyRule, DriftThreshold, Range
+from contract_checks.values import at_least, at_most, limit
+
+Reader = Callable[[str], object]
+
+match_rate = at_least(values.percent)
+delta = at_most(values.percent)
+lateness = limit(values.duration)
+
+DAY, HOUR = timedelta(days=1), timedelta(hours=1)
+
+
+@pytest.mark.parametrize(
+    ("reader", "text", "value"),
+    [
+        (values.duration, "30d", 30 * DAY),
+        (values.duration, "24h", 24 * HOUR),
+        (values.duration, "2 hours", 2 * HOUR),
+        (values.duration, "last 90 days", 90 * DAY),
+        (values.duration, "15 min", timedelta(minutes=15)),
+        (values.duration, "1.5 h", timedelta(minutes=90)),
+        (values.duration, "Compare 7-day historical backfill against baseline", 7 * DAY),
+        (lateness, "≤ 24h", 24 * HOUR),
+        (lateness, "up to 6 hours", 6 * HOUR),
+        (match_rate, "≥ 98%", 0.98),
+        (match_rate, ">= 98 %", 0.98),
+        (match_rate, "at least 99.5 percent", 0.995),
+        (delta, "≤ 1% difference across numeric fields", 0.01),
+        (delta, "no more than 0.1%", 0.001),
+        (values.allowed, "0–10,000", Range(minimum=0, maximum=10_000)),
+        (values.allowed, "0-10,000", Range(minimum=0, maximum=10_000)),
+        (values.allowed, "-5–5", Range(minimum=-5, maximum=5)),
+        (values.allowed, "−10 — −5.5", Range(minimum=-10, maximum=-5.5)),
+        (values.allowed, "0 to 1", Range(minimum=0, maximum=1)),
+        (values.allowed, "≥ 0", Range(minimum=0, maximum=None)),
+        (values.allowed, "<= 1,000", Range(minimum=None, maximum=1000)),
+        (
+            values.allowed,
+            "free, pro, enterprise",
+            AllowedValues(values=("free", "pro", "enterprise")),
+        ),
+        (values.identifiers, "(a_id, b_id)", ("a_id", "b_id")),
+        (values.identifiers, "a_id and b_id", ("a_id", "b_id")),
+        (values.tables, "w.a, w.s.b", ("w.a", "w.s.b")),
+        (values.jobs, "ingest-job, dbt.model_a", ("ingest-job", "dbt.model_a")),
+        (values.jobs, "none", ()),
+        (values.yes_no, "Yes", True),
+        (values.requirement, "not required", False),
+        (values.version, "V12", "v12"),
+        (values.calendar_date, "2024-02-29", date(2024, 2, 29)),
+        (
+            values.approval,
+            "J. Smith - 2026-01-01",
+            Approval(name="J. Smith", date=date(2026, 1, 1)),
+        ),
+        (values.channel, "#ml-alerts Slack channel", "#ml-alerts"),
+        (values.timezone, "America/Argentina/Buenos_Aires", "America/Argentina/Buenos_Aires"),
+        (values.title, "Feature Contract: a_feature (v3)", ("a_feature", "v3")),
+        (phrases.refresh, "hourly", HOUR),
+        (phrases.refresh, "every 15 minutes", timedelta(minutes=15)),
+        (phrases.rolling_window, "Sum over a rolling window of 30 days", 30 * DAY),
+        (phrases.default_value, "zeros for numeric fields", 0.0),
+        (phrases.default_value, "-1", -1.0),
+        (phrases.default_value, "null", None),
+        (phrases.null_rate, "null rate ≤ 1%", 0.01),
+        (phrases.null_rate, "at most 1% missing", 0.01),
+        (phrases.least_value, "All numeric fields must be ≥ 0", 0.0),
+        (phrases.one_record_per, "One record per (a_id, b_id)", ("a_id", "b_id")),
+        (phrases.one_record_per, "exactly one row per merchant", ("merchant",)),
+        (phrases.freshness, "Feature age ≤ 2 hours", 2 * HOUR),
+        (phrases.drift_threshold, "PSI >= 0.1", DriftThreshold(metric="PSI", minimum=0.1)),
+        (phrases.consistency, "none", ()),
+        (
+            phrases.consistency,
+            "a ≥ b; c < d",
+            (
+                ConsistencyRule(left="a", operator="≥", right="b"),
+                ConsistencyRule(left="c", operator="<", right="d"),
+            ),
+        ),
+        (phrases.masking, "none", None),
+        (phrases.access_review, "Quarterly access review", "quarterly"),
+        (phrases.access_review, "access is reviewed annually", "yearly"),
+    ],
+)
+def test_values_are_read(reader: Reader, text: str, value: object) -> None:
+    assert reader(text) == value
+
+
+def test_sentences_are_read_term_by_term() -> None:
+    fanout = phrases.fanout("If several exist for a customer_id, take the newest based on seen_at.")
+    assert (fanout.keep, fanout.by, fanout.key) == ("latest", "seen_at", ("customer_id",))
+
+    active = phrases.activity_filter("Only customers with at least two events in the last 7 days.")
+    assert active is not None
+    assert (active.minimum_events, active.window) == (2, 7 * DAY)
+
+    dedup = phrases.dedup("Latest event per customer_id per hour")
+    assert dedup is not None
+    assert (dedup.keep, dedup.key, dedup.period) == ("latest", ("customer_id",), "hour")
+
+    joined = phrases.cardinality("fan-out ratio ≤ 1.01; match rate ≥ 98%")
+    assert (joined.minimum_match_rate, joined.maximum_fanout_ratio) == (0.98, 1.01)
+
+    plan = phrases.deprecation("After the release of v2, support for v1 goes on for 90 days")
+    assert (plan.version, plan.support, plan.successor) == ("v1", 90 * DAY, "v2")
+
+    serving = phrases.performance("error rate ≤ 0.1%, p99.9 latency ≤ 5 ms")
+    assert serving.latency_percentile == 99.9
+    assert serving.maximum_latency == timedelta(milliseconds=5)
+    assert serving.maximum_error_rate == 0.001
+
+    masked = phrases.masking("email and phone are tokenised in every export")
+    assert masked is not None
+    assert (masked.columns, masked.method) == (("email", "phone"), "tokenized")
+
+
+@pytest.mark.parametrize(
+    ("reader", "text", "found"),
+    [
+        (values.duration, "98%", "98%"),
+        (values.duration, "30", "30"),
+        (values.duration, "30 parsecs", "30 parsecs"),
+        (values.duration, "the 99th percentile", "99th percentile"),
+        (match_rate, "≥ 98 hours", "98 hours"),
+        (match_rate, "≥ 0.98", "0.98"),
+        (delta, "≤ 1 s difference", "1 s"),
+        (phrases.freshness, "Feature age ≤ 2%", "2%"),
+        (phrases.null_rate, "null rate ≤ 1 day", "1 day"),
+        (phrases.drift_threshold, "PSI ≥ 10%", "10%"),
+        (phrases.least_value, "All fields must be ≥ 0 hours", "0 hours"),
+        (phrases.outliers, "Values above 99.9% are flagged", "99.9%"),
+        (phrases.cardinality, "match rate ≥ 98%, fanout ratio ≤ 101%", "101%"),
+        (phrases.cardinality, "match rate ≥ 98, fanout ratio ≤ 1.01", "98"),
+        (phrases.performance, "p95 latency ≤ 50%, error rate ≤ 0.1%", "50%"),
+        (phrases.performance, "p95 latency ≤ 50ms, error rate ≤ 0.1 ms", "0.1 ms"),
+        (phrases.deprecation, "v1 is supported 90% after v2 release", "90%"),
+    ],
+)
+def test_a_wrong_unit_is_called_so(reader: Reader, text: str, found: str) -> None:
+    with pytest.raises(Unreadable, match="wrong unit: expected") as raised:
+        reader(text)
+    assert f"got '{found}'" in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    ("reader", "text"),
+    [
+        # comparisons that say something else
+        (match_rate, "≤ 98%"),
+        (match_rate, "> 98%"),
+        (match_rate, "98%"),
+        (delta, "< 1%"),
+        (values.duration, "≥ 30d"),
+        (phrases.freshness, "Feature age ≥ 2 hours"),
+        (phrases.null_rate, "non-null rate ≤ 1%"),
+        (phrases.drift_threshold, "PSI ≤ 0.1"),
+        # more than was asked for
+        (values.duration, "30d or 60d"),
+        (phrases.freshness, "Feature age ≤ 2 hours, orders_30d ≤ 1 hour"),
+        (phrases.freshness, "Age of orders_30d ≤ 2 hours"),
+        (phrases.freshness, "age ≤ 2 hours" + " indeed" * 200),
+        (phrases.drift_threshold, "PSI ≥ 0.1 or KS ≥ 0.2"),
+        (phrases.dedup, "Latest or earliest event per customer_id per day"),
+        (phrases.outliers, "Values above 99th percentile are flagged or dropped"),
+        (phrases.deprecation, "v1, like v0, is supported for 90 days after v2 release"),
+        (phrases.access_review, "Quarterly or yearly access review"),
+        # negations
+        (phrases.freshness, "Feature age is not ≤ 2 hours"),
+        (phrases.masking, "customer_id is not hashed in training datasets"),
+        (phrases.outliers, "Values above 99th percentile are never flagged"),
+        (values.personal_data, "no (customer_id)"),
+        # numbers out of bounds or misspelled
+        (match_rate, "≥ 101%"),
+        (match_rate, "≥ -1%"),
+        (values.duration, "0d"),
+        (values.duration, "-3d"),
+        (values.duration, "99999999999 days"),
+        (values.duration, "3 months"),
+        (values.allowed, "0–1,00"),
+        (values.allowed, "0–1.2.3"),
+        (values.allowed, "0,5"),
+        (values.allowed, "0–100%"),
+        (values.allowed, "10"),
+        (values.allowed, "> 0"),
+        (values.allowed, "free"),
+        (values.allowed, "free, free"),
+        (phrases.outliers, "Values above 0th percentile are flagged"),
+        (phrases.cardinality, "match rate ≥ 98%, fanout ratio ≤ 0.9"),
+        (phrases.drift_threshold, "PSI ≥ 0"),
+        (phrases.performance, "p0 latency ≤ 5ms, error rate ≤ 1%"),
+        (phrases.performance, "p100 latency ≤ 5ms, error rate ≤ 1%"),
+        (phrases.consistency, "a is bigger than b"),
+        # names, dates and addresses
+        (values.identifier, "customer id"),
+        (values.identifiers, "a_id, a_id"),
+        (values.names, "ML Platform, "),
+        (values.table, "customer_events"),
+        (values.version, "1.0"),
+        (values.calendar_date, "2026-02-29"),
+        (values.calendar_date, "01/02/2026"),
+        (values.approval, "J. Smith"),
+        (values.url, "ftp://catalog"),
+        (values.url, "https://"),
+        (values.channel, "the usual one"),
+        (values.timezone, "Nowhere"),
+        (values.timezone, "America"),
+        (values.data_type, "spreadsheet"),
+        (values.prose, "TBD"),
+        (values.prose, "—"),
+    ],
+)
+def test_what_does_not_say_it_is_unreadable(reader: Reader, text: str) -> None:
+    with pytest.raises(Unreadable, match=r"expected|twice|no such day"):
+        reader(text)
+
+
+SPELLINGS = {
+    "ms": timedelta(milliseconds=1),
+    " seconds": timedelta(seconds=1),
+    "min": timedelta(minutes=1),
+    "h": HOUR,
+    "-hour": HOUR,
+    " Days": DAY,
+    "d": DAY,
+    " weeks": 7 * DAY,
+}
+
+
+@given(count=st.integers(1, 100_000), unit=st.sampled_from(sorted(SPELLINGS)))
+def test_any_duration_is_read_in_its_unit(count: int, unit: str) -> None:
+    assert values.duration(f"the last {count:,}{unit} of it") == count * SPELLINGS[unit]
+
+
+@given(length=st.integers(1, 10**12).map(lambda ms: timedelta(milliseconds=ms)))
+def test_a_spelled_duration_reads_back(length: timedelta) -> None:
+    assert values.duration(spell(length)) == length
+
+
+@given(basis_points=st.integers(0, 10_000), space=st.sampled_from(["", " "]))
+def test_any_percentage_is_the_nearest_fraction(basis_points: int, space: str) -> None:
+    text = f"≥ {basis_points / 100:.2f}{space}%"
+    assert match_rate(text) == basis_points / 10_000
+
+
+numbers = st.integers(-(10**9), 10**9) | st.decimals(-1000, 1000, places=3)
+
+
+@given(
+    low=numbers, high=numbers, dash=st.sampled_from(["–", " – ", "-", " to "]), comma=st.booleans()
+)
+def test_any_two_numbers_make_a_range(low: float, high: float, dash: str, comma: bool) -> None:
+    grouped = "," if comma else ""
+    text = f"{low:{grouped}f}{dash}{high:{grouped}f}"
+    assert values.allowed(text) == Range(minimum=float(low), maximum=float(high))
+
+
+@given(number=st.integers(0, 10**6), unit=st.sampled_from(["%", " percent", "th percentile", ""]))
+def test_no_duration_is_read_from_another_unit(number: int, unit: str) -> None:
+    with pytest.raises(Unreadable, match="wrong unit"):
+        values.duration(f"{number}{unit}")
+
+
+@given(text=st.text() | st.text(st.sampled_from("0123456789.,%≥≤–- dhpvsmin_()#@/:'`")))
+def test_every_reader_reads_or_says_why_not(text: str) -> None:
+    for clause in CLAUSES:
+        try:
+            if clause.entry:
+                clause.entry(text, text)
+            else:
+                clause.reader(text)
+        except Unreadable as reason:
+            assert str(reason)
