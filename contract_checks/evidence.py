@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Protocol, TypeVar
 
+from contract_checks.probes import Probe
+
 _Fact = TypeVar("_Fact")
 
 
@@ -106,6 +108,25 @@ class Join:
 
 
 @dataclass(frozen=True)
+class ProbeAnswer:
+    """What the real aggregation and the real point-in-time join made of one probe."""
+
+    probe: Probe
+    got: Mapping[str, object]
+
+
+@dataclass(frozen=True)
+class ProbeRun:
+    """The answers to every probe, read in one join of one entity row each."""
+
+    answers: tuple[ProbeAnswer, ...]
+    asked: tuple[str, ...]
+    """Join keys of the entity rows, in the order asked: a doubled and an unknown one among them."""
+    returned: tuple[str, ...]
+    """Join keys of the rows returned, in their order."""
+
+
+@dataclass(frozen=True)
 class Evidence:
     """Everything gathered for one judgement, or why it could not be."""
 
@@ -113,6 +134,7 @@ class Evidence:
     gathered_registry: Registry | MissingEvidence
     gathered_offline: OfflineStore | MissingEvidence
     gathered_join: Join | MissingEvidence
+    gathered_probes: ProbeRun | MissingEvidence
 
     @property
     def registry(self) -> Registry:
@@ -128,6 +150,11 @@ class Evidence:
     def join(self) -> Join:
         """The join of active entities to features."""
         return _present(self.gathered_join)
+
+    @property
+    def probes(self) -> ProbeRun:
+        """What the code answered to the contract's probes."""
+        return _present(self.gathered_probes)
 
     def view(self, name: str) -> RegisteredView:
         """The feature view of that name.

@@ -1,11 +1,12 @@
-"""Gather the evidence for one judgement: the registry, the offline table, the join."""
+"""Gather the evidence for one judgement: registry, offline table, join, probes."""
 
 from datetime import datetime
 from pathlib import Path
 
 from contract_checks.checks.served_view import served_name
 from contract_checks.contract import Contract
-from contract_checks.evidence import Evidence, Join, MissingEvidence, OfflineStore
+from contract_checks.evidence import Evidence, Join, MissingEvidence, OfflineStore, ProbeRun
+from contract_checks.probe_evidence import run_probes
 from contract_checks.registry_evidence import read_registry
 from contract_checks.table_evidence import read_join, read_offline_store
 
@@ -15,14 +16,16 @@ def gather(contract: Contract, repository: Path, as_of: datetime) -> Evidence:
     registry = read_registry(repository)
     offline: OfflineStore | MissingEvidence
     join: Join | MissingEvidence
+    probes: ProbeRun | MissingEvidence
     if isinstance(registry, MissingEvidence):
-        offline = join = registry
+        offline = join = probes = registry
     elif (view := registry.views.get(served_name(contract))) is None:
-        offline = join = MissingEvidence(
+        offline = join = probes = MissingEvidence(
             f"feature view {served_name(contract)} is not registered, so its data cannot be found: "
             "run `feast apply`"
         )
     else:
         offline = read_offline_store(contract, view, as_of)
         join = read_join(contract, view, as_of)
-    return Evidence(as_of, registry, offline, join)
+        probes = run_probes(contract, repository, view)
+    return Evidence(as_of, registry, offline, join, probes)

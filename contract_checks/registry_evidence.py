@@ -7,6 +7,8 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
+
 from contract_checks.evidence import (
     MissingEvidence,
     RegisteredEntity,
@@ -20,6 +22,23 @@ _SQLITE = "sqlite:///"
 
 def read_registry(repository: Path) -> Registry | MissingEvidence:
     """What is registered for the repository whose `feature_store.yaml` lies in `repository`."""
+    store = _open(repository)
+    if isinstance(store, MissingEvidence):
+        return store
+    entities = {e.name: _entity(e) for e in store.list_entities()}
+    return Registry(
+        project=store.project,
+        entities=entities,
+        views={v.name: _view(v, entities) for v in store.list_batch_feature_views()},
+        services={
+            s.name: tuple(p.name for p in s.feature_view_projections)
+            for s in store.list_feature_services()
+        },
+    )
+
+
+def _open(repository: Path) -> Any:
+    """The repository's store, or why there is none."""
     settings = repository / "feature_store.yaml"
     if not settings.is_file():
         return MissingEvidence(f"no {settings}: name the feature repository with --repository")
@@ -35,17 +54,41 @@ def read_registry(repository: Path) -> Registry | MissingEvidence:
         if not file.is_file():
             return MissingEvidence(f"no registry at {file}: run `feast apply` in {repository}")
         config.registry.path = f"{_SQLITE}{file}"
-    store = FeatureStore(config=config)
-    entities = {e.name: _entity(e) for e in store.list_entities()}
-    return Registry(
-        project=store.project,
-        entities=entities,
-        views={v.name: _view(v, entities) for v in store.list_batch_feature_views()},
-        services={
-            s.name: tuple(p.name for p in s.feature_view_projections)
-            for s in store.list_feature_services()
-        },
+    return FeatureStore(config=config)
+
+
+def read_point_in_time(
+    repository: Path, view_name: str, history: Path, entities: pa.Table, scratch: Path
+) -> pa.Table:
+    """Join `entities` to a view as it is registered, but with `history` for its source.
+
+    The join is the registered offline store's own; only the registry, in `scratch`, is another.
+    """
+    from feast import FeatureStore, FeatureView, FileSource, RepoConfig
+
+    store = _open(repository)
+    registered = store.get_feature_view(view_name)
+    source = FileSource(path=str(history), timestamp_field=registered.batch_source.timestamp_field)
+    keys = [store.get_entity(name) for name in registered.entities]
+    probed = FeatureView(
+        name=registered.name,
+        entities=keys,
+        ttl=registered.ttl,
+        schema=registered.features,
+        source=source,
     )
+    config = RepoConfig(
+        project=store.project,
+        provider="local",
+        registry=str(scratch / "registry.db"),
+        offline_store=store.config.offline_store,
+        entity_key_serialization_version=store.config.entity_key_serialization_version,
+        repo_path=repository,
+    )
+    apart = FeatureStore(config=config)
+    apart.apply([*keys, probed])
+    features = [f"{probed.name}:{field.name}" for field in probed.features]
+    return apart.get_historical_features(entities.to_pandas(), features).to_arrow()
 
 
 def _entity(entity: Any) -> RegisteredEntity:

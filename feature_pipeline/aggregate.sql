@@ -30,14 +30,11 @@ states AS (
         sessions,
         CASE WHEN orders > 0 THEN 1 ELSE 0 END AS order_days,
         created_timestamp AS in_force_from,
-        LEAST(
+        LEAST(  -- which passes over NULL: a state may stand until it leaves the window
             event_timestamp + $lookback_window,
-            COALESCE(
-                LEAD(created_timestamp) OVER (
-                    PARTITION BY customer_id, event_day
-                    ORDER BY created_timestamp, event_timestamp
-                ),
-                event_timestamp + $lookback_window
+            LEAD(created_timestamp) OVER (
+                PARTITION BY customer_id, event_day
+                ORDER BY created_timestamp, event_timestamp
             )
         ) AS in_force_until
     FROM arrivals

@@ -40,7 +40,7 @@ def copy_to(
     """Write the query's rows to a parquet file, and to no file beside it."""
     quoted = str(target).replace("'", "''")
     connection.execute(
-        f"COPY ({query}) TO '{quoted}' (FORMAT parquet, COMPRESSION zstd, USE_TMP_FILE false)",
+        f"COPY ({query}) TO '{quoted}' (FORMAT parquet, USE_TMP_FILE false)",
         parameters,
     )
 

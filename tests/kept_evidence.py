@@ -12,11 +12,14 @@ import pyarrow.parquet as pq
 from contract_checks.contract import Contract
 from contract_checks.evidence import (
     Evidence,
+    ProbeAnswer,
+    ProbeRun,
     RegisteredEntity,
     RegisteredField,
     RegisteredView,
     Registry,
 )
+from contract_checks.probes import load_probes, probes_of
 from contract_checks.table_evidence import read_join, read_offline_store
 
 AS_OF = datetime(2026, 3, 1, 12, tzinfo=UTC)
@@ -93,6 +96,25 @@ def kept_view(offline: Path) -> RegisteredView:
     )
 
 
+def kept_probes(contract: Contract) -> ProbeRun:
+    """Every probe answered as the contract expects."""
+    probes = load_probes(contract, probes_of(contract)).probes
+    keys = (*map(str, range(len(probes))), "unknown", "0")
+    return ProbeRun(tuple(ProbeAnswer(p, p.expected) for p in probes), keys, keys)
+
+
+def answered(clause: str, **values: Any) -> Callable[[ProbeRun], ProbeRun]:
+    """Change the answer to the last probe of a clause."""
+
+    def change(run: ProbeRun) -> ProbeRun:
+        answers = list(run.answers)
+        last = max(i for i, answer in enumerate(answers) if answer.probe.clause == clause)
+        answers[last] = replace(answers[last], got={**answers[last].got, **values})
+        return replace(run, answers=tuple(answers))
+
+    return change
+
+
 def gathered(
     contract: Contract,
     folder: Path,
@@ -102,6 +124,7 @@ def gathered(
     events: Callable[[Rows], Any] = lambda events: None,
     view: Callable[[RegisteredView], RegisteredView] = lambda view: view,
     registry: Callable[[Registry], Registry] = lambda registry: registry,
+    probes: Callable[[ProbeRun], ProbeRun] = lambda probes: probes,
 ) -> Evidence:
     """Evidence read from real files, after each given change was made to what it is read from."""
     table, happened = kept_rows(), kept_events()
@@ -122,6 +145,7 @@ def gathered(
         registry(objects),
         read_offline_store(contract, declared, AS_OF),
         read_join(contract, declared, AS_OF),
+        probes(kept_probes(contract)),
     )
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import pyarrow as pa
 import pytest
-from kept_evidence import AS_OF, VIEW, gathered, set_field, set_in, set_tag
+from kept_evidence import AS_OF, VIEW, answered, gathered, set_field, set_in, set_tag
 
 from contract_checks import checks
 from contract_checks.contract import Contract
@@ -79,6 +79,37 @@ BREAKS: dict[str, tuple[dict[str, Any], set[str]]] = {
     "naive timestamps": (
         {"types": {"event_timestamp": pa.timestamp("us")}},
         {"§3 timestamp timezone"},
+    ),
+    **{
+        f"another answer to {clause}": (
+            {"probes": answered(clause, orders_30d=77)},
+            {clause},
+        )
+        for clause in (
+            "§3 point-in-time correctness",
+            "§3 lookback window",
+            "§3 allowed lateness",
+            "§3 leakage guardrails",
+            "§5.1 aggregation",
+            "§5.1 dedup rules",
+            "§5.1 edge cases",
+        )
+    },
+    "no answer where a default is due": (
+        {"probes": answered("§5.1 filters", sessions_30d=None)},
+        {"§5.1 filters"},
+    ),
+    "an entity row lost": (
+        {"probes": lambda run: replace(run, returned=run.returned[1:])},
+        {"§2 join type"},
+    ),
+    "entity rows in another order": (
+        {"probes": lambda run: replace(run, returned=run.returned[::-1])},
+        {"§2 join type"},
+    ),
+    "an entity row doubled": (
+        {"probes": lambda run: replace(run, returned=(*run.returned, "0"))},
+        {"§2 join type", "§2 key uniqueness expectation"},
     ),
     "ttl a day longer": (
         {"view": lambda v: replace(v, ttl=timedelta(days=31))},
@@ -242,7 +273,7 @@ def test_broken(case: str, contract: Contract, tmp_path: Path) -> None:
 
 def test_every_bound_clause_has_a_case_that_breaks_it() -> None:
     bound = {check.clause for check in CHECKS}
-    assert len(bound) > 30
+    assert len(bound) > 40
     assert bound == {clause for _, clauses in BREAKS.values() for clause in clauses}
 
 
@@ -261,7 +292,7 @@ def test_a_broken_row_is_counted_and_shown(contract: Contract, tmp_path: Path) -
 
 def test_missing_evidence_is_unknown_never_kept(contract: Contract) -> None:
     nothing = MissingEvidence("no registry here")
-    report = judge(contract, Evidence(AS_OF, nothing, nothing, nothing))
+    report = judge(contract, Evidence(AS_OF, nothing, nothing, nothing, nothing))
     assert {finding.outcome for finding in report.findings} == {Outcome.UNKNOWN}
     assert {finding.clause for finding in report.findings} == {check.clause for check in CHECKS}
     assert all(finding.got == "no registry here" for finding in report.findings)

@@ -1,0 +1,210 @@
+"""Probes find what the code does wrong: the real aggregation, changed one rule at a time."""
+
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from kept_evidence import AS_OF, VIEW
+
+from contract_checks import checks
+from contract_checks.contract import Contract
+from contract_checks.evidence import Evidence, MissingEvidence, ProbeRun, Registry
+from contract_checks.findings import Outcome
+from contract_checks.judge import judge
+from contract_checks.loader import load
+from contract_checks.probe_evidence import run_probes
+from contract_checks.probes import InvalidProbes, load_probes, probes_of
+from contract_checks.registry_evidence import read_registry
+
+assert checks.__all__, "importing the package binds the checks"
+
+ROOT = Path(__file__).parent.parent
+ROOMS = ("contracts", "contract_checks", "feature_access", "feature_pipeline", "feature_repo")
+CONTRACT = "contracts/customer_profile_v1.md"
+
+# File, what it says, what it is made to say, and the clauses whose probes must notice.
+WRONG: dict[str, tuple[str, str, str, set[str]]] = {
+    "a window a microsecond longer": (
+        "feature_pipeline/aggregate.sql",
+        "event_timestamp + $lookback_window",
+        "event_timestamp + $lookback_window + INTERVAL 1 MICROSECOND",
+        {"§3 lookback window"},
+    ),
+    "a window a microsecond shorter": (
+        "feature_pipeline/aggregate.sql",
+        "event_timestamp + $lookback_window",
+        "event_timestamp + $lookback_window - INTERVAL 1 MICROSECOND",
+        {"§3 lookback window"},
+    ),
+    "stamped when it happened, not when it arrived": (
+        "feature_pipeline/aggregate.sql",
+        "created_timestamp AS in_force_from",
+        "event_timestamp AS in_force_from",
+        {"§3 point-in-time correctness"},
+    ),
+    "the last to arrive counts": (
+        "feature_pipeline/aggregate.sql",
+        "WHERE latest_of_day_before IS NULL OR event_timestamp >= latest_of_day_before",
+        "WHERE true",
+        {"§5.1 dedup rules"},
+    ),
+    "days end in another zone": (
+        "feature_pipeline/aggregate.sql",
+        "CAST(event_timestamp AS DATE)",
+        "CAST(event_timestamp - INTERVAL 5 HOUR AS DATE)",
+        {"§5.1 dedup rules"},
+    ),
+    "the average of the days' averages": (
+        "feature_pipeline/aggregate.sql",
+        "ELSE CAST(order_value AS DOUBLE) / CAST(orders AS DOUBLE)",
+        "ELSE CAST(order_value AS DOUBLE) / CAST(order_days AS DOUBLE)",
+        {
+            "§3 lookback window",
+            "§3 allowed lateness",
+            "§5.1 aggregation",
+            "§5.1 dedup rules",
+        },
+    ),
+    "lateness a microsecond stricter": (
+        "feature_pipeline/intake.py",
+        "epoch_us(created_timestamp) - epoch_us(event_timestamp) > $lateness_us",
+        "epoch_us(created_timestamp) - epoch_us(event_timestamp) >= $lateness_us",
+        {"§3 allowed lateness"},
+    ),
+    "lateness a microsecond laxer": (
+        "feature_pipeline/intake.py",
+        "epoch_us(created_timestamp) - epoch_us(event_timestamp) > $lateness_us",
+        "epoch_us(created_timestamp) - epoch_us(event_timestamp) > $lateness_us + 1",
+        {"§3 allowed lateness"},
+    ),
+    "the future let in": (
+        "feature_pipeline/intake.py",
+        "WHEN event_timestamp > created_timestamp THEN",
+        "WHEN false THEN",
+        {"§3 leakage guardrails"},
+    ),
+    "only who ordered is active": (
+        "feature_pipeline/intake.py",
+        "AND {_REASON} IS NULL\n",
+        "AND orders > 0 AND {_REASON} IS NULL\n",
+        set(),  # refused: rows would be lost, and the intake's own reckoning says so
+    ),
+}
+
+
+@pytest.fixture(scope="module")
+def repository(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A copy of the repository with a real registry."""
+    copy = tmp_path_factory.mktemp("probed")
+    for name in (*ROOMS, "scripts"):
+        ignored = shutil.ignore_patterns("__pycache__")
+        shutil.copytree(ROOT / name, copy / name, ignore=ignored)
+    for name in ("feature_store.yaml", ".feastignore"):
+        shutil.copy(ROOT / name, copy / name)
+    (copy / "data").mkdir()
+    feast = Path(sys.executable).with_name("feast")
+    subprocess.run([feast, "apply"], cwd=copy, check=True, capture_output=True)
+    return copy
+
+
+@pytest.fixture(scope="module")
+def registry(repository: Path) -> Registry:
+    found = read_registry(repository)
+    assert isinstance(found, Registry)
+    return found
+
+
+@pytest.fixture
+def contract(repository: Path) -> Contract:
+    return load(repository / CONTRACT)
+
+
+@pytest.fixture
+def restored(repository: Path) -> Iterator[None]:
+    """The pipeline as it was, after a test has changed it."""
+    yield
+    for room in ("feature_pipeline", "contracts"):
+        shutil.rmtree(repository / room)
+        shutil.copytree(ROOT / room, repository / room)
+
+
+def broken_by_probes(contract: Contract, run: ProbeRun | MissingEvidence) -> set[str]:
+    absent = MissingEvidence("not looked at")
+    report = judge(contract, Evidence(AS_OF, absent, absent, absent, run))
+    return {finding.clause for finding in report.having(Outcome.BROKEN)}
+
+
+def test_the_code_answers_as_the_contract_says(
+    repository: Path, registry: Registry, contract: Contract
+) -> None:
+    run = run_probes(contract, repository, registry.views[VIEW])
+    assert isinstance(run, ProbeRun), run
+    assert len(run.answers) >= 12
+    assert broken_by_probes(contract, run) == set()
+
+
+@pytest.mark.parametrize("case", WRONG)
+@pytest.mark.usefixtures("restored")
+def test_a_changed_rule_is_noticed(
+    case: str, repository: Path, registry: Registry, contract: Contract
+) -> None:
+    file, says, instead, noticed = WRONG[case]
+    text = (repository / file).read_text(encoding="utf-8")
+    assert says in text
+    (repository / file).write_text(text.replace(says, instead), encoding="utf-8")
+    run = run_probes(contract, repository, registry.views[VIEW])
+    if case == "only who ordered is active":
+        assert isinstance(run, MissingEvidence)
+        assert "rows were lost" in str(run)
+    else:
+        assert isinstance(run, ProbeRun), run
+        assert broken_by_probes(contract, run) == noticed
+
+
+def test_another_window_moves_the_probes(
+    repository: Path, registry: Registry, tmp_path: Path
+) -> None:
+    text = (repository / CONTRACT).read_text(encoding="utf-8")
+    for says, instead in (
+        ("**Lookback window:** 30d", "**Lookback window:** 31d"),
+        ("Rolling 30-day window", "Rolling 31-day window"),
+        ("last 30 days.", "last 31 days."),
+    ):
+        assert says in text
+        text = text.replace(says, instead)
+    document = tmp_path / "customer_profile_v1.md"
+    document.write_text(text, encoding="utf-8")
+    shutil.copy(probes_of(load(repository / CONTRACT)), tmp_path)
+    moved = load(document)
+    edges = load_probes(moved, probes_of(moved)).probes[0].events[0]
+    original = load(repository / CONTRACT)
+    before = load_probes(original, probes_of(original)).probes[0].events[0]
+    assert edges.happened - before.happened == original.time.lookback - moved.time.lookback
+
+
+@pytest.mark.parametrize(
+    ("written", "told"),
+    [
+        ("job = 1 probe", "see docs/contract.md"),
+        ('job = "x"', "'probe'"),
+        ('job="x"\n[[probe]]\nclause="§9 nothing"\nname="n"\nevents=[]\nexpect={}', "no clause"),
+        (
+            'job="x"\n[[probe]]\nclause="§5.1 filters"\nname="n"\nevents=[]\nexpect={other=1}',
+            "no features",
+        ),
+        (
+            'job="x"\n[[probe]]\nclause="§5.1 filters"\nname="n"\n'
+            'events=[{at="T - a while"}]\nexpect={}',
+            "is not T followed by terms",
+        ),
+    ],
+)
+def test_an_unreadable_probe_set_says_why(written: str, told: str, tmp_path: Path) -> None:
+    contract = load(ROOT / CONTRACT)
+    path = tmp_path / "set.probes.toml"
+    path.write_text(written, encoding="utf-8")
+    with pytest.raises(InvalidProbes, match=told):
+        load_probes(contract, path)
