@@ -1,4 +1,4 @@
-"""The command line: `contract-checks lint` and `contract-checks export`."""
+"""The command line: `contract-checks`, one program with a command per question."""
 
 import json
 import sys

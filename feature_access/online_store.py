@@ -9,6 +9,7 @@ without it, the store is empty and the read fails.
 A default is recognisable in a response: its event timestamp is 1970-01-01.
 """
 
+import sqlite3
 from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import Any, Literal
@@ -62,13 +63,22 @@ class DefaultingSqliteOnlineStore(SqliteOnlineStore):  # type: ignore[misc]
             OnlineStoreEmptyError: the view's heartbeat is not there.
         """
         keys = [*entity_keys, _heartbeat_key(table)]
-        *rows, heartbeat = super().online_read(config, table, keys, requested_features)
+        try:
+            *rows, heartbeat = super().online_read(config, table, keys, requested_features)
+        except sqlite3.OperationalError as error:
+            if "no such table" not in str(error):
+                raise
+            raise _empty(table) from error  # the file is gone, and SQLite made a new one
         if heartbeat[1] is None:
-            raise OnlineStoreEmptyError(
-                f"the online store holds nothing of {table.name}: it was never materialized, or "
-                "was flushed; run `feast materialize-incremental` before serving it"
-            )
+            raise _empty(table)
         return with_defaults(table, rows)
+
+
+def _empty(table: FeatureView) -> OnlineStoreEmptyError:
+    return OnlineStoreEmptyError(
+        f"the online store holds nothing of {table.name}: it was never materialized, or was "
+        "flushed; run `feast apply` and scripts/refresh.py before serving it"
+    )
 
 
 def with_defaults(table: FeatureView, rows: Sequence[OnlineRow]) -> list[OnlineRow]:

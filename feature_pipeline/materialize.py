@@ -1,6 +1,5 @@
 """Bring the online store up to an instant, through Feast's own materialization."""
 
-from collections.abc import Callable
 from contextlib import redirect_stderr, redirect_stdout
 from datetime import UTC, datetime
 from io import StringIO
@@ -12,10 +11,8 @@ from feature_pipeline.refusal import RefusedError
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
-def materialize_up_to(
-    store: FeatureStore, end: datetime, on_step: Callable[[str], None] = lambda step: None
-) -> None:
-    """Write each view's latest rows up to `end` online: all within its ttl, or since the last.
+def refuse_to_go_back(store: FeatureStore, end: datetime) -> None:
+    """Make sure that every view can be materialized up to `end`.
 
     Raises:
         RefusedError: no view is registered, or one was materialized beyond `end` already, so that
@@ -31,7 +28,16 @@ def materialize_up_to(
                 f"{view.name} is materialized up to {ahead.isoformat()}, beyond {end.isoformat()}: "
                 "name a later time, or apply and materialize anew"
             )
-    on_step(f"materializing up to {end.isoformat()}")
+
+
+def materialize_up_to(store: FeatureStore, end: datetime) -> None:
+    """Write each view's latest rows up to `end` online: all within its ttl, or since the last.
+
+    Raises:
+        RefusedError: see `refuse_to_go_back`.
+    """
+    refuse_to_go_back(store, end)
+    views = store.list_batch_feature_views()
     begun = [view.name for view in views if view.materialization_intervals]
     # Feast prints its own bars, over those of whoever called.
     with redirect_stdout(StringIO()), redirect_stderr(StringIO()):

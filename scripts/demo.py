@@ -31,6 +31,7 @@ from feature_pipeline.atomic import replacing
 from feature_pipeline.change_log import aggregate
 from feature_pipeline.completejourney import ingest
 from feature_pipeline.refusal import RefusedError
+from scripts.answers import answers_table
 from scripts.command_line import CONTRACT, EVENTS, HISTORY, QUARANTINE, ROOT, refusals_exit
 from scripts.feature_server import feature_server, online_features
 from scripts.progress import steps
@@ -167,8 +168,8 @@ def _look_up(store: "FeatureStore", present: datetime) -> pd.DataFrame:
     for name, answer in (("over HTTP", over_http), ("offline", offline)):
         if not (answer[columns].to_numpy() == plain[columns].to_numpy()).all():
             raise RefusedError(f"{name} and plain online answers differ:\n{answer}\n{plain}")
-    plain.insert(1, "is", [kinds[c] for c in customers])
-    return plain[["customer_id", "is", *columns[1:]]]
+    plain.insert(1, "customer is", [kinds[c] for c in customers])
+    return plain[["customer_id", "customer is", *columns[1:]]]
 
 
 def _column(query: str, file: Path, *parameters: Any) -> list[int]:
@@ -185,22 +186,13 @@ def _show(
     for row in summary:
         did.add_row(*row)
     console.print(did)
-    read = Table(title="Read online: plain, over HTTP and offline agree", title_justify="left")
-    read.add_column("customer_id")
-    for customer in answers["customer_id"]:
-        read.add_column(str(customer), justify="right")
-    for feature in answers.columns[1:]:
-        read.add_row(feature, *(_cell(value) for value in answers[feature]))
-    console.print(read)
+    title = "Read online: plain, over HTTP and offline agree"
+    console.print(answers_table(answers.to_dict("list"), title))
     if judged.outcome is not Outcome.KEPT:
         text.show(judged, console)
     console.print(
         f"Every clause: {report}. Done in {seconds:.0f} s.", highlight=False, soft_wrap=True
     )
-
-
-def _cell(value: object) -> str:
-    return f"{value:.2f}" if isinstance(value, float) else str(value)
 
 
 if __name__ == "__main__":

@@ -4,8 +4,8 @@ from typing import Annotated
 
 import typer
 from rich.console import Console
-from rich.table import Table
 
+from scripts.answers import answers_table
 from scripts.command_line import ROOT, refusals_exit
 
 
@@ -28,10 +28,7 @@ def main(
             features=store.get_feature_service(service),
             entity_rows=[{"customer_id": customer_id} for customer_id in customer_ids],
         ).to_dict()
-    table = Table("customer_id", *sorted(set(answer) - {"customer_id"}))
-    for row in zip(*(answer[column.header] for column in table.columns), strict=True):
-        table.add_row(*map(str, row))
-    Console().print(table)
+    Console().print(answers_table(answer))
 
 
 if __name__ == "__main__":

@@ -23,11 +23,18 @@ def main(
 ) -> None:
     """Bring the offline and the online store up to a time. Run it hourly, after `feast apply`.
 
-    Exit code 0: done; 2: refused.
+    Exit code 0: done; 2: refused, nothing written.
     """
     moment = as_of or now()
     with refusals_exit(RefusedError, InvalidContract), steps() as on_step:
         terms = load(CONTRACT).time
+        on_step("opening the feature store")
+        # Imported late: Feast takes seconds, which --help should not.
+        from feature_access.registry import open_store
+        from feature_pipeline.materialize import materialize_up_to, refuse_to_go_back
+
+        store = open_store(ROOT)
+        refuse_to_go_back(store, moment)  # before anything is written
         done = aggregate(
             events,
             HISTORY,
@@ -37,12 +44,8 @@ def main(
             allowed_lateness=terms.allowed_lateness,
             on_step=on_step,
         )
-        on_step("opening the feature store")
-        # Imported late: Feast takes seconds, which a refused run should not.
-        from feature_access.registry import open_store
-        from feature_pipeline.materialize import materialize_up_to
-
-        materialize_up_to(open_store(ROOT), moment, on_step)
+        on_step("materializing")
+        materialize_up_to(store, moment)
     typer.echo(str(done.events))
     typer.echo(f"{done.history_rows:,} rows offline, online up to {moment.isoformat()}")
 

@@ -1,0 +1,287 @@
+"""The documentation is tested: its commands run, its tables are made again, its lists are whole."""
+
+import importlib
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import pandas as pd
+import pytest
+import typer
+from feast_copy import HISTORY, copy_of_the_project
+from typer.core import TyperGroup, TyperOption
+
+import contract_checks.checks  # noqa: F401  (importing binds them)
+from contract_checks.cli import app as contract_checks_app
+from contract_checks.form import CLAUSES, Clause
+from contract_checks.judge import CHECKS
+from contract_checks.loader import load
+from contract_checks.probes import load_probes
+from scripts.command_line import CONTRACT
+from scripts.draw_one_customer import picture
+from scripts.one_customer import EVENTS, PREDICTION, START, events_table, rows_table, tell
+
+ROOT = Path(__file__).parent.parent
+DOCUMENTS = sorted(
+    [*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md"), *(ROOT / "data").glob("*.md")]
+)
+
+
+def text(document: str) -> str:
+    return (ROOT / document).read_text(encoding="utf-8")
+
+
+def blocks(document: str, language: str) -> list[str]:
+    return re.findall(rf"^```{language}\n(.*?)^```$", text(document), re.DOTALL | re.MULTILINE)
+
+
+def commands(block: str) -> list[str]:
+    return [line for line in block.splitlines() if line and not line.startswith("#")]
+
+
+def cells(line: str) -> list[str]:
+    return [cell.strip() for cell in line.strip().strip("|").split("|")]
+
+
+# README.md
+
+
+@pytest.fixture
+def copy(real_events: Path, tmp_path: Path) -> Path:
+    """The project in a folder of its own, with the events `make demo` would have ingested."""
+    repository = copy_of_the_project(tmp_path / "copy")
+    shutil.copytree(ROOT / "contracts", repository / "contracts")
+    shutil.copy(real_events, (repository / HISTORY).with_name("customer_events.parquet"))
+    labels = {"customer_id": [1, 10], "event_timestamp": pd.to_datetime(["2017-11-15T12:00Z"] * 2)}
+    pd.DataFrame(labels).to_parquet(repository / "data" / "labels.parquet")
+    return repository
+
+
+def shell(repository: Path, command: str) -> "subprocess.CompletedProcess[str]":
+    """A command of the README, in the copy and with its code."""
+    return subprocess.run(
+        command.replace(".venv/bin/", f"{Path(sys.executable).parent}/"),
+        shell=True,
+        cwd=repository,
+        env={
+            **os.environ,
+            "PYTHONPATH": str(repository),
+            "FEATURE_STORE_HASH_KEY": "sixteen or more characters",
+            "COLUMNS": "100",
+        },
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def test_every_command_of_the_readme_runs_and_its_report_is_real(copy: Path) -> None:
+    _setup, daily = blocks("README.md", "sh")
+    assert len(commands(daily)) == 5
+    for command in commands(daily):
+        done = shell(copy, command)
+        assert done.returncode == 0, f"{command}\n{done.stdout}{done.stderr}"
+    assert (copy / "data" / "training_set.parquet").is_file()
+
+    (snippet,) = blocks("README.md", "python")
+    done = shell(copy, f".venv/bin/python -c '{snippet}'")
+    assert done.returncode == 0, done.stderr
+
+    spoil(copy)
+    apply, *_, check = commands(daily)
+    assert shell(copy, apply).returncode == 0
+    report = shell(copy, check)
+    assert report.returncode == 1, report.stderr
+    (shown,) = blocks("README.md", "text")
+    lines = [line for line in shown.splitlines() if line != "..."]
+    assert len(lines) > 10
+    printed = iter(report.stdout.splitlines())
+    # `in` goes on from where the last line was found: the README's lines stand in this order.
+    assert [line for line in lines if line not in printed] == [], report.stdout
+
+
+def spoil(repository: Path) -> None:
+    """What the README says someone did."""
+    declarations = repository / "feature_repo" / "customer_profile.py"
+    code = declarations.read_text(encoding="utf-8")
+    assert code.count("ttl=timedelta(days=30)") == 1
+    declarations.write_text(code.replace("ttl=timedelta(days=30)", "ttl=timedelta(days=7)"))
+    history = repository / HISTORY
+    with duckdb.connect() as connection:
+        connection.execute("SET TimeZone = 'UTC'")
+        connection.execute(f"CREATE TABLE h AS FROM read_parquet('{history}')")
+        connection.execute(
+            "UPDATE h SET orders_30d = -1 WHERE (customer_id, event_timestamp) IN "
+            "(SELECT (customer_id, min(event_timestamp)) FROM h WHERE customer_id IN (1, 2, 3) "
+            "GROUP BY customer_id)"
+        )
+        connection.execute(f"COPY h TO '{history}' (FORMAT parquet)")
+
+
+def test_the_two_commands_are_targets_of_the_makefile() -> None:
+    setup, _daily = blocks("README.md", "sh")
+    assert commands(setup) == ["make demo", "make test"]
+    targets = set(re.findall(r"^([a-z-]+):", text("Makefile"), re.MULTILINE))
+    assert {"demo", "test"} <= targets
+    documented = re.findall(r"^\| `make ([a-z-]+)`", text("docs/commands.md"), re.MULTILINE)
+    assert sorted(documented) == sorted(targets)
+
+
+def test_the_map_shows_every_room() -> None:
+    packages = tomllib.loads(text("pyproject.toml"))["tool"]["setuptools"]["packages"]
+    rooms = {package.split(".")[0] for package in packages} | {"contracts", "data", "tests"}
+    assert len(rooms) > 7
+    shown = re.findall(r"^\| (`.*?) \|", text("README.md"), re.MULTILINE)
+    assert {room for room in rooms if not any(f"`{room}/`" in row for row in shown)} == set()
+
+
+# docs/time-semantics.md
+
+
+def test_the_tables_of_one_customer_are_what_the_aggregation_writes() -> None:
+    story, document = tell(load(CONTRACT)), text("docs/time-semantics.md")
+    assert len(EVENTS) > 3
+    assert len(story.rows) > len(EVENTS)
+    assert events_table(story) in document
+    assert rows_table(story) in document
+
+
+def test_the_picture_of_one_customer_is_drawn_again_byte_for_byte() -> None:
+    assert picture(tell(load(CONTRACT))).encode() == (ROOT / "docs/one-customer.svg").read_bytes()
+
+
+def test_the_answers_the_document_quotes_are_the_rows() -> None:
+    rows = tell(load(CONTRACT)).rows
+
+    def orders_at(day: int, hour: int) -> int:
+        asked = START.replace(day=day, hour=hour)
+        return [row["orders_30d"] for row in rows if row["event_timestamp"] <= asked][-1]
+
+    quoted = re.findall(
+        r"asked at (\d) Mar (\d\d):00, .*?answer\s+is (?:still )?(\d)",
+        text("docs/time-semantics.md"),
+        re.DOTALL,
+    )
+    assert len(quoted) == 2
+    assert [orders_at(int(day), int(hour)) for day, hour, _ in quoted] == [
+        int(answer) for *_, answer in quoted
+    ]
+    assert (str(PREDICTION.day), f"{PREDICTION:%H}") in [(day, hour) for day, hour, _ in quoted]
+
+
+# docs/commands.md
+
+
+def command_lines() -> dict[str, Any]:
+    """Every command line of the house, by the name its documentation has."""
+    found: dict[str, Any] = {}
+    for path in sorted((ROOT / "scripts").glob("*.py")):
+        if '__name__ == "__main__"' in path.read_text(encoding="utf-8"):
+            script = typer.Typer(add_completion=False)
+            script.command()(importlib.import_module(f"scripts.{path.stem}").main)
+            found[f"scripts/{path.name}"] = typer.main.get_command(script)
+    group = typer.main.get_command(contract_checks_app)
+    assert isinstance(group, TyperGroup)
+    return found | {f"contract-checks {name}": c for name, c in group.commands.items()}
+
+
+def test_every_command_is_documented_with_its_arguments_and_exit_codes() -> None:
+    known = command_lines()
+    heading, *parts = re.split(
+        r"^### (.+)$", text("docs/commands.md").split("\n## Feast")[0], flags=re.MULTILINE
+    )
+    documented = dict(zip(parts[::2], parts[1::2], strict=True))
+    assert heading
+    assert len(known) > 8
+    assert sorted(documented) == sorted(known)
+    for name, section in documented.items():
+        arguments = re.findall(r"^\| `([A-Za-z_-]+)", section, re.MULTILINE)
+        assert sorted(arguments) == sorted(map(spelled, known[name].params)), name
+        assert re.search(r"^Exit: 0 .*\b2 ", section, re.MULTILINE | re.DOTALL), name
+
+
+def spelled(parameter: Any) -> str:
+    if isinstance(parameter, TyperOption):
+        return parameter.opts[0]
+    return (parameter.metavar or str(parameter.name).upper()).strip("[.]")
+
+
+# docs/contract.md
+
+CLAUSE_ROWS = {
+    row[0]: row
+    for line in text("docs/contract.md").splitlines()
+    if line.startswith("| §")
+    for row in [cells(line)]
+}
+
+
+def test_every_clause_is_documented() -> None:
+    assert len(CLAUSE_ROWS) > 70
+    assert list(CLAUSE_ROWS) == [clause.id for clause in CLAUSES if not clause.group]
+
+
+def test_every_check_stands_beside_its_clause() -> None:
+    assert len(CHECKS) > 30
+    bound: dict[str, set[str]] = {}
+    for check in CHECKS:
+        bound.setdefault(check.clause, set()).add(check.name)
+    nobody = {c.id: "people" if c.is_prose else "none yet" for c in CLAUSES if not c.group}
+    expected = {clause: bound.get(clause, {word}) for clause, word in nobody.items()}
+    shown = {
+        clause: set(re.findall(r"`(.+?)`", row[-1])) or {row[-1]}
+        for clause, row in CLAUSE_ROWS.items()
+    }
+    assert {clause: bound for clause, bound in expected.items() if shown[clause] != bound} == {}
+
+
+EXAMPLES = [
+    pytest.param(clause, example, id=f"{clause.id}: {example}")
+    for clause in CLAUSES
+    if clause.id in CLAUSE_ROWS
+    for example in re.findall(r"`(.+?)`", CLAUSE_ROWS[clause.id][2])
+]
+
+
+@pytest.mark.parametrize(("clause", "example"), EXAMPLES)
+def test_a_value_shown_can_be_read(clause: Clause, example: str) -> None:
+    assert len(EXAMPLES) > 60
+    if clause.entry:
+        label, _, value = example.rpartition(": ")
+        clause.entry(label or "feature", value)
+    else:
+        clause.reader(example)
+
+
+def test_the_probe_set_shown_can_be_read(tmp_path: Path) -> None:
+    (shown,) = blocks("docs/contract.md", "toml")
+    file = tmp_path / "shown.probes.toml"
+    file.write_text(shown, encoding="utf-8")
+    probes = load_probes(load(CONTRACT), file)
+    assert (ROOT / probes.job).is_file()
+    assert len(probes.probes) == 1
+
+
+# all of it
+
+
+def test_links_lead_somewhere() -> None:
+    links = [
+        (document, link)
+        for document in DOCUMENTS
+        for link in re.findall(r"\]\(([^)\s]+)\)", document.read_text(encoding="utf-8"))
+        if not link.startswith("https://")
+    ]
+    assert len(links) > 8
+    missing = [
+        f"{document.name}: {link}"
+        for document, link in links
+        if not (document.parent / link.split("#")[0]).exists()
+    ]
+    assert missing == []
