@@ -82,6 +82,7 @@ def read_point_in_time(
         provider="local",
         registry=str(scratch / "registry.db"),
         offline_store=store.config.offline_store,
+        online_store={"type": "sqlite", "path": str(scratch / "online_store.db")},
         entity_key_serialization_version=store.config.entity_key_serialization_version,
         repo_path=repository,
     )

@@ -139,13 +139,19 @@ class _AsofJoin:
         parameters = {"path": self.path, **{f"default_{i}": d for i, d in enumerate(self.defaults)}}
         if self.ttl:
             parameters["ttl"] = self.ttl // timedelta(microseconds=1)
-        return connection.execute(
+        query = (
             f'SELECT e.*, {values}, {stamped} IS NOT NULL AND {in_ttl} AS "{_MATCHED}" '
             f"FROM entity_rows AS e "
             f"ASOF LEFT JOIN read_parquet($path) AS f ON {same_entity} AND {read_at} >= {stamped} "
-            f'ORDER BY e."{_ROW}"',
-            parameters,
-        ).fetch_arrow_table()
+            f'ORDER BY e."{_ROW}"'
+        )
+        try:
+            return connection.execute(query, parameters).fetch_arrow_table()
+        except duckdb.ConversionException as error:
+            raise ValueError(
+                f"the entity frame's {', '.join(self.join_keys)} cannot be compared with those of "
+                f"{self.view}: give them in its type ({str(error).splitlines()[0]})"
+            ) from error
 
 
 def _refuse_unusable_frame(entity_df: pd.DataFrame, joins: list[_AsofJoin]) -> None:
@@ -163,6 +169,8 @@ def _refuse_unusable_frame(entity_df: pd.DataFrame, joins: list[_AsofJoin]) -> N
 
 def _entity_rows(entity_df: pd.DataFrame, time_column: str) -> pa.Table:
     """The frame with its times in UTC microseconds (naive ones are UTC) and its rows numbered."""
+    if pd.api.types.is_numeric_dtype(entity_df[time_column]):
+        raise ValueError(f"{time_column} holds numbers, which name no unit: give timestamps")
     times = pd.to_datetime(entity_df[time_column], utc=True)
     if times.isna().any():
         raise ValueError(f"{times.isna().sum()} entity rows have no {time_column}: give each one")

@@ -5,8 +5,10 @@ from dataclasses import dataclass
 import pandas as pd
 import pyarrow as pa
 from feast import FeatureStore
+from feast.errors import FeatureServiceNotFoundException
 
 from feature_access.hashing import hashed
+from feature_access.refusal import RefusedError
 
 
 @dataclass(frozen=True)
@@ -28,13 +30,24 @@ def build_training_set(
     given at the row's time (§3), with defaults where there are none (§2, §5.2).
 
     Raises:
-        ValueError: the entity frame lacks a join key or a time.
+        RefusedError: there is no such feature service.
+        ValueError: the entity frame lacks a join key or a time, or an identifier is a fraction.
     """
-    feature_service = store.get_feature_service(service)
+    try:
+        feature_service = store.get_feature_service(service)
+    except FeatureServiceNotFoundException as error:
+        known = ", ".join(sorted(s.name for s in store.list_feature_services()))
+        raise RefusedError(f"no feature service {service}: name one of {known}") from error
     job = store.get_historical_features(entity_df=entity_df, features=feature_service)
     rows = job.to_arrow()
     views = [store.get_feature_view(p.name) for p in feature_service.feature_view_projections]
     for join_key in sorted({key.name for view in views for key in view.entity_columns}):
         column = rows.schema.get_field_index(join_key)
-        rows = rows.set_column(column, join_key, hashed(rows[join_key], hash_key))
+        rows = rows.set_column(column, join_key, hashed(_whole(rows[join_key]), hash_key))
     return TrainingSet(rows, dict(job.matched))
+
+
+def _whole(identifiers: pa.ChunkedArray) -> pa.ChunkedArray:
+    """Integers again, where a null beside them had made pandas keep them as floats."""
+    floating = pa.types.is_floating(identifiers.type)
+    return identifiers.cast(pa.int64()) if floating else identifiers

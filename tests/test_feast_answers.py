@@ -1,0 +1,198 @@
+"""Plain Feast, offline: every entity row answered, with what was known at its time, and no later.
+
+The judge is `oracle.ChangeLog`, an as-of read of the same change log in plain Python.
+"""
+
+from datetime import UTC, datetime, timedelta
+from random import Random
+from zoneinfo import ZoneInfo
+
+import pandas as pd
+import pyarrow as pa
+import pytest
+from feast_households import (
+    AGED,
+    AGED_SINCE,
+    DAY,
+    FEATURES,
+    FUTURE,
+    HOUSEHOLDS,
+    LEAKY,
+    LOG_END,
+    PAST,
+    PRESENT,
+    TTL,
+    UNKNOWN,
+    VIEW,
+    Asked,
+    at,
+    entity_frame,
+    expected,
+    historical,
+    offline,
+    profiles,
+)
+from oracle import MICROSECOND, ZEROS, ChangeLog, Profile
+
+pytest_plugins = ["feast_repository"]
+
+FIRST = datetime(2016, 12, 31, tzinfo=UTC)
+
+
+def random_pairs(count: int) -> Asked:
+    """Known and unknown customers at any time of the log's year, to the microsecond."""
+    random = Random(2017)
+    span = (LOG_END - FIRST) // MICROSECOND
+    return [
+        (random.randint(1, HOUSEHOLDS.stop + 50), FIRST + random.randrange(span) * MICROSECOND)
+        for _ in range(count)
+    ]
+
+
+def test_answers_are_exact_at_random_instants(store, log):
+    asked = random_pairs(50_000)
+    right = expected(log, asked)
+    assert 10_000 < right.count(ZEROS) < 40_000
+    assert offline(store, asked) == right
+
+
+def test_answers_are_exact_at_every_stamp_and_just_before(store, log):
+    stamps = [(row.customer_id, row.event_timestamp) for row in log.rows]
+    asked = stamps + [(customer, stamp - MICROSECOND) for customer, stamp in stamps]
+    assert len(asked) > 400_000
+    assert offline(store, asked) == expected(log, asked)
+
+
+def test_25_000_shuffled_rows_with_twins_come_back_one_each_in_order(store, log):
+    asked = random_pairs(20_000)
+    asked += asked[:5_000]
+    Random(1).shuffle(asked)
+    entities = entity_frame(asked).assign(label=range(len(asked)))
+
+    answer = historical(store, entities).to_df()
+
+    assert sorted(answer.columns) == sorted([*entities.columns, *FEATURES])
+    assert answer.label.tolist() == list(range(25_000))
+    assert answer.customer_id.tolist() == entities.customer_id.tolist()
+    assert answer.event_timestamp.tolist() == entities.event_timestamp.tolist()
+    assert list(profiles(answer)) == expected(log, asked)
+
+
+def test_unknown_and_inactive_customers_are_zeros_and_integers_stay_integers(store, log):
+    inactive = next(c for c in HOUSEHOLDS if newest_stamp(log, c) < PRESENT - 2 * TTL)
+    active = next(c for c in HOUSEHOLDS if log.profile(c, PRESENT, TTL) != ZEROS)
+    asked = at(PRESENT, [UNKNOWN, active, inactive, -1]) + at(FIRST, [active])
+    job = historical(store, entity_frame(asked))
+
+    frame, table = job.to_df(), job.to_arrow()
+
+    right = [ZEROS, log.profile(active, PRESENT, TTL), ZEROS, ZEROS, ZEROS]
+    assert list(profiles(frame)) == right
+    assert list(profiles(table.to_pydict())) == right
+    types = {"avg_order_value_30d": "float64"} | dict.fromkeys(FEATURES[1:], "int64")
+    assert {name: str(frame[name].dtype) for name in FEATURES} == types
+    assert {name: table.schema.field(name).type for name in FEATURES} == {
+        "avg_order_value_30d": pa.float64()
+    } | dict.fromkeys(FEATURES[1:], pa.int64())
+    assert table["customer_id"].type == pa.int64()
+    assert sum(column.null_count for column in table.columns) == 0
+
+
+def newest_stamp(log: ChangeLog, customer: int) -> datetime:
+    return max(row.event_timestamp for row in log.of_customer[customer])
+
+
+def test_full_feature_names_carry_the_view_and_the_same_values(store, log):
+    asked = at(PRESENT, [*HOUSEHOLDS, UNKNOWN])
+    entities = entity_frame(asked).assign(orders_30d="a label of the caller's")
+
+    answer = historical(store, entities, full_feature_names=True).to_df()
+
+    assert list(profiles(answer, prefix=f"{VIEW}__")) == expected(log, asked)
+    assert set(answer.orders_30d) == {"a label of the caller's"}
+
+
+@pytest.mark.parametrize("zone", ["naive", "America/New_York", "Asia/Kolkata"])
+def test_a_prediction_time_is_an_instant_whatever_zone_names_it(store, log, zone):
+    asked = random_pairs(2_000)
+    entities = entity_frame(asked)
+    times = entities.event_timestamp.dt
+    entities["event_timestamp"] = (
+        times.tz_localize(None) if zone == "naive" else times.tz_convert(zone)
+    )
+
+    answer = historical(store, entities).to_df()
+
+    assert list(profiles(answer)) == expected(log, asked)
+    assert answer.event_timestamp.tolist() == [pd.Timestamp(moment) for _, moment in asked]
+
+
+def test_one_frame_may_mix_zones(store):
+    moment = PRESENT + MICROSECOND
+    entities = entity_frame(
+        [
+            (LEAKY, moment.astimezone(ZoneInfo("America/New_York"))),
+            (LEAKY, (moment - MICROSECOND).astimezone(ZoneInfo("Asia/Kolkata"))),
+        ]
+    ).astype({"event_timestamp": object})
+    assert list(profiles(historical(store, entities).to_df())) == [FUTURE, PAST]
+
+
+def test_the_frames_own_index_neither_reorders_nor_joins_the_answer(store, log):
+    asked = random_pairs(100)
+    index = pd.Index([7, 7, 3, 1] * 25, name="customer_id")
+    answer = historical(store, entity_frame(asked).set_index(index)).to_df()
+    assert sorted(answer.columns) == sorted(["customer_id", "event_timestamp", *FEATURES])
+    assert answer.customer_id.tolist() == [customer for customer, _ in asked]
+    assert list(profiles(answer)) == expected(log, asked)
+
+
+def test_the_callers_frame_is_left_as_it_was(store):
+    entities = entity_frame(random_pairs(10))
+    before = entities.copy()
+    historical(store, entities).to_df()
+    pd.testing.assert_frame_equal(entities, before)
+
+
+UNUSABLE = {
+    "no join key": (lambda f: f.rename(columns={"customer_id": "id"}), "customer_id"),
+    "no time": (lambda f: f.assign(event_timestamp=[PRESENT, pd.NaT]), "1 entity rows have no"),
+    "a feature's name": (lambda f: f.assign(orders_30d=0, sessions_30d=0), "orders_30d.*sessions"),
+}
+
+
+@pytest.mark.parametrize("fault", UNUSABLE)
+def test_an_unusable_frame_is_refused_by_name(store, fault):
+    spoil, names_it = UNUSABLE[fault]
+    entities = entity_frame(at(PRESENT, [1, 2]))
+    assert list(historical(store, entities).to_df().customer_id) == [1, 2]
+    with pytest.raises(ValueError, match=names_it):
+        historical(store, spoil(entities))
+
+
+def test_nothing_stamped_after_the_prediction_time_is_seen(store):
+    got = offline(store, [(LEAKY, PRESENT), (LEAKY, PRESENT + MICROSECOND)])
+    assert got[0] == PAST
+    assert FUTURE not in got[:1]
+    assert got[1] == FUTURE  # it is there to be seen, one microsecond later
+
+
+def test_times_finer_than_a_microsecond_are_not_rounded_into_the_future(store):
+    entities = entity_frame(at(PRESENT, [LEAKY]))
+    entities["event_timestamp"] += pd.Timedelta(999, "ns")
+    assert list(profiles(historical(store, entities).to_df())) == [PAST]
+
+
+@pytest.mark.parametrize(
+    ("age", "right"),
+    [
+        (timedelta(0), Profile(30.0, 1, 4, 1)),
+        (TTL - MICROSECOND, Profile(30.0, 1, 4, 1)),
+        (TTL, Profile(30.0, 1, 4, 1)),
+        (TTL + MICROSECOND, ZEROS),
+        (TTL + DAY, ZEROS),
+        (-MICROSECOND, ZEROS),
+    ],
+)
+def test_a_row_counts_until_it_is_exactly_the_ttl_old(store, age, right):
+    assert offline(store, [(AGED, AGED_SINCE + age)]) == [right]
