@@ -42,7 +42,7 @@ if TYPE_CHECKING:
 PRESENT = datetime(2017, 12, 1, tzinfo=UTC)
 SERVICE = "customer_profile"
 TRAINING_SET = ROOT / "data" / "training_set.parquet"
-UNKNOWN_CUSTOMER = 999_999_999
+UNKNOWN_CUSTOMER = 999_999
 DEMO_HASH_KEY = "a key for the demonstration only"  # real jobs have no such fallback
 
 OnStep = Callable[[str], None]
@@ -155,7 +155,7 @@ def _look_up(store: "FeatureStore", present: datetime) -> pd.DataFrame:
     newest = "SELECT customer_id FROM read_parquet(?) GROUP BY 1 HAVING max(event_timestamp)"
     known = _column(f"{newest} > ? ORDER BY 1 LIMIT 2", HISTORY, cut_off)
     inactive = _column(f"{newest} < ? ORDER BY 1 LIMIT 2", HISTORY, cut_off)
-    kinds = dict.fromkeys(known, "active") | dict.fromkeys(inactive, "long inactive")
+    kinds = dict.fromkeys(known, "active") | dict.fromkeys(inactive, "long gone")
     kinds[UNKNOWN_CUSTOMER] = "unknown"
     service, customers = store.get_feature_service(SERVICE), list(kinds)
 
@@ -168,8 +168,8 @@ def _look_up(store: "FeatureStore", present: datetime) -> pd.DataFrame:
     for name, answer in (("over HTTP", over_http), ("offline", offline)):
         if not (answer[columns].to_numpy() == plain[columns].to_numpy()).all():
             raise RefusedError(f"{name} and plain online answers differ:\n{answer}\n{plain}")
-    plain.insert(1, "customer is", [kinds[c] for c in customers])
-    return plain[["customer_id", "customer is", *columns[1:]]]
+    plain.insert(1, "activity", [kinds[c] for c in customers])
+    return plain[["customer_id", "activity", *columns[1:]]]
 
 
 def _column(query: str, file: Path, *parameters: Any) -> list[int]:
