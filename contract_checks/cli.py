@@ -9,7 +9,9 @@ from typing import Annotated
 
 import typer
 
+from contract_checks.binding_commands import explain, list_clauses
 from contract_checks.check_command import check
+from contract_checks.diff_command import diff
 from contract_checks.loader import InvalidContract, load
 from contract_checks.loader import lint as problems_of
 
@@ -25,6 +27,7 @@ class Format(StrEnum):
     """What `export` can write."""
 
     json = "json"
+    odcs = "odcs"
 
 
 @app.command()
@@ -62,11 +65,19 @@ def export(
     except InvalidContract as invalid:
         typer.echo(str(invalid), err=True)
         raise typer.Exit(2) from None
+    if to is Format.odcs:
+        from contract_checks import odcs  # late: `lint` needs none of the standard's model
+
+        typer.echo(odcs.document(contract), nl=False)
+        return
     document = contract.terms() | {"prose": contract.prose}
     typer.echo(json.dumps(document, indent=2, sort_keys=True, ensure_ascii=False))
 
 
 app.command()(check)
+app.command("list")(list_clauses)
+app.command()(explain)
+app.command()(diff)
 
 
 def main() -> None:

@@ -159,7 +159,8 @@ class SignOff(Terms):
 class Contract(Terms):
     """A signed feature contract.
 
-    `prose` holds the clauses that only people read, `lines` the 1-based line of every clause;
+    `prose` holds the clauses that only people read, `lines` the 1-based line of every clause,
+    `texts` what is written there;
     both are keyed by clause ID, such as `§6 freshness`.
     """
 
@@ -177,6 +178,7 @@ class Contract(Terms):
     sign_off: SignOff
     prose: dict[str, str]
     lines: dict[str, int]
+    texts: dict[str, str]
     path: Path
 
     @property
@@ -187,4 +189,4 @@ class Contract(Terms):
 
     def terms(self) -> dict[str, Any]:
         """The machine-checked terms alone, ready for JSON: equal terms, equal promises."""
-        return self.model_dump(mode="json", exclude={"prose", "lines", "path"})
+        return self.model_dump(mode="json", exclude={"prose", "lines", "texts", "path"})

@@ -25,6 +25,12 @@ class Bullet:
     line: int
     items: tuple["Bullet", ...] = ()
 
+    @property
+    def text(self) -> str:
+        """What stands after the label, nested items included, in one line."""
+        below = "; ".join(f"{item.label}: {item.text}" for item in self.items)
+        return " ".join(filter(None, (self.value, below)))
+
 
 @dataclass(frozen=True)
 class Section:

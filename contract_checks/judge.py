@@ -1,7 +1,7 @@
 """Bind checks to clauses and run them over evidence.
 
 A check is a documented function from contract and evidence to verdicts. It is bound to the clauses
-it judges by `@check("§6 completeness")`; its docstring is what the reader of a report sees.
+it judges by `@check("§6 completeness", ...)`; its docstring is what the reader of a report sees.
 """
 
 from collections.abc import Callable, Iterator
@@ -34,6 +34,8 @@ class Check:
     name: str
     question: str
     """What it asks, in one sentence."""
+    held_in: str
+    """Where the promise is held: registry, events, offline, online."""
     judge: Judge
 
     def run(self, contract: Contract, evidence: Evidence) -> Iterator[Finding]:
@@ -54,12 +56,12 @@ class Check:
 CHECKS: list[Check] = []
 
 
-def check(clause: str) -> Callable[[Judge], Judge]:
-    """Bind the decorated function to a clause."""
+def check(clause: str, *, held_in: str) -> Callable[[Judge], Judge]:
+    """Bind the decorated function to a clause, and say where that clause is held."""
 
     def bind(judge: Judge) -> Judge:
         question = (judge.__doc__ or "").strip().splitlines()[0]
-        CHECKS.append(Check(clause, judge.__name__.replace("_", "-"), question, judge))
+        CHECKS.append(Check(clause, judge.__name__.replace("_", "-"), question, held_in, judge))
         return judge
 
     return bind

@@ -45,9 +45,8 @@ def load(path: str | Path) -> Contract:
     reading = _Reading(parse(_text(source)))
     if problems := reading.problems():
         raise InvalidContract(source, problems)
-    return Contract.model_validate(
-        {**reading.terms, "prose": reading.prose, "lines": reading.lines, "path": source}
-    )
+    told = {"prose": reading.prose, "lines": reading.lines, "texts": reading.texts}
+    return Contract.model_validate({**reading.terms, **told, "path": source})
 
 
 def lint(path: str | Path) -> list[Problem]:
@@ -87,6 +86,7 @@ class _Reading:
     terms: dict[str, dict[str, object]] = field(default_factory=dict)
     prose: dict[str, str] = field(default_factory=dict)
     lines: dict[str, int] = field(default_factory=dict)
+    texts: dict[str, str] = field(default_factory=dict)
     item_lines: dict[tuple[str, str], int] = field(default_factory=dict)
     found: list[Problem] = field(default_factory=list)
 
@@ -157,6 +157,7 @@ class _Reading:
                 self._report(bullet.line, clause.id, message)
             else:
                 self.lines[clause.id] = bullet.line
+                self.texts[clause.id] = bullet.text
                 self._read_clause(section, clause, bullet)
 
     def _read_clause(self, section: Section, clause: Clause, bullet: Bullet) -> None:

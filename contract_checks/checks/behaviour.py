@@ -44,14 +44,14 @@ def _bind_probes(clause: str, question: str) -> None:
 
     judge.__name__ = "probes_are_answered"
     judge.__doc__ = question
-    check(clause)(judge)
+    check(clause, held_in="events, offline")(judge)
 
 
 for _clause, _question in _PROBED.items():
     _bind_probes(_clause, _question)
 
 
-@check("§2 join type")
+@check("§2 join type", held_in="events, offline")
 def join_returns_the_rows_it_was_given(contract: Contract, evidence: Evidence) -> Iterator[Verdict]:
     """A left join returns the caller's rows, unknown and doubled ones too, in their order."""
     if contract.entity.join_type != "left":
@@ -65,7 +65,7 @@ def join_returns_the_rows_it_was_given(contract: Contract, evidence: Evidence) -
     )
 
 
-@check("§2 key uniqueness expectation")
+@check("§2 key uniqueness expectation", held_in="events, offline")
 def an_entity_row_gets_one_row(contract: Contract, evidence: Evidence) -> Iterator[Verdict]:
     """Where keys are 1:1, an entity row asked once comes back once."""
     probes = evidence.probes

@@ -45,7 +45,7 @@ def _numeric_features(contract: Contract, evidence: Evidence) -> tuple[str, ...]
     )
 
 
-@check("§5.2 allowed range")
+@check("§5.2 allowed range", held_in="offline")
 def values_are_in_range(contract: Contract, evidence: Evidence) -> Iterator[Verdict]:
     """Every stored value lies in its feature's allowed range."""
     stored = evidence.offline.history.columns
@@ -67,7 +67,7 @@ def values_are_in_range(contract: Contract, evidence: Evidence) -> Iterator[Verd
         yield _rows_where_not(contract, evidence.offline.history, rule, expected, (feature,))
 
 
-@check("§6 completeness")
+@check("§6 completeness", held_in="offline")
 def null_rate_is_low(contract: Contract, evidence: Evidence) -> Iterator[Verdict]:
     """The share of nulls in each feature's column is within the limit."""
     history = evidence.offline.history
@@ -89,7 +89,7 @@ def null_rate_is_low(contract: Contract, evidence: Evidence) -> Iterator[Verdict
         )
 
 
-@check("§6 validity")
+@check("§6 validity", held_in="offline")
 def values_are_not_too_small(contract: Contract, evidence: Evidence) -> Iterator[Verdict]:
     """No numeric feature falls below the least valid value, and none is NaN or infinite."""
     least = contract.quality.minimum_value
@@ -99,7 +99,7 @@ def values_are_not_too_small(contract: Contract, evidence: Evidence) -> Iterator
         yield _rows_where_not(contract, evidence.offline.history, rule, expected, (feature,))
 
 
-@check("§6 uniqueness")
+@check("§6 uniqueness", held_in="offline")
 def one_record_per_key(contract: Contract, evidence: Evidence) -> Iterator[Verdict]:
     """At any instant a key has one record: (join key, event timestamp) is unique."""
     duplicates = evidence.offline.duplicates
@@ -114,7 +114,7 @@ def one_record_per_key(contract: Contract, evidence: Evidence) -> Iterator[Verdi
     )
 
 
-@check("§6 consistency")
+@check("§6 consistency", held_in="offline")
 def features_agree(contract: Contract, evidence: Evidence) -> Iterator[Verdict]:
     """The relations between features hold in every row."""
     stored = evidence.offline.history.columns

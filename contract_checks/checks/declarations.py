@@ -26,7 +26,7 @@ def _shown(value: object) -> str:
     return str(value)
 
 
-@check("§1 feature name")
+@check("§1 feature name", held_in="registry")
 def feature_is_registered(contract: Contract, evidence: Evidence) -> Iterator[Verdict]:
     """A feature view and a service carry the feature's name and version."""
     pinned, pointer = served_name(contract), contract.overview.feature_name
@@ -40,20 +40,20 @@ def feature_is_registered(contract: Contract, evidence: Evidence) -> Iterator[Ve
         yield _same((pinned,), services[pinned], f"views of service {pinned}")
 
 
-@check("§1 owner")
+@check("§1 owner", held_in="registry")
 def owner_is_declared(contract: Contract, evidence: Evidence) -> Iterator[Verdict]:
     """The feature view's owner is the contract's."""
     yield _same(contract.overview.owner, served_view(contract, evidence).owner, "owner")
 
 
-@check("§2 primary entity")
+@check("§2 primary entity", held_in="registry")
 def entity_is_declared(contract: Contract, evidence: Evidence) -> Iterator[Verdict]:
     """The feature view is about the contract's entity and no other."""
     names = tuple(entity.name for entity in served_view(contract, evidence).entities)
     yield _same((contract.entity.primary_entity,), names, "entities")
 
 
-@check("§2 join keys")
+@check("§2 join keys", held_in="registry")
 def join_keys_are_declared(contract: Contract, evidence: Evidence) -> Iterator[Verdict]:
     """The entities' join keys are the contract's."""
     entities = served_view(contract, evidence).entities
@@ -61,7 +61,7 @@ def join_keys_are_declared(contract: Contract, evidence: Evidence) -> Iterator[V
     yield _same(tuple(sorted(contract.entity.join_keys)), tuple(sorted(keys)), "join keys")
 
 
-@check("§2 join failure policy")
+@check("§2 join failure policy", held_in="registry")
 def join_failure_has_defaults(contract: Contract, evidence: Evidence) -> Iterator[Verdict]:
     """Where the policy is "default", every feature declares one."""
     fields = served_view(contract, evidence).fields
@@ -76,26 +76,26 @@ def join_failure_has_defaults(contract: Contract, evidence: Evidence) -> Iterato
     )
 
 
-@check("§3 event timestamp field")
+@check("§3 event timestamp field", held_in="registry")
 def event_timestamp_is_declared(contract: Contract, evidence: Evidence) -> Iterator[Verdict]:
     """The source is read by the contract's event timestamp."""
     view = served_view(contract, evidence)
     yield _same(contract.time.event_timestamp, view.timestamp_field, "timestamp field")
 
 
-@check("§3 lookback window")
+@check("§3 lookback window", held_in="registry")
 def ttl_is_the_lookback(contract: Contract, evidence: Evidence) -> Iterator[Verdict]:
     """The view's ttl is the look-back window: a value is never served beyond it."""
     yield _same(contract.time.lookback, served_view(contract, evidence).ttl, "ttl")
 
 
-@check("§8 offline computation path")
+@check("§8 offline computation path", held_in="registry")
 def offline_path_is_declared(contract: Contract, evidence: Evidence) -> Iterator[Verdict]:
     """The view reads the contract's offline table."""
     yield _same(contract.parity.offline_path, served_view(contract, evidence).source, "source")
 
 
-@check("§8 online computation path")
+@check("§8 online computation path", held_in="registry")
 def online_path_is_declared(contract: Contract, evidence: Evidence) -> Iterator[Verdict]:
     """`<Feast project>.<feature view>` is the contract's online path, and it is served online."""
     view = served_view(contract, evidence)
@@ -143,7 +143,7 @@ def _bind_tag(
 
     judge.__name__ = f"{tag}_is_tagged"
     judge.__doc__ = f"The feature view's tag `{tag}` says what the clause says."
-    check(clause)(judge)
+    check(clause, held_in="registry")(judge)
 
 
 for _tag in _TAGS:

@@ -10,7 +10,7 @@ from contract_checks.judge import Verdict, check
 from contract_checks.sentence import spell
 
 
-@check("§6 freshness")
+@check("§6 freshness", held_in="offline, online")
 def features_are_fresh(contract: Contract, evidence: Evidence) -> Iterator[Verdict]:
     """The newest offline row and the last materialization are both young enough."""
     oldest = contract.quality.freshness
@@ -28,5 +28,5 @@ def _age(store: str, newest: datetime | None, as_of: datetime, oldest: timedelta
     kept = timedelta(0) <= age <= oldest
     got = f"{age} (newest {newest.isoformat()})"
     return Verdict(
-        kept, expected, got if age >= timedelta(0) else f"in the future: {got}", not kept
+        kept, expected, got if age >= timedelta(0) else f"in the future: {got}", int(not kept)
     )

@@ -27,13 +27,13 @@ def _match_rate(join: Join, least: float) -> Verdict:
     )
 
 
-@check("§2 expected match rate")
+@check("§2 expected match rate", held_in="events, offline")
 def active_entities_match(contract: Contract, evidence: Evidence) -> Iterator[Verdict]:
     """Entities active in the look-back window find a feature row, before defaults."""
     yield _match_rate(_measured(evidence), contract.entity.expected_match_rate)
 
 
-@check("§6 cardinality checks")
+@check("§6 cardinality checks", held_in="events, offline")
 def join_keeps_its_cardinality(contract: Contract, evidence: Evidence) -> Iterator[Verdict]:
     """The join matches often enough and returns hardly more rows than it was given."""
     join, promised = _measured(evidence), contract.quality.cardinality
@@ -41,7 +41,7 @@ def join_keeps_its_cardinality(contract: Contract, evidence: Evidence) -> Iterat
     yield _fanout(join, promised.maximum_fanout_ratio)
 
 
-@check("§2 fanout")
+@check("§2 fanout", held_in="events, offline")
 def latest_record_is_one(contract: Contract, evidence: Evidence) -> Iterator[Verdict]:
     """The record kept for an entity, the latest one, is a single one."""
     yield _fanout(_measured(evidence), 1.0)

@@ -20,7 +20,7 @@ _STORED_AS = {
 _NUMERIC = {"Int64", "Int32", "Float64", "Float32"}
 
 
-@check("§3 timestamp timezone")
+@check("§3 timestamp timezone", held_in="registry, offline")
 def timestamps_are_in_the_zone(contract: Contract, evidence: Evidence) -> Iterator[Verdict]:
     """The offline table's event timestamps are instants, kept in UTC."""
     column = contract.time.event_timestamp
@@ -32,7 +32,7 @@ def timestamps_are_in_the_zone(contract: Contract, evidence: Evidence) -> Iterat
     )
 
 
-@check("§5.2 data type")
+@check("§5.2 data type", held_in="registry, offline")
 def features_have_their_types(contract: Contract, evidence: Evidence) -> Iterator[Verdict]:
     """Every feature of the document is declared, and stored, in a type that fits its values."""
     declared = {field.name: field.dtype for field in served_view(contract, evidence).fields}
@@ -51,7 +51,7 @@ def features_have_their_types(contract: Contract, evidence: Evidence) -> Iterato
         yield Verdict(False, "no feature the document does not name", str(extra), len(extra), extra)
 
 
-@check("§5.2 default value")
+@check("§5.2 default value", held_in="registry, offline")
 def defaults_are_the_promised_ones(contract: Contract, evidence: Evidence) -> Iterator[Verdict]:
     """Every numeric feature's declared default is the document's."""
     expected = contract.definition.default
@@ -64,7 +64,7 @@ def defaults_are_the_promised_ones(contract: Contract, evidence: Evidence) -> It
             )
 
 
-@check("§5.2 nullable")
+@check("§5.2 nullable", held_in="registry, offline")
 def served_values_are_not_null(contract: Contract, evidence: Evidence) -> Iterator[Verdict]:
     """Where null is not allowed, every feature declares the default that stands in for it."""
     fields = served_view(contract, evidence).fields

@@ -1,0 +1,198 @@
+"""What changed between two editions of a contract, graded clause by clause.
+
+A promise changed where a term of the Contract did; a clause whose terms are equal and whose words
+are not was only reworded. Text that belongs to no clause is nobody's promise and is not compared.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from contract_checks.contract import Contract
+from contract_checks.document import Bullet, parse
+from contract_checks.form import CLAUSES
+from contract_checks.grades import Bump, Grade
+from contract_checks.grading import GRADING, NAMES, version_number
+from contract_checks.loader import load
+from contract_checks.terms import Terms
+
+BY_ID = {clause.id: clause for clause in CLAUSES}
+LANDING = {clause.lands: clause.id for clause in CLAUSES if clause.lands}
+REWORDED = "worded otherwise; the terms are the same"
+PROSE = "only people read it: no term is in it"
+
+Place = tuple[str, str]
+"""A clause ID and, where the clause is a list, one of its items; else an empty text."""
+
+
+@dataclass(frozen=True)
+class Passage:
+    """The words of a place, and their 1-based line."""
+
+    words: str
+    line: int
+
+
+@dataclass(frozen=True)
+class Edition:
+    """A contract, and the passages it was read from."""
+
+    contract: Contract
+    passages: dict[Place, Passage]
+
+    def line(self, place: Place) -> int | None:
+        """Where the place is; None if this edition does not have it."""
+        return self.passages[place].line if place in self.passages else None
+
+
+def read_edition(path: str | Path) -> Edition:
+    """The edition at a path; raises InvalidContract if it is none."""
+    contract = load(path)
+    text = contract.path.read_text(encoding="utf-8-sig")
+    sections = parse(text).sections
+    bullets = {bullet.line: bullet for section in sections for bullet in _flat(section.bullets)}
+    passages = {
+        place: passage
+        for clause, line in contract.lines.items()
+        for place, passage in _passages(clause, bullets[line])
+    }
+    return Edition(contract, passages)
+
+
+@dataclass(frozen=True)
+class Change:
+    """One difference between two editions; None stands for what an edition does not have."""
+
+    place: Place
+    term: str
+    """Path into the Contract, such as `quality.freshness`; empty where only words changed."""
+    old: Any
+    new: Any
+    old_line: int | None
+    new_line: int | None
+    grade: Grade
+    why: str
+
+    @property
+    def clause(self) -> str:
+        """Such as `§6 freshness`."""
+        return self.place[0]
+
+
+@dataclass(frozen=True)
+class Diff:
+    """All changes from the old edition to the new one, in the document's order."""
+
+    old: Contract
+    new: Contract
+    changes: tuple[Change, ...]
+
+    def having(self, grade: Grade) -> list[Change]:
+        """The changes of that grade."""
+        return [change for change in self.changes if change.grade is grade]
+
+    @property
+    def grade(self) -> Grade | None:
+        """The gravest grade; None if nothing changed."""
+        return max((change.grade for change in self.changes), default=None)
+
+    @property
+    def changes_a_promise(self) -> bool:
+        """Whether more changed than wording."""
+        return self.grade not in (None, Grade.EDITORIAL)
+
+    @property
+    def bump(self) -> Bump:
+        """What the changes require together."""
+        return Bump.NONE if self.grade is None else self.grade.bump
+
+    @property
+    def bump_is_present(self) -> bool:
+        """Whether the new edition has what the changes require.
+
+        A changelog holds an entry per version, so an entry is a new line or new words in one.
+        """
+        old, new = self.old.overview.version, self.new.overview.version
+        if version_number(new) > version_number(old) or self.bump is Bump.NONE:
+            return True
+        logged = any(change.clause == LANDING["versioning.changelog"] for change in self.changes)
+        return self.bump is Bump.CHANGELOG and logged
+
+
+def diff(old: Edition, new: Edition) -> Diff:
+    """Compare two editions of a contract."""
+    promises = list(_changed_promises(old, new))
+    reworded = _reworded(old, new, besides={change.place for change in promises})
+    clauses = new.contract.lines  # every one: a document that lacks a clause is invalid
+    changes = sorted(
+        [*promises, *reworded],
+        key=lambda change: (clauses[change.clause], change.new_line or clauses[change.clause]),
+    )
+    return Diff(old.contract, new.contract, tuple(changes))
+
+
+def _changed_promises(old: Edition, new: Edition) -> Iterator[Change]:
+    for lands, clause in LANDING.items():
+        group, name = lands.split(".")
+        before, after = (getattr(getattr(edition.contract, group), name) for edition in (old, new))
+        for path, one, other in differences((group, name), before, after):
+            place = (clause, path[2] if BY_ID[clause].entry else "")
+            verdict = GRADING[row(path)](one, other)
+            lines = old.line(place), new.line(place)
+            yield Change(place, ".".join(path), one, other, *lines, verdict.grade, verdict.why)
+
+
+def differences(path: tuple[str, ...], old: Any, new: Any) -> Iterator[tuple[Any, Any, Any]]:
+    """The path, old and new value of every term that differs, lists member by member."""
+    if isinstance(old, Terms) and type(old) is type(new):
+        for name in type(old).model_fields:
+            yield from differences((*path, name), getattr(old, name), getattr(new, name))
+    elif isinstance(old, dict):
+        for key in old | new:
+            yield from differences((*path, key), old.get(key), new.get(key))
+    elif isinstance(old, tuple):
+        yield from ((path, member, None) for member in _missing(path, old, new))
+        yield from ((path, None, member) for member in _missing(path, new, old))
+    elif _plain(path, old) != _plain(path, new):
+        yield path, old, new
+
+
+def row(path: tuple[str, ...]) -> str:
+    """The row of the grading table a path belongs to: item names become `*`."""
+    has_items = BY_ID[LANDING[".".join(path[:2])]].entry
+    return ".".join((*path[:2], "*", *path[3:]) if has_items else path)
+
+
+def _missing(path: tuple[str, ...], members: Any, other: Any) -> list[Any]:
+    """The members the other list lacks, in any order."""
+    present = {_plain(path, member) for member in other}
+    return [member for member in members if _plain(path, member) not in present]
+
+
+def _plain(path: tuple[str, ...], value: Any) -> Any:
+    """The value, with the case of a name for people taken away."""
+    return value.casefold() if isinstance(value, str) and ".".join(path) in NAMES else value
+
+
+def _reworded(old: Edition, new: Edition, besides: set[Place]) -> Iterator[Change]:
+    for place, before in old.passages.items():
+        after = new.passages.get(place)
+        if after and before.words != after.words and place not in besides:
+            why = PROSE if BY_ID[place[0]].is_prose else REWORDED
+            words, lines = (before.words, after.words), (before.line, after.line)
+            yield Change(place, "", *words, *lines, Grade.EDITORIAL, why)
+
+
+def _passages(clause: str, bullet: Bullet) -> Iterator[tuple[Place, Passage]]:
+    yield (clause, ""), Passage(bullet.value, bullet.line)
+    if entry := BY_ID[clause].entry:
+        for item in bullet.items:
+            words = f"{item.label}: {item.value}"
+            yield (clause, entry(item.label, item.value)[0]), Passage(words, item.line)
+
+
+def _flat(bullets: tuple[Bullet, ...]) -> Iterator[Bullet]:
+    for bullet in bullets:
+        yield bullet
+        yield from _flat(bullet.items)

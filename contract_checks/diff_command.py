@@ -1,0 +1,173 @@
+"""`contract-checks diff`: grade what changed between two editions of a contract."""
+
+import json
+from collections.abc import Iterator
+from datetime import timedelta
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from pydantic import TypeAdapter
+from pydantic_core import to_jsonable_python
+
+from contract_checks.diff import Change, Diff, Edition, read_edition
+from contract_checks.diff import diff as compare
+from contract_checks.grades import Bump, Grade
+from contract_checks.grading import version_number
+from contract_checks.loader import InvalidContract
+from contract_checks.sentence import quote, spell
+from contract_checks.terms import ConsistencyRule, Duration, Range, Terms
+
+_COLOURS = {
+    Grade.BREAKING: typer.colors.RED,
+    Grade.COMPATIBLE: typer.colors.GREEN,
+    Grade.EDITORIAL: typer.colors.BRIGHT_BLACK,
+}
+
+
+class DiffFormat(StrEnum):
+    """How the changes are written."""
+
+    text = "text"
+    json = "json"
+
+
+def diff(
+    old: Annotated[Path, typer.Argument(help="The contract as it was.", metavar="OLD")],
+    new: Annotated[Path, typer.Argument(help="The contract as it is to be.", metavar="NEW")],
+    to: Annotated[
+        DiffFormat, typer.Option("--format", help="How to write the changes.")
+    ] = DiffFormat.text,
+) -> None:
+    """Grade every change of a contract as breaking, compatible or editorial.
+
+    Exit code 0: only wording changed, or nothing; 1: a promise did; 2: a document is not valid,
+    and its problems are on standard error.
+    """
+    changes = compare(*_editions(old, new))
+    if to is DiffFormat.json:
+        typer.echo(json.dumps(as_json(changes), indent=2, ensure_ascii=False))
+    else:
+        for line in as_text(changes):
+            typer.echo(line)
+    raise typer.Exit(1 if changes.changes_a_promise else 0)
+
+
+def _editions(*paths: Path) -> list[Edition]:
+    """The editions at the paths; every problem of any of them ends the command."""
+    editions, problems = [], []
+    for path in paths:
+        try:
+            editions.append(read_edition(path))
+        except InvalidContract as invalid:
+            problems.append(str(invalid))
+    if problems:
+        typer.echo("\n".join(problems), err=True)
+        raise typer.Exit(2)
+    return editions
+
+
+def as_text(diff: Diff) -> Iterator[str]:
+    """A line for the two documents, a line per change, and the summary."""
+    yield typer.style(f"{diff.old.path} → {diff.new.path}", bold=True)
+    for change in diff.changes:
+        grade = typer.style(f"{change.grade.word:<10}", fg=_COLOURS[change.grade])
+        requires = f"{_requirement(diff, change.grade.bump):<16}"
+        lines = f"{change.old_line or '–'}→{change.new_line or '–'}"
+        clause = typer.style(f"{change.clause:<36}", bold=True)
+        yield f"{grade}  {requires} {clause} {lines:<8} {_values(change)}: {change.why}"
+    colour = _COLOURS[diff.grade] if diff.grade is not None else None
+    yield typer.style(summary(diff), fg=colour, bold=True)
+
+
+def as_json(diff: Diff) -> dict[str, Any]:
+    """The same for a script; values are written as `export` writes them."""
+    return {
+        "old": _edition(diff.old.path, diff.old.overview.version),
+        "new": _edition(diff.new.path, diff.new.overview.version),
+        "changes": [
+            {
+                "clause": change.clause,
+                "term": change.term or None,
+                "old_line": change.old_line,
+                "new_line": change.new_line,
+                "old": _exported(change.old),
+                "new": _exported(change.new),
+                "grade": change.grade.word,
+                "bump": change.grade.bump,
+                "why": change.why,
+            }
+            for change in diff.changes
+        ],
+        "counts": {grade.word: len(diff.having(grade)) for grade in reversed(Grade)},
+        "grade": None if diff.grade is None else diff.grade.word,
+        "bump": diff.bump,
+        "bump_present": diff.bump_is_present,
+        "summary": summary(diff),
+    }
+
+
+def summary(diff: Diff) -> str:
+    """How many changes of each grade, what they require together, and whether it is there."""
+    if diff.grade is None:
+        return "no change"
+    counts = ", ".join(f"{len(diff.having(grade))} {grade.word}" for grade in reversed(Grade))
+    if diff.bump is Bump.NONE:
+        return f"{counts}: no promise changed"
+    bump = "version bump" if diff.bump is Bump.VERSION else "entry"
+    found = "present" if diff.bump_is_present else "missing"
+    return f"{counts}: requires {_requirement(diff, diff.bump)}, {bump} {found}"
+
+
+def _requirement(diff: Diff, bump: Bump) -> str:
+    """The bump in words, with the version that follows the old one."""
+    following = f" v{version_number(diff.old.overview.version) + 1}"
+    return bump + (following if bump is Bump.VERSION else "")
+
+
+def _values(change: Change) -> str:
+    """What changed, from what, to what; without a name where the clause is but one term."""
+    path = change.term.split(".")[2:] or [change.place[1]]
+    name = " ".join(part.replace("_", " ") if part != change.place[1] else part for part in path)
+    old, new = (_shown(change.term, value) for value in (change.old, change.new))
+    return f"{name} {old} → {new}".lstrip()
+
+
+def _shown(term: str, value: Any) -> str:
+    """A value as a document would write it."""
+    match value:
+        case None:
+            return "none"
+        case bool():
+            return "yes" if value else "no"
+        case float() if term.endswith(("_rate", "_delta")):  # the shares among the numbers
+            return f"{100 * value:.10g}%"
+        case int() | float():
+            return f"{value:,.15g}"
+        case timedelta():
+            return spell(value)
+        case Range(minimum=None):
+            return f"≤ {_shown(term, value.maximum)}"
+        case Range(maximum=None):
+            return f"≥ {_shown(term, value.minimum)}"
+        case Range():
+            return f"{_shown(term, value.minimum)}–{_shown(term, value.maximum)}"
+        case ConsistencyRule():
+            return f"{value.left} {value.operator} {value.right}"
+        case Terms():
+            parts = [f"{name.replace('_', ' ')} {_shown(name, part)}" for name, part in value]
+            return ", ".join(parts)
+        case tuple():
+            return " + ".join(_shown(term, part) for part in value) or "none"
+    return str(value) if term else quote(str(value))
+
+
+def _exported(value: Any) -> Any:
+    if isinstance(value, timedelta):
+        return TypeAdapter(Duration).dump_python(value, mode="json")
+    return to_jsonable_python(value)
+
+
+def _edition(path: Path, version: str) -> dict[str, str]:
+    return {"path": str(path), "version": version}
