@@ -20,7 +20,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from contract_checks.loader import load
+from contract_checks.language.loader import load
 
 CONTRACT = Path(__file__).parent.parent / "contracts" / "customer_profile_v1.md"
 AS_OF = datetime(2026, 5, 1, tzinfo=UTC)

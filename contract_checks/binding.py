@@ -3,9 +3,9 @@
 from dataclasses import asdict, dataclass
 
 from contract_checks import checks as _bound  # noqa: F401  (importing binds the checks)
-from contract_checks.contract import Contract
-from contract_checks.form import CLAUSES
 from contract_checks.judge import CHECKS
+from contract_checks.language.contract import Contract
+from contract_checks.language.form import CLAUSES
 
 INFORMATIVE = {
     "§1 business purpose": "says why the feature exists; nothing can keep or break it",

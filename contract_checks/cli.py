@@ -9,11 +9,11 @@ from typing import Annotated
 
 import typer
 
-from contract_checks.binding_commands import explain, list_clauses
-from contract_checks.check_command import check
-from contract_checks.diff_command import diff
-from contract_checks.loader import InvalidContract, load
-from contract_checks.loader import lint as problems_of
+from contract_checks.commands.binding import explain, list_clauses
+from contract_checks.commands.check import check
+from contract_checks.commands.diff import diff
+from contract_checks.language.loader import InvalidContract, load
+from contract_checks.language.loader import lint as problems_of
 
 app = typer.Typer(
     help="Read a feature contract and say what is wrong with it.",
@@ -66,7 +66,7 @@ def export(
         typer.echo(str(invalid), err=True)
         raise typer.Exit(2) from None
     if to is Format.odcs:
-        from contract_checks import odcs  # late: `lint` needs none of the standard's model
+        from contract_checks.language import odcs  # late: `lint` needs none of the standard's model
 
         typer.echo(odcs.document(contract), nl=False)
         return

@@ -7,9 +7,9 @@ it judges by `@check("§6 completeness", ...)`; its docstring is what the reader
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-from contract_checks.contract import Contract
-from contract_checks.evidence import Evidence, MissingEvidence
+from contract_checks.evidence.facts import Evidence, MissingEvidence
 from contract_checks.findings import Finding, Outcome, Report
+from contract_checks.language.contract import Contract
 
 
 @dataclass(frozen=True)

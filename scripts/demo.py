@@ -19,10 +19,10 @@ from rich.table import Table
 
 from contract_checks import checks as _bound  # noqa: F401  (importing binds them)
 from contract_checks.clock import instant
+from contract_checks.evidence.gather import gather
 from contract_checks.findings import Outcome, Report
-from contract_checks.gather import gather
 from contract_checks.judge import judge
-from contract_checks.loader import InvalidContract, load
+from contract_checks.language.loader import InvalidContract, load
 from contract_checks.report import text
 from contract_checks.report.html import page
 from feature_access.hashing import HASH_KEY_VARIABLE, hash_key_from

@@ -7,8 +7,8 @@ from typing import Annotated
 
 import typer
 
-from contract_checks.loader import load
-from contract_checks.sentence import spell
+from contract_checks.language.loader import load
+from contract_checks.language.sentence import spell
 from feature_pipeline.atomic import replacing
 from feature_pipeline.refusal import RefusedError
 from scripts.command_line import CONTRACT, ROOT, refusals_exit

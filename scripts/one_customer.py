@@ -11,8 +11,8 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from contract_checks.contract import Contract
-from contract_checks.sentence import spell
+from contract_checks.language.contract import Contract
+from contract_checks.language.sentence import spell
 from feature_pipeline.change_log import aggregate
 
 DAY = timedelta(days=1)

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from contract_checks.clock import instant, now
-from contract_checks.loader import InvalidContract, load
+from contract_checks.language.loader import InvalidContract, load
 from feature_pipeline.change_log import aggregate
 from feature_pipeline.refusal import RefusedError
 from scripts.command_line import CONTRACT, EVENTS, HISTORY, QUARANTINE, ROOT, refusals_exit

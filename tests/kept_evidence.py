@@ -9,8 +9,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from contract_checks.contract import Contract
-from contract_checks.evidence import (
+from contract_checks.evidence.facts import (
     Evidence,
     ProbeAnswer,
     ProbeRun,
@@ -19,8 +18,9 @@ from contract_checks.evidence import (
     RegisteredView,
     Registry,
 )
-from contract_checks.probes import load_probes, probes_of
-from contract_checks.table_evidence import read_join, read_offline_store
+from contract_checks.evidence.probes import load_probes, probes_of
+from contract_checks.evidence.tables import read_join, read_offline_store
+from contract_checks.language.contract import Contract
 
 AS_OF = datetime(2026, 3, 1, 12, tzinfo=UTC)
 VIEW = "customer_profile_v1"

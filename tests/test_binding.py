@@ -8,9 +8,9 @@ from typer.testing import CliRunner
 
 from contract_checks.binding import INFORMATIVE, NOT_YET, bindings, unbound
 from contract_checks.cli import app
-from contract_checks.form import CLAUSES
 from contract_checks.judge import CHECKS
-from contract_checks.loader import load
+from contract_checks.language.form import CLAUSES
+from contract_checks.language.loader import load
 
 ROOT = Path(__file__).parent.parent
 CONTRACT = ROOT / "contracts" / "customer_profile_v1.md"

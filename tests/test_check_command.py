@@ -17,11 +17,11 @@ from typer.testing import CliRunner
 
 import contract_checks.checks  # noqa: F401  (importing binds them)
 from contract_checks.cli import app
-from contract_checks.contract import Contract
-from contract_checks.evidence import Evidence
+from contract_checks.evidence.facts import Evidence
 from contract_checks.findings import Outcome
 from contract_checks.judge import CHECKS
-from contract_checks.loader import load
+from contract_checks.language.contract import Contract
+from contract_checks.language.loader import load
 from contract_checks.selection import NothingSelectedError, select
 
 ROOT = Path(__file__).parent.parent
@@ -92,7 +92,7 @@ def hand_out(monkeypatch: pytest.MonkeyPatch, evidence: Evidence) -> None:
         assert as_of == AS_OF
         return evidence
 
-    monkeypatch.setattr("contract_checks.gather.gather", gather)
+    monkeypatch.setattr("contract_checks.evidence.gather.gather", gather)
     monkeypatch.chdir(ROOT)
 
 

@@ -10,11 +10,11 @@ import pytest
 from kept_evidence import AS_OF, VIEW, answered, gathered, set_field, set_in, set_tag
 
 from contract_checks import checks
-from contract_checks.contract import Contract
-from contract_checks.evidence import Evidence, MissingEvidence, RegisteredEntity
+from contract_checks.evidence.facts import Evidence, MissingEvidence, RegisteredEntity
 from contract_checks.findings import Outcome
 from contract_checks.judge import CHECKS, judge
-from contract_checks.loader import load
+from contract_checks.language.contract import Contract
+from contract_checks.language.loader import load
 
 assert checks.__all__, "importing the package binds the checks"
 

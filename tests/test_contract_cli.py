@@ -11,7 +11,7 @@ import pytest
 from typer.testing import CliRunner
 
 from contract_checks.cli import app
-from contract_checks.loader import load
+from contract_checks.language.loader import load
 
 ROOT = Path(__file__).parents[1]
 OURS = ROOT / "contracts" / "customer_profile_v1.md"

@@ -24,15 +24,15 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from typer.testing import CliRunner
 
+from contract_checks.changes.diff import Diff, Edition, diff, read_edition, row
+from contract_checks.changes.grades import Grade, breaks_either_way, looser_when_higher
+from contract_checks.changes.grading import GRADING, NAMES, REVIEWS, SENSITIVITY
 from contract_checks.cli import app
-from contract_checks.contract import Contract, Privacy
-from contract_checks.diff import Diff, Edition, diff, read_edition, row
-from contract_checks.diff_command import as_text
-from contract_checks.form import CLAUSES
-from contract_checks.grades import Grade, breaks_either_way, looser_when_higher
-from contract_checks.grading import GRADING, NAMES, REVIEWS, SENSITIVITY
-from contract_checks.loader import InvalidContract
-from contract_checks.terms import Terms
+from contract_checks.commands.diff import as_text
+from contract_checks.language.contract import Contract, Privacy
+from contract_checks.language.form import CLAUSES
+from contract_checks.language.loader import InvalidContract
+from contract_checks.language.terms import Terms
 
 ROOT = Path(__file__).parents[1]
 OURS = ROOT / "contracts" / "customer_profile_v1.md"

@@ -10,12 +10,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from contract_checks.contract import Contract
-from contract_checks.document import parse
-from contract_checks.form import CLAUSES, TITLES, Clause, same_title
-from contract_checks.loader import InvalidContract, Problem, lint, load
-from contract_checks.terms import AllowedValues, Range, Terms
-from contract_checks.values import name, names
+from contract_checks.language.contract import Contract
+from contract_checks.language.document import parse
+from contract_checks.language.form import CLAUSES, TITLES, Clause, same_title
+from contract_checks.language.loader import InvalidContract, Problem, lint, load
+from contract_checks.language.terms import AllowedValues, Range, Terms
+from contract_checks.language.values import name, names
 
 ROOT = Path(__file__).parents[1]
 OURS = ROOT / "contracts" / "customer_profile_v1.md"

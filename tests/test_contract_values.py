@@ -7,11 +7,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from contract_checks import phrases, values
-from contract_checks.form import CLAUSES
-from contract_checks.sentence import Unreadable, spell
-from contract_checks.terms import AllowedValues, Approval, ConsistencyRule, DriftThreshold, Range
-from contract_checks.values import at_least, at_most, limit
+from contract_checks.language import phrases, values
+from contract_checks.language.form import CLAUSES
+from contract_checks.language.sentence import Unreadable, spell
+from contract_checks.language.terms import (
+    AllowedValues,
+    Approval,
+    ConsistencyRule,
+    DriftThreshold,
+    Range,
+)
+from contract_checks.language.values import at_least, at_most, limit
 
 Reader = Callable[[str], object]
 

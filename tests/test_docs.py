@@ -19,10 +19,10 @@ from typer.core import TyperGroup, TyperOption
 
 import contract_checks.checks  # noqa: F401  (importing binds them)
 from contract_checks.cli import app as contract_checks_app
-from contract_checks.form import CLAUSES, Clause
+from contract_checks.evidence.probes import load_probes
 from contract_checks.judge import CHECKS
-from contract_checks.loader import load
-from contract_checks.probes import load_probes
+from contract_checks.language.form import CLAUSES, Clause
+from contract_checks.language.loader import load
 from scripts.command_line import CONTRACT
 from scripts.draw_one_customer import picture
 from scripts.one_customer import EVENTS, PREDICTION, START, events_table, rows_table, tell

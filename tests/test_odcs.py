@@ -14,10 +14,10 @@ from kept_evidence import kept_rows
 from open_data_contract_standard.model import OpenDataContractStandard
 from pydantic import TypeAdapter
 
-from contract_checks import odcs
-from contract_checks.contract import Contract
-from contract_checks.loader import load
-from contract_checks.terms import Terms
+from contract_checks.language import odcs
+from contract_checks.language.contract import Contract
+from contract_checks.language.loader import load
+from contract_checks.language.terms import Terms
 
 ROOT = Path(__file__).parent.parent
 CONTRACTS = sorted([*ROOT.glob("contracts/*.md"), *ROOT.glob("tests/contracts/*.md")])

@@ -10,14 +10,14 @@ import pytest
 from kept_evidence import AS_OF, VIEW
 
 from contract_checks import checks
-from contract_checks.contract import Contract
-from contract_checks.evidence import Evidence, MissingEvidence, ProbeRun, Registry
+from contract_checks.evidence.facts import Evidence, MissingEvidence, ProbeRun, Registry
+from contract_checks.evidence.probe_run import run_probes
+from contract_checks.evidence.probes import InvalidProbes, load_probes, probes_of
+from contract_checks.evidence.registry import read_registry
 from contract_checks.findings import Outcome
 from contract_checks.judge import judge
-from contract_checks.loader import load
-from contract_checks.probe_evidence import run_probes
-from contract_checks.probes import InvalidProbes, load_probes, probes_of
-from contract_checks.registry_evidence import read_registry
+from contract_checks.language.contract import Contract
+from contract_checks.language.loader import load
 
 assert checks.__all__, "importing the package binds the checks"
 

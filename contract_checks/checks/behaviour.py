@@ -3,9 +3,9 @@
 from collections.abc import Iterator
 from math import isclose
 
-from contract_checks.contract import Contract
-from contract_checks.evidence import Evidence, MissingEvidence, ProbeAnswer
+from contract_checks.evidence.facts import Evidence, MissingEvidence, ProbeAnswer
 from contract_checks.judge import Verdict, check
+from contract_checks.language.contract import Contract
 
 _PROBED = {
     "§3 point-in-time correctness": "A prediction sees what was known at its time, no more.",

@@ -2,10 +2,10 @@
 
 from collections.abc import Iterator
 
-from contract_checks.contract import Contract
-from contract_checks.evidence import Evidence, Table
+from contract_checks.evidence.facts import Evidence, Table
 from contract_checks.judge import Verdict, check
-from contract_checks.terms import Range
+from contract_checks.language.contract import Contract
+from contract_checks.language.terms import Range
 
 _SQL = {"≥": ">=", "≤": "<=", ">": ">", "<": "<", "=": "="}
 

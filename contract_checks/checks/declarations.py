@@ -3,13 +3,13 @@
 from collections.abc import Callable, Iterator
 from datetime import timedelta
 
-from contract_checks import values
-from contract_checks.checks.served_view import served_name, served_view
-from contract_checks.contract import Contract
-from contract_checks.evidence import Evidence
+from contract_checks.checks.served_view import served_view
+from contract_checks.evidence.facts import Evidence
 from contract_checks.judge import Verdict, check
-from contract_checks.phrases import refresh
-from contract_checks.sentence import Unreadable, spell
+from contract_checks.language import values
+from contract_checks.language.contract import Contract
+from contract_checks.language.phrases import refresh
+from contract_checks.language.sentence import Unreadable, spell
 
 
 def _same(expected: object, got: object, what: str) -> Verdict:
@@ -29,7 +29,7 @@ def _shown(value: object) -> str:
 @check("§1 feature name", held_in="registry")
 def feature_is_registered(contract: Contract, evidence: Evidence) -> Iterator[Verdict]:
     """A feature view and a service carry the feature's name and version."""
-    pinned, pointer = served_name(contract), contract.overview.feature_name
+    pinned, pointer = contract.view_name, contract.overview.feature_name
     views, services = evidence.registry.views, evidence.registry.services
     yield Verdict(pinned in views, f"feature view {pinned}", _shown(tuple(sorted(views))))
     for service in (pinned, pointer):

@@ -4,10 +4,10 @@ from collections.abc import Iterator
 from datetime import datetime, timedelta
 
 from contract_checks.checks.served_view import served_view
-from contract_checks.contract import Contract
-from contract_checks.evidence import Evidence
+from contract_checks.evidence.facts import Evidence
 from contract_checks.judge import Verdict, check
-from contract_checks.sentence import spell
+from contract_checks.language.contract import Contract
+from contract_checks.language.sentence import spell
 
 
 @check("§6 freshness", held_in="offline, online")

@@ -2,9 +2,9 @@
 
 from collections.abc import Iterator
 
-from contract_checks.contract import Contract
-from contract_checks.evidence import Evidence, Join, MissingEvidence
+from contract_checks.evidence.facts import Evidence, Join, MissingEvidence
 from contract_checks.judge import Verdict, check
+from contract_checks.language.contract import Contract
 
 
 def _measured(evidence: Evidence) -> Join:

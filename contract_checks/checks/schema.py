@@ -3,10 +3,10 @@
 from collections.abc import Iterator
 
 from contract_checks.checks.served_view import served_view
-from contract_checks.contract import Contract
-from contract_checks.evidence import Evidence
+from contract_checks.evidence.facts import Evidence
 from contract_checks.judge import Verdict, check
-from contract_checks.terms import AllowedValues
+from contract_checks.language.contract import Contract
+from contract_checks.language.terms import AllowedValues
 
 # A declared type and the column types of the offline table that hold exactly its values.
 _STORED_AS = {

@@ -1,12 +1,7 @@
 """The feature view a contract is served by."""
 
-from contract_checks.contract import Contract
-from contract_checks.evidence import Evidence, RegisteredView
-
-
-def served_name(contract: Contract) -> str:
-    """`<feature>_<version>`: a version is a view of its own, so that two can be served at once."""
-    return f"{contract.overview.feature_name}_{contract.overview.version}"
+from contract_checks.evidence.facts import Evidence, RegisteredView
+from contract_checks.language.contract import Contract
 
 
 def served_view(contract: Contract, evidence: Evidence) -> RegisteredView:
@@ -15,4 +10,4 @@ def served_view(contract: Contract, evidence: Evidence) -> RegisteredView:
     Raises:
         MissingEvidence: it is not registered.
     """
-    return evidence.view(served_name(contract))
+    return evidence.view(contract.view_name)

@@ -10,7 +10,7 @@ from datetime import date, timedelta
 from functools import partial
 from typing import TypeVar
 
-from contract_checks.sentence import (
+from contract_checks.language.sentence import (
     FLAGS,
     IDENTIFIER,
     NUMBER,
@@ -20,7 +20,7 @@ from contract_checks.sentence import (
     quote,
     tidy,
 )
-from contract_checks.terms import AllowedValues, Approval, DataType, PersonalData, Range
+from contract_checks.language.terms import AllowedValues, Approval, DataType, PersonalData, Range
 
 Value = TypeVar("Value")
 

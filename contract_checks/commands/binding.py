@@ -8,8 +8,8 @@ from typing import Annotated
 
 import typer
 
-from contract_checks.contract import Contract
-from contract_checks.loader import InvalidContract, load
+from contract_checks.language.contract import Contract
+from contract_checks.language.loader import InvalidContract, load
 
 
 class ListFormat(StrEnum):

@@ -11,13 +11,13 @@ import typer
 from pydantic import TypeAdapter
 from pydantic_core import to_jsonable_python
 
-from contract_checks.diff import Change, Diff, Edition, read_edition
-from contract_checks.diff import diff as compare
-from contract_checks.grades import Bump, Grade
-from contract_checks.grading import version_number
-from contract_checks.loader import InvalidContract
-from contract_checks.sentence import quote, spell
-from contract_checks.terms import ConsistencyRule, Duration, Range, Terms
+from contract_checks.changes.diff import Change, Diff, Edition, read_edition
+from contract_checks.changes.diff import diff as compare
+from contract_checks.changes.grades import Bump, Grade
+from contract_checks.changes.grading import version_number
+from contract_checks.language.loader import InvalidContract
+from contract_checks.language.sentence import quote, spell
+from contract_checks.language.terms import ConsistencyRule, Duration, Range, Terms
 
 _COLOURS = {
     Grade.BREAKING: typer.colors.RED,

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Protocol, TypeVar
 
-from contract_checks.probes import Probe
+from contract_checks.evidence.probes import Probe
 
 _Fact = TypeVar("_Fact")
 

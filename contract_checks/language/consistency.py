@@ -8,10 +8,10 @@ import re
 from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
-from contract_checks.contract import Contract
-from contract_checks.sentence import Unreadable, spell
-from contract_checks.terms import Column, Range
-from contract_checks.values import duration
+from contract_checks.language.contract import Contract
+from contract_checks.language.sentence import Unreadable, spell
+from contract_checks.language.terms import Column, Range
+from contract_checks.language.values import duration
 
 
 class Conflict(NamedTuple):

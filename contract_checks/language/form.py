@@ -7,10 +7,10 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from contract_checks import phrases as say
-from contract_checks import values as read
-from contract_checks.phrases import changelog_entry
-from contract_checks.values import allowed, at_least, at_most, choice, limit, prose
+from contract_checks.language import phrases as say
+from contract_checks.language import values as read
+from contract_checks.language.phrases import changelog_entry
+from contract_checks.language.values import allowed, at_least, at_most, choice, limit, prose
 
 Reader = Callable[[str], object]
 Entry = Callable[[str, str], tuple[str, object]]

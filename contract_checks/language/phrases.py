@@ -6,8 +6,8 @@ Each reader takes its terms out of a `Sentence`; whatever words remain are the t
 import re
 from datetime import date, timedelta
 
-from contract_checks.sentence import IDENTIFIER, NUMBER, Sentence, number_in, tidy
-from contract_checks.terms import (
+from contract_checks.language.sentence import IDENTIFIER, NUMBER, Sentence, number_in, tidy
+from contract_checks.language.terms import (
     ActivityFilter,
     Cardinality,
     ConsistencyRule,
@@ -20,8 +20,8 @@ from contract_checks.terms import (
     Outliers,
     Performance,
 )
-from contract_checks.values import VERSION, calendar_date, identifiers, prose, whole
-from contract_checks.values import version as read_version
+from contract_checks.language.values import VERSION, calendar_date, identifiers, prose, whole
+from contract_checks.language.values import version as read_version
 
 _KEEP = r"\b(?:(latest|newest|most recent|last)|earliest|oldest|first)\b"
 _KEY = rf"\b(?:per|for each|for every)\s+\(?({IDENTIFIER})"

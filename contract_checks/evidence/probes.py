@@ -14,7 +14,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from contract_checks.contract import Contract
+from contract_checks.language.contract import Contract
 
 PREDICTION_TIME = datetime(2024, 3, 10, 12, tzinfo=UTC)  # shortly after a leap day, at noon
 

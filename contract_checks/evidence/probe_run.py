@@ -11,17 +11,17 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from contract_checks.contract import Contract
-from contract_checks.evidence import MissingEvidence, ProbeAnswer, ProbeRun, RegisteredView
-from contract_checks.probes import (
+from contract_checks.evidence.facts import MissingEvidence, ProbeAnswer, ProbeRun, RegisteredView
+from contract_checks.evidence.probes import (
     PREDICTION_TIME,
     InvalidProbes,
     Probe,
     load_probes,
     probes_of,
 )
-from contract_checks.registry_evidence import read_point_in_time
-from contract_checks.table_evidence import ARRIVAL
+from contract_checks.evidence.registry import read_point_in_time
+from contract_checks.evidence.tables import ARRIVAL
+from contract_checks.language.contract import Contract
 
 _ZONED = pa.timestamp("us", tz="UTC")
 

@@ -9,13 +9,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from contract_checks.contract import Contract
-from contract_checks.document import Bullet, parse
-from contract_checks.form import CLAUSES
-from contract_checks.grades import Bump, Grade
-from contract_checks.grading import GRADING, NAMES, version_number
-from contract_checks.loader import load
-from contract_checks.terms import Terms
+from contract_checks.changes.grades import Bump, Grade
+from contract_checks.changes.grading import GRADING, NAMES, version_number
+from contract_checks.language.contract import Contract
+from contract_checks.language.document import Bullet, parse
+from contract_checks.language.form import CLAUSES
+from contract_checks.language.loader import load
+from contract_checks.language.terms import Terms
 
 BY_ID = {clause.id: clause for clause in CLAUSES}
 LANDING = {clause.lands: clause.id for clause in CLAUSES if clause.lands}

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from contract_checks.clock import instant, now
-from contract_checks.contract import Contract
-from contract_checks.loader import InvalidContract, load
+from contract_checks.language.contract import Contract
+from contract_checks.language.loader import InvalidContract, load
 
 if TYPE_CHECKING:
     from contract_checks.findings import Report
@@ -100,7 +100,7 @@ def _judge(
     """The reports, of the selected checks alone where any are selected."""
     # Imported late: the engines behind the evidence take seconds, and `lint` needs none of them.
     from contract_checks import checks as _bound  # noqa: F401
-    from contract_checks.gather import gather
+    from contract_checks.evidence.gather import gather
     from contract_checks.judge import CHECKS, judge
     from contract_checks.selection import NothingSelectedError, select
 

@@ -8,7 +8,7 @@ from datetime import date
 from pathlib import Path
 from typing import Any, Literal
 
-from contract_checks.terms import (
+from contract_checks.language.terms import (
     ActivityFilter,
     AllowedValues,
     Approval,
@@ -180,6 +180,11 @@ class Contract(Terms):
     lines: dict[str, int]
     texts: dict[str, str]
     path: Path
+
+    @property
+    def view_name(self) -> str:
+        """`<feature>_<version>`: a version is a view of its own, so that two can be served."""
+        return f"{self.overview.feature_name}_{self.overview.version}"
 
     @property
     def features(self) -> tuple[Column, ...]:

@@ -9,7 +9,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from contract_checks.evidence import (
+from contract_checks.evidence.facts import (
     MissingEvidence,
     RegisteredEntity,
     RegisteredField,

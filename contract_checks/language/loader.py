@@ -6,13 +6,13 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import cast
 
-from contract_checks.consistency import conflicts
-from contract_checks.contract import Contract
-from contract_checks.document import Bullet, Document, Section, parse
-from contract_checks.form import CLAUSES, TITLES, Clause, Entry, same_title
-from contract_checks.sentence import Unreadable, quote
-from contract_checks.terms import Terms
-from contract_checks.values import title as read_title
+from contract_checks.language.consistency import conflicts
+from contract_checks.language.contract import Contract
+from contract_checks.language.document import Bullet, Document, Section, parse
+from contract_checks.language.form import CLAUSES, TITLES, Clause, Entry, same_title
+from contract_checks.language.sentence import Unreadable, quote
+from contract_checks.language.terms import Terms
+from contract_checks.language.values import title as read_title
 
 
 @dataclass(frozen=True)

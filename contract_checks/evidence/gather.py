@@ -3,12 +3,11 @@
 from datetime import datetime
 from pathlib import Path
 
-from contract_checks.checks.served_view import served_name
-from contract_checks.contract import Contract
-from contract_checks.evidence import Evidence, Join, MissingEvidence, OfflineStore, ProbeRun
-from contract_checks.probe_evidence import run_probes
-from contract_checks.registry_evidence import read_registry
-from contract_checks.table_evidence import read_join, read_offline_store
+from contract_checks.evidence.facts import Evidence, Join, MissingEvidence, OfflineStore, ProbeRun
+from contract_checks.evidence.probe_run import run_probes
+from contract_checks.evidence.registry import read_registry
+from contract_checks.evidence.tables import read_join, read_offline_store
+from contract_checks.language.contract import Contract
 
 
 def gather(contract: Contract, repository: Path, as_of: datetime) -> Evidence:
@@ -19,9 +18,9 @@ def gather(contract: Contract, repository: Path, as_of: datetime) -> Evidence:
     probes: ProbeRun | MissingEvidence
     if isinstance(registry, MissingEvidence):
         offline = join = probes = registry
-    elif (view := registry.views.get(served_name(contract))) is None:
+    elif (view := registry.views.get(contract.view_name)) is None:
         offline = join = probes = MissingEvidence(
-            f"feature view {served_name(contract)} is not registered, so its data cannot be found: "
+            f"feature view {contract.view_name} is not registered, so its data cannot be found: "
             "run `feast apply`"
         )
     else:

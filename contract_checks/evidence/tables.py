@@ -7,8 +7,8 @@ from pathlib import Path
 
 import duckdb
 
-from contract_checks.contract import Contract
-from contract_checks.evidence import Join, MissingEvidence, OfflineStore, RegisteredView
+from contract_checks.evidence.facts import Join, MissingEvidence, OfflineStore, RegisteredView
+from contract_checks.language.contract import Contract
 
 _SAMPLE_ROWS = 3
 ARRIVAL = "created_timestamp"

@@ -25,8 +25,8 @@ from open_data_contract_standard.model import (
 )
 from pydantic.alias_generators import to_camel
 
-from contract_checks.contract import Contract
-from contract_checks.terms import AllowedValues, Range
+from contract_checks.language.contract import Contract
+from contract_checks.language.terms import AllowedValues, Range
 
 _HAVE_A_FIELD = {
     "overview": {"feature_name", "version", "status", "owner", "steward", "use_cases"},

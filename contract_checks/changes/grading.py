@@ -4,7 +4,7 @@ Read a line as "term: rule, why". A term is a path into Contract; `*` stands for
 list, such as the features of §5.2. A list is graded member by member.
 """
 
-from contract_checks.grades import (
+from contract_checks.changes.grades import (
     Rule,
     addition_breaks,
     any_change_breaks,

@@ -1,0 +1,1 @@
+"""The commands of `contract-checks`, one module each."""

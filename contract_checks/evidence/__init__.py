@@ -1,0 +1,1 @@
+"""What checks look at: registry, tables, join and probes, gathered once and frozen."""
