@@ -50,7 +50,7 @@ def demo(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, subprocess.Com
 def test_it_keeps_its_contract(demo: tuple[Path, subprocess.CompletedProcess[str]]) -> None:
     _, done = demo
     assert done.returncode == 0, done.stdout + done.stderr
-    assert "43 kept, 0 broken, 0" in done.stdout
+    assert "48 kept, 0 broken, 0" in done.stdout
     assert "142,594 events ingested: 116,018 kept, 26,576 superseded, 0" in done.stdout
     assert "plain, over HTTP and offline agree" in done.stdout
 

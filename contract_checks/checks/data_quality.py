@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from contract_checks.evidence.facts import Evidence, Table
+from contract_checks.evidence.facts import Evidence, MissingEvidence, Table
 from contract_checks.judge import Verdict, check
 from contract_checks.language.contract import Contract
 from contract_checks.language.terms import Range
@@ -127,3 +127,22 @@ def features_agree(contract: Contract, evidence: Evidence) -> Iterator[Verdict]:
                 f"{rule.left} {rule.operator} {rule.right}",
                 (rule.left, rule.right),
             )
+
+
+@check("§6 outliers", held_in="offline")
+def outliers_are_flagged(contract: Contract, evidence: Evidence) -> Iterator[Verdict]:
+    """Values above the percentile are counted and shown; flagged ones never break the clause."""
+    history, promised = evidence.offline.history, contract.quality.outliers
+    if promised.action != "flag":
+        raise MissingEvidence(f"outliers that are {promised.action}ped cannot be measured yet")
+    for feature in _numeric_features(contract, evidence):
+        bound = history.value(f'quantile_cont("{feature}", {promised.percentile / 100:.17g})')
+        above = f"\"{feature}\" > CAST('{bound}' AS DOUBLE)" if bound is not None else "false"
+        shown = (*contract.entity.join_keys, contract.time.event_timestamp, feature)
+        yield Verdict(
+            True,
+            f"{feature} above its {promised.percentile:g}th percentile ({bound}) flagged",
+            f"{history.count(above):,} rows flagged",
+            history.count(above),
+            history.sample(above, shown),
+        )
