@@ -289,3 +289,26 @@ def test_every_reader_reads_or_says_why_not(text: str) -> None:
                 clause.reader(text)
         except Unreadable as reason:
             assert str(reason)
+
+
+@pytest.mark.parametrize(
+    ("read", "text", "meaning"),
+    [
+        (phrases.freshness, "no older than 30 minutes", timedelta(minutes=30)),
+        (phrases.least_value, "Numeric values must not be negative", 0),
+        (phrases.masking, "not required", None),
+        (phrases.activity_filter, "n/a", None),
+    ],
+)
+def test_usual_ways_to_say_it(read, text, meaning):
+    assert read(text) == meaning
+
+
+def test_three_or_more_is_at_least_three():
+    read = phrases.activity_filter("Only sellers with 3 or more shipments in the last 7 days.")
+    assert (read.minimum_events, read.window) == (3, timedelta(days=7))
+
+
+def test_support_once_the_successor_is_out():
+    read = phrases.deprecation("v3 stays available for 60 days once v4 is released")
+    assert (read.version, read.support, read.successor) == ("v3", timedelta(days=60), "v4")

@@ -6,7 +6,14 @@ Each reader takes its terms out of a `Sentence`; whatever words remain are the t
 import re
 from datetime import date, timedelta
 
-from contract_checks.language.sentence import IDENTIFIER, NUMBER, Sentence, number_in, tidy
+from contract_checks.language.sentence import (
+    IDENTIFIER,
+    NUMBER,
+    Sentence,
+    is_none,
+    number_in,
+    tidy,
+)
 from contract_checks.language.terms import (
     ActivityFilter,
     Cardinality,
@@ -57,7 +64,7 @@ def rolling_window(text: str) -> timedelta:
 
 def activity_filter(text: str) -> ActivityFilter | None:
     """At least so many events in the last so long, or `none`."""
-    if tidy(text).lower() == "none":
+    if is_none(text):
         return None
     with Sentence(
         text, "a filter such as 'at least one event in the last 30 days', or none"
@@ -71,7 +78,7 @@ def activity_filter(text: str) -> ActivityFilter | None:
 
 def dedup(text: str) -> Dedup | None:
     """The latest event per key per calendar period, or `none`."""
-    if tidy(text).lower() == "none":
+    if is_none(text):
         return None
     with Sentence(text, "a rule such as 'latest event per customer_id per day', or none") as words:
         keep = _keep(words)
@@ -111,7 +118,7 @@ def one_record_per(text: str) -> tuple[str, ...]:
 
 def consistency(text: str) -> tuple[ConsistencyRule, ...]:
     """Relations between features, separated by commas, semicolons or 'and'; or `none`."""
-    if tidy(text).lower() == "none":
+    if is_none(text):
         return ()
     relation = rf"({IDENTIFIER})\s*([≥≤<>=])\s*({IDENTIFIER})"
     expected = "relations between two features such as 'orders_30d ≥ distinct_order_days_30d'"
@@ -159,7 +166,7 @@ def drift_threshold(text: str) -> DriftThreshold:
 
 def masking(text: str) -> Masking | None:
     """Columns, what is done to them and where, or `none`."""
-    if tidy(text).lower() == "none":
+    if is_none(text):
         return None
     expected = "a rule such as 'customer_id is hashed in training datasets', or none"
     found = whole(rf"(.+?)\s+(?:is|are)\s+({_METHODS})\s+in\s+(.+)", text, expected)
@@ -181,7 +188,7 @@ def deprecation(text: str) -> Deprecation:
     """How long a version is supported after the next one is released."""
     expected = "a plan such as 'v1 is supported for 90 days after v2 release'"
     with Sentence(text, expected) as words:
-        successor = words.take(rf"\bafter\b[^0-9]*?({VERSION})")[1]
+        successor = words.take(rf"\b(?:after|once|when)\b[^0-9]*?({VERSION})")[1]
         current = words.take(VERSION)[0]
         support = words.duration()
         return Deprecation(

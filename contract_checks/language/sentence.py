@@ -54,7 +54,9 @@ _NEGATION = r"\b(?:not|never|except|excluding|unless|without|cannot)\b|n't\b|\bn
 _NOT_FREE = rf"{_NEGATION}|{NUMBER}|\bv[0-9]+\b|[≥≤<>=%]|{_COLUMN}"
 _SYMBOLS = (
     (r">=|\bat least\b|\b(?:no|not) (?:less|fewer) than\b", "≥"),
-    (r"<=|\bat most\b|\b(?:no|not) more than\b|\b(?:up to|within)(?= [0-9])", "≤"),
+    (r"<=|\bat most\b|\b(?:no|not) (?:more|older) than\b|\b(?:up to|within)(?= [0-9])", "≤"),
+    (r"\b([0-9]+) or more\b", r"≥ \1"),
+    (r"\bnot be negative\b|\bnon-negative\b", "≥ 0"),
     (r"==", "="),
     ("−", "-"),
 )
@@ -86,6 +88,11 @@ def tidy(text: str) -> str:
     for spelling, symbol in _SYMBOLS:
         line = re.sub(spelling, symbol, line, flags=FLAGS)
     return line
+
+
+def is_none(text: str) -> bool:
+    """Whether a document says in one of the usual ways that it has no such rule."""
+    return tidy(text).lower() in ("none", "n/a", "not applicable", "not required")
 
 
 def number_in(text: str) -> float:
