@@ -51,6 +51,9 @@ class Check:
             yield Finding(
                 self.clause, self.name, Outcome.UNKNOWN, self.question, str(missing), line=line
             )
+        except Exception as error:  # evidence of a kind no check foresaw is no verdict either
+            why = f"could not be judged: {type(error).__name__}: {str(error).splitlines()[0]}"
+            yield Finding(self.clause, self.name, Outcome.UNKNOWN, self.question, why, line=line)
 
 
 CHECKS: list[Check] = []

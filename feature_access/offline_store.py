@@ -8,12 +8,14 @@ stays Feast's.
 
 from dataclasses import dataclass
 from datetime import timedelta
+from pathlib import Path
 from typing import Literal
 
 import duckdb
 import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
+import pyarrow.parquet as pq
 from feast import FeatureView, OnDemandFeatureView, RepoConfig
 from feast.infra.offline_stores.duckdb import DuckDBOfflineStore, DuckDBOfflineStoreConfig
 from feast.infra.offline_stores.file_source import FileSource
@@ -25,6 +27,10 @@ from feature_access.defaults import default_of
 
 _ROW = "__entity_row"
 _MATCHED = "__matched"
+
+
+class OfflineStoreEmptyError(RuntimeError):
+    """The offline table of a view is not there or has no row: no value, not even a default."""
 
 
 class PointInTimeOfflineStoreConfig(DuckDBOfflineStoreConfig):  # type: ignore[misc]
@@ -121,14 +127,23 @@ class _AsofJoin:
             defaults=tuple(default_of(declared[f]) for f in asked),
         )
 
-    def append_to(
-        self, rows: pa.Table, time_column: str, connection: duckdb.DuckDBPyConnection
+    def read(
+        self, asked: pa.Table, time_column: str, connection: duckdb.DuckDBPyConnection
     ) -> pa.Table:
-        """The rows with this view's columns: the newest feature row not older than the ttl.
+        """This view's columns for the asked rows: of the newest feature row within the ttl.
 
         The last column says whether there was one: what the match rate counts, before defaults.
+
+        Raises:
+            OfflineStoreEmptyError: the view's table is not there, or has no row.
+            ValueError: a join key cannot be compared with the table's.
         """
-        connection.register("entity_rows", rows)
+        if not Path(self.path).is_file() or pq.read_metadata(self.path).num_rows == 0:
+            raise OfflineStoreEmptyError(
+                f"the offline store holds nothing of {self.view} ({self.path}): run "
+                "scripts/refresh.py before reading it"
+            )
+        connection.register("asked", asked)
         read_at, stamped = f'e."{time_column}"', f'f."{self.timestamp_field}"'
         same_entity = " AND ".join(f'e."{e}" = f."{f}"' for e, f in self.join_keys.items())
         in_ttl = f"epoch_us({read_at}) - epoch_us({stamped}) <= $ttl" if self.ttl else "true"
@@ -140,8 +155,8 @@ class _AsofJoin:
         if self.ttl:
             parameters["ttl"] = self.ttl // timedelta(microseconds=1)
         query = (
-            f'SELECT e.*, {values}, {stamped} IS NOT NULL AND {in_ttl} AS "{_MATCHED}" '
-            f"FROM entity_rows AS e "
+            f'SELECT {values}, {stamped} IS NOT NULL AND {in_ttl} AS "{_MATCHED}" '
+            f"FROM asked AS e "
             f"ASOF LEFT JOIN read_parquet($path) AS f ON {same_entity} AND {read_at} >= {stamped} "
             f'ORDER BY e."{_ROW}"'
         )
@@ -168,7 +183,7 @@ def _refuse_unusable_frame(entity_df: pd.DataFrame, joins: list[_AsofJoin]) -> N
 
 
 def _entity_rows(entity_df: pd.DataFrame, time_column: str) -> pa.Table:
-    """The frame with its times in UTC microseconds (naive ones are UTC) and its rows numbered."""
+    """The frame with its times in UTC microseconds (naive ones are UTC)."""
     if pd.api.types.is_numeric_dtype(entity_df[time_column]):
         raise ValueError(f"{time_column} holds numbers, which name no unit: give timestamps")
     times = pd.to_datetime(entity_df[time_column], utc=True)
@@ -176,8 +191,7 @@ def _entity_rows(entity_df: pd.DataFrame, time_column: str) -> pa.Table:
         raise ValueError(f"{times.isna().sum()} entity rows have no {time_column}: give each one")
     rows = pa.Table.from_pandas(entity_df, preserve_index=False)
     instants = pa.array(times).cast(pa.timestamp("us", tz="UTC"), safe=False)
-    rows = rows.set_column(rows.schema.get_field_index(time_column), time_column, instants)
-    return rows.append_column(_ROW, pa.array(range(rows.num_rows), pa.int64()))
+    return rows.set_column(rows.schema.get_field_index(time_column), time_column, instants)
 
 
 class PointInTimeJob(RetrievalJob):  # type: ignore[misc]
@@ -204,18 +218,21 @@ class PointInTimeJob(RetrievalJob):  # type: ignore[misc]
 
     def _to_arrow_internal(self, timeout: int | None = None) -> pa.Table:
         rows = self._entity_rows
+        # The caller's other columns stay out of the engine, and so stay what they are.
+        keys = sorted({key for join in self._joins for key in join.join_keys})
+        asked = rows.select([*keys, self._time_column]).append_column(
+            _ROW, pa.array(range(rows.num_rows), pa.int64())
+        )
         with duckdb.connect() as connection:
             connection.execute("SET TimeZone = 'UTC'")
-            # DuckDB takes an Arrow table for one row and would loop over it: 70 times slower.
+            # DuckDB takes an Arrow table for one row and would loop over it: 200 times slower.
             connection.execute("SET asof_loop_join_threshold = 0")
             for join in self._joins:
-                rows = join.append_to(rows, self._time_column, connection)
-                self.matched[join.view] = pc.sum(rows[_MATCHED]).as_py() or 0
-                rows = rows.drop_columns([_MATCHED])
-        return rows.drop_columns([_ROW])
-
-    def _to_df_internal(self, timeout: int | None = None) -> pd.DataFrame:
-        return self._to_arrow_internal(timeout).to_pandas()
+                found = join.read(asked, self._time_column, connection)
+                self.matched[join.view] = pc.sum(found[_MATCHED]).as_py() or 0
+                for feature in join.features:
+                    rows = rows.append_column(feature, found[feature])
+        return rows
 
     @property
     def full_feature_names(self) -> bool:
@@ -228,5 +245,5 @@ class PointInTimeJob(RetrievalJob):  # type: ignore[misc]
     @property
     def metadata(self) -> RetrievalMetadata:
         times = self._entity_rows[self._time_column].to_pandas()
-        keys = [c for c in self._entity_rows.column_names if c not in (self._time_column, _ROW)]
+        keys = [c for c in self._entity_rows.column_names if c != self._time_column]
         return RetrievalMetadata(self._feature_refs, keys, times.min(), times.max())

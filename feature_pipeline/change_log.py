@@ -39,14 +39,18 @@ def aggregate(
     as_of: datetime,
     lookback_window: timedelta,
     allowed_lateness: timedelta,
+    served: Path | None = None,
     on_step: Callable[[str], None] = lambda step: None,
 ) -> Aggregated:
     """Write the change log of `events` as known at `as_of` to `history` (parquet).
 
     Both files appear whole or not at all. `lookback_window` and `allowed_lateness` are contract §3.
+    `served` is a change log whose rows models may have read already: each must stand in the new one
+    as well, for history is append-only (§10, served versions immutable).
 
     Raises:
-        RefusedError: see `stage_events`; also when a target cannot be written.
+        RefusedError: see `stage_events`; also when a target cannot be written, or a row of `served`
+            would be taken back.
         ValueError: `as_of` has no time zone.
     """
     if as_of.tzinfo is None:
@@ -75,9 +79,30 @@ def aggregate(
                 f"the sums of {events} grow beyond what a feature can hold ({error}): "
                 "mend the amounts and run again; nothing was written"
             ) from error
+        if served is not None and served.is_file():
+            on_step("comparing with what was served")
+            _refuse_to_take_back(connection, served, history_draft)
         rows, customers = one_row(
             connection,
             "SELECT count(*), count(DISTINCT customer_id) FROM read_parquet($history)",
             {"history": this_file(history_draft)},
         )
     return Aggregated(counts, history_rows=rows, customers=customers)
+
+
+def _refuse_to_take_back(
+    connection: duckdb.DuckDBPyConnection, served: Path, new_log: Path
+) -> None:
+    gone, first = one_row(
+        connection,
+        """SELECT count(*), CAST(min(event_timestamp) AS VARCHAR) FROM (
+            FROM read_parquet($served) EXCEPT ALL FROM read_parquet($new_log)
+        )""",
+        {"served": this_file(served), "new_log": this_file(new_log)},
+    )
+    if gone:
+        raise RefusedError(
+            f"{gone:,} rows of {served}, the first of {first}, would be taken back: the events "
+            "are not a continuation of those it was made of. Mend them, or move that file away "
+            "to begin anew; nothing was written"
+        )

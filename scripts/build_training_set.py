@@ -28,7 +28,7 @@ def main(
     from feature_pipeline.atomic import replacing
     from feature_pipeline.refusal import RefusedError as TargetRefusedError
 
-    with refusals_exit(RefusedError, TargetRefusedError, ValueError):
+    with refusals_exit(RefusedError, TargetRefusedError, ValueError, RuntimeError):
         key = hash_key_from(os.environ)
         if not entities.is_file():
             raise RefusedError(f"no entity frame at {entities}: name a parquet file")

@@ -42,6 +42,7 @@ def main(
             as_of=moment,
             lookback_window=terms.lookback,
             allowed_lateness=terms.allowed_lateness,
+            served=HISTORY,
             on_step=on_step,
         )
         on_step("materializing")

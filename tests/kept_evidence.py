@@ -11,6 +11,7 @@ import pyarrow.parquet as pq
 
 from contract_checks.evidence.facts import (
     Evidence,
+    Parity,
     ProbeAnswer,
     ProbeRun,
     RegisteredEntity,
@@ -24,6 +25,7 @@ from contract_checks.language.contract import Contract
 
 AS_OF = datetime(2026, 3, 1, 12, tzinfo=UTC)
 VIEW = "customer_profile_v1"
+FEATURES = ("avg_order_value_30d", "distinct_order_days_30d", "orders_30d", "sessions_30d")
 _ZONED = pa.timestamp("us", tz="UTC")
 
 Rows = list[dict[str, Any]]
@@ -125,6 +127,7 @@ def gathered(
     view: Callable[[RegisteredView], RegisteredView] = lambda view: view,
     registry: Callable[[Registry], Registry] = lambda registry: registry,
     probes: Callable[[ProbeRun], ProbeRun] = lambda probes: probes,
+    parity: Callable[[Parity], Parity] = lambda parity: parity,
 ) -> Evidence:
     """Evidence read from real files, after each given change was made to what it is read from."""
     table, happened = kept_rows(), kept_events()
@@ -138,7 +141,7 @@ def gathered(
         project="feature_store",
         entities={entity.name: entity for entity in declared.entities},
         views={declared.name: declared},
-        services={VIEW: (VIEW,), "customer_profile": (VIEW,)},
+        services={VIEW: {VIEW: FEATURES}, "customer_profile": {VIEW: FEATURES}},
     )
     return Evidence(
         AS_OF,
@@ -146,6 +149,7 @@ def gathered(
         read_offline_store(contract, declared, AS_OF),
         read_join(contract, declared, AS_OF),
         probes(kept_probes(contract)),
+        parity(Parity(200, dict.fromkeys(FEATURES, 0), ())),
     )
 
 

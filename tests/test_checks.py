@@ -8,7 +8,7 @@ from typing import Any
 
 import pyarrow as pa
 import pytest
-from kept_evidence import AS_OF, VIEW, answered, gathered, set_field, set_in, set_tag
+from kept_evidence import AS_OF, FEATURES, VIEW, answered, gathered, set_field, set_in, set_tag
 
 from contract_checks import checks
 from contract_checks.evidence.facts import Evidence, MissingEvidence, RegisteredEntity
@@ -20,16 +20,37 @@ from contract_checks.language.loader import load
 assert checks.__all__, "importing the package binds the checks"
 
 ROOT = Path(__file__).parent.parent
+POINTER = "customer_profile"
 
 # What is changed, and the clauses it must break: those and no others.
 BREAKS: dict[str, tuple[dict[str, Any], set[str]]] = {
     "service of the version is gone": (
-        {"registry": lambda r: replace(r, services={"customer_profile": (VIEW,)})},
+        {"registry": lambda r: replace(r, services={"customer_profile": {VIEW: FEATURES}})},
         {"§1 feature name"},
     ),
     "pinned service holds another view too": (
-        {"registry": lambda r: replace(r, services={**r.services, VIEW: (VIEW, "other")})},
+        {
+            "registry": lambda r: replace(
+                r, services={**r.services, VIEW: {VIEW: FEATURES, "other": FEATURES}}
+            )
+        },
         {"§1 feature name"},
+    ),
+    "the pointer serves one feature of four": (
+        {"registry": lambda r: replace(r, services={**r.services, POINTER: {VIEW: FEATURES[:1]}})},
+        {"§1 feature name"},
+    ),
+    "3 of 200 customers are served another value": (
+        {"parity": lambda p: replace(p, differing={**p.differing, "orders_30d": 3})},
+        {"§8 acceptable delta"},
+    ),
+    "a row without its customer": (
+        {"rows": lambda rows: rows.append({**rows[0], "customer_id": None})},
+        {"§6 completeness"},
+    ),
+    "a row without its time": (
+        {"rows": lambda rows: rows.append({**rows[0], "event_timestamp": None})},
+        {"§6 completeness"},
     ),
     "another version": ({"view": set_tag("version", "v2")}, {"§1 version"}),
     "no version": ({"view": set_tag("version", None)}, {"§1 version"}),
@@ -348,7 +369,7 @@ def test_an_outlier_is_flagged_and_breaks_nothing(contract: Contract, tmp_path: 
 
 def test_missing_evidence_is_unknown_never_kept(contract: Contract) -> None:
     nothing = MissingEvidence("no registry here")
-    report = judge(contract, Evidence(AS_OF, nothing, nothing, nothing, nothing))
+    report = judge(contract, Evidence(AS_OF, nothing, nothing, nothing, nothing, nothing))
     unknown = report.having(Outcome.UNKNOWN)
     on_paper = {check.clause for check in CHECKS if check.held_in == "document"}
     assert {finding.clause for finding in report.having(Outcome.KEPT)} == on_paper
@@ -383,3 +404,11 @@ def test_a_table_without_its_keys_is_unknown(contract: Contract, tmp_path: Path)
     unknown = judge(contract, evidence).having(Outcome.UNKNOWN)
     assert "§6 completeness" in {finding.clause for finding in unknown}
     assert all("has no column customer_id" in finding.got for finding in unknown)
+
+
+def test_a_check_that_fails_itself_is_unknown(contract: Contract, tmp_path: Path) -> None:
+    evidence = gathered(contract, tmp_path)
+    broken = replace(evidence, gathered_parity=object())  # type: ignore[arg-type]
+    (unknown,) = judge(contract, broken).having(Outcome.UNKNOWN)
+    assert unknown.clause == "§8 acceptable delta"
+    assert unknown.got.startswith("could not be judged: AttributeError")

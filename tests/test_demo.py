@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import sqlite3
 import subprocess
 import sys
 from pathlib import Path
@@ -50,7 +51,7 @@ def demo(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, subprocess.Com
 def test_it_keeps_its_contract(demo: tuple[Path, subprocess.CompletedProcess[str]]) -> None:
     _, done = demo
     assert done.returncode == 0, done.stdout + done.stderr
-    assert "48 kept, 0 broken, 0" in done.stdout
+    assert "49 kept, 0 broken, 0" in done.stdout
     assert "142,594 events ingested: 116,018 kept, 26,576 superseded, 0" in done.stdout
     assert "plain, over HTTP and offline agree" in done.stdout
 
@@ -75,3 +76,64 @@ def test_it_leaves_a_report_and_a_hashed_training_set(
     assert all(len(value) == 64 for value in rows["customer_id"].to_pylist())
     assert rows["orders_30d"].null_count == 0
     assert max(rows["orders_30d"].to_pylist()) > 10
+
+
+def check(copy: Path) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "contract_checks", "check", "--as-of", "2017-12-01T00:00Z"],
+        cwd=copy,
+        env=os.environ | {"PYTHONPATH": str(copy)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def test_a_tampered_online_store_is_broken_and_a_flushed_one_is_not_judged(
+    demo: tuple[Path, subprocess.CompletedProcess[str]],
+) -> None:
+    copy, _ = demo
+    with sqlite3.connect(copy / "data" / "online_store.db") as online:
+        table = "feature_store_customer_profile_v1"
+        (value,) = online.execute(
+            f"SELECT value FROM {table} WHERE feature_name = 'orders_30d' LIMIT 1"
+        ).fetchone()
+        online.execute(f"UPDATE {table} SET value = ? WHERE feature_name = 'orders_30d'", (value,))
+    tampered = check(copy)
+    assert tampered.returncode == 1
+    assert "broken  §8 acceptable delta" in tampered.stdout
+    assert "48 kept, 1 broken, 0 unknown" in tampered.stdout
+
+    with sqlite3.connect(copy / "data" / "online_store.db") as online:
+        online.execute(f"DELETE FROM {table}")
+    flushed = check(copy)
+    assert flushed.returncode == 2
+    assert "OnlineStoreEmptyError: the online store holds nothing" in flushed.stdout
+    assert "48 kept, 0 broken, 1 unknown" in flushed.stdout
+
+
+def test_a_refresh_never_takes_back_what_was_served(
+    demo: tuple[Path, subprocess.CompletedProcess[str]],
+) -> None:
+    copy, _ = demo
+    warehouse = copy / "data" / "data_warehouse"
+    history = warehouse / "customer_features_offline.parquet"
+    before = history.read_bytes()
+    events = pq.read_table(warehouse / "customer_events.parquet")
+    pq.write_table(events.slice(1000), copy / "fewer.parquet")
+    refused = subprocess.run(
+        [
+            sys.executable,
+            "scripts/refresh.py",
+            *("--as-of", "2017-12-01T01:00Z"),
+            *("--events", "fewer.parquet"),
+        ],
+        cwd=copy,
+        env=os.environ | {"PYTHONPATH": str(copy)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert refused.returncode == 2
+    assert "would be taken back" in refused.stderr
+    assert history.read_bytes() == before

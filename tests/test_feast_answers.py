@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 from random import Random
 from zoneinfo import ZoneInfo
 
+import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pytest
@@ -196,3 +197,17 @@ def test_times_finer_than_a_microsecond_are_not_rounded_into_the_future(store):
 )
 def test_a_row_counts_until_it_is_exactly_the_ttl_old(store, age, right):
     assert offline(store, [(AGED, AGED_SINCE + age)]) == [right]
+
+
+def test_the_callers_other_columns_stay_what_they_are(store):
+    entities = entity_frame(at(PRESENT, [1, 2])).assign(
+        score=np.array([0.5, 1.5], dtype="float16"),
+        Customer_ID=["a", "b"],
+        __matched=[True, False],
+        seen=pd.to_datetime(["2017-01-01 00:00:00.000000001", "2017-01-02 00:00:00.0"]),
+    )
+    answer = historical(store, entities).to_df()
+    for column in entities.columns:
+        assert list(answer[column]) == list(entities[column]), column
+    assert answer["score"].dtype == "float16"
+    assert answer["orders_30d"].dtype == "int64"

@@ -133,7 +133,7 @@ def restored(repository: Path) -> Iterator[None]:
 
 def broken_by_probes(contract: Contract, run: ProbeRun | MissingEvidence) -> set[str]:
     absent = MissingEvidence("not looked at")
-    report = judge(contract, Evidence(AS_OF, absent, absent, absent, run))
+    report = judge(contract, Evidence(AS_OF, absent, absent, absent, run, absent))
     return {finding.clause for finding in report.having(Outcome.BROKEN)}
 
 
@@ -208,3 +208,18 @@ def test_an_unreadable_probe_set_says_why(written: str, told: str, tmp_path: Pat
     path.write_text(written, encoding="utf-8")
     with pytest.raises(InvalidProbes, match=told):
         load_probes(contract, path)
+
+
+def test_reading_offline_before_there_is_anything_is_an_error(repository: Path) -> None:
+    import pandas as pd
+
+    from feature_access.offline_store import OfflineStoreEmptyError
+    from feature_access.registry import open_store
+
+    store = open_store(repository)
+    frame = pd.DataFrame({"customer_id": [1], "event_timestamp": [AS_OF]})
+    job = store.get_historical_features(frame, store.get_feature_service("customer_profile"))
+    with pytest.raises(
+        OfflineStoreEmptyError, match=r"holds nothing of customer_profile_v1.*refresh"
+    ):
+        job.to_df()

@@ -7,6 +7,7 @@ from contract_checks.checks import (
     declarations,
     freshness,
     joins,
+    parity,
     schema,
 )
 
@@ -17,5 +18,6 @@ __all__ = [
     "declarations",
     "freshness",
     "joins",
+    "parity",
     "schema",
 ]

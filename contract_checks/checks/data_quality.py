@@ -74,6 +74,10 @@ def null_rate_is_low(contract: Contract, evidence: Evidence) -> Iterator[Verdict
     rows = history.count()
     most = contract.quality.maximum_null_rate
     yield Verdict(rows > 0, "the offline table has rows", f"{rows:,} rows")
+    stamped = (*contract.entity.join_keys, contract.time.event_timestamp)
+    for column in (c for c in stamped if c in history.columns):
+        absent = history.count(f'"{column}" IS NULL')
+        yield Verdict(absent == 0, f"every row has its {column}", f"{absent:,} have none", absent)
     for feature in _stored_features(contract, evidence):
         nulls = history.count(f'"{feature}" IS NULL')
         rate = nulls / rows if rows else 0.0

@@ -36,8 +36,11 @@ def feature_is_registered(contract: Contract, evidence: Evidence) -> Iterator[Ve
         yield Verdict(
             service in services, f"feature service {service}", _shown(tuple(sorted(services)))
         )
+    for service in (pinned, pointer):
+        for view, features in services.get(service, {}).items():
+            yield _same(contract.features, features, f"features of {view} in service {service}")
     if pinned in services:
-        yield _same((pinned,), services[pinned], f"views of service {pinned}")
+        yield _same((pinned,), tuple(services[pinned]), f"views of service {pinned}")
 
 
 @check("§1 owner", held_in="registry")

@@ -74,12 +74,12 @@ class RegisteredView:
 
 @dataclass(frozen=True)
 class Registry:
-    """The registry's objects by name; a service is the names of its views."""
+    """The registry's objects by name; a service is the names of its views' features."""
 
     project: str
     entities: Mapping[str, RegisteredEntity]
     views: Mapping[str, RegisteredView]
-    services: Mapping[str, tuple[str, ...]]
+    services: Mapping[str, Mapping[str, tuple[str, ...]]]
 
 
 @dataclass(frozen=True)
@@ -127,6 +127,17 @@ class ProbeRun:
 
 
 @dataclass(frozen=True)
+class Parity:
+    """Online values beside the offline ones of the last materialization."""
+
+    compared: int
+    """Entities looked up in both stores."""
+    differing: Mapping[str, int]
+    """Feature to the number of entities whose two values differ."""
+    sample: tuple[str, ...]
+
+
+@dataclass(frozen=True)
 class Evidence:
     """Everything gathered for one judgement, or why it could not be."""
 
@@ -135,6 +146,7 @@ class Evidence:
     gathered_offline: OfflineStore | MissingEvidence
     gathered_join: Join | MissingEvidence
     gathered_probes: ProbeRun | MissingEvidence
+    gathered_parity: Parity | MissingEvidence
 
     @property
     def registry(self) -> Registry:
@@ -155,6 +167,11 @@ class Evidence:
     def probes(self) -> ProbeRun:
         """What the code answered to the contract's probes."""
         return _present(self.gathered_probes)
+
+    @property
+    def parity(self) -> Parity:
+        """What the online store serves, against the offline one."""
+        return _present(self.gathered_parity)
 
     def view(self, name: str) -> RegisteredView:
         """The feature view of that name.

@@ -31,7 +31,10 @@ def read_registry(repository: Path) -> Registry | MissingEvidence:
         entities=entities,
         views={v.name: _view(v, entities) for v in store.list_batch_feature_views()},
         services={
-            s.name: tuple(p.name for p in s.feature_view_projections)
+            s.name: {
+                p.name: tuple(sorted(field.name for field in p.features))
+                for p in s.feature_view_projections
+            }
             for s in store.list_feature_services()
         },
     )
@@ -90,6 +93,14 @@ def read_point_in_time(
     apart.apply([*keys, probed])
     features = [f"{probed.name}:{field.name}" for field in probed.features]
     return apart.get_historical_features(entities.to_pandas(), features).to_arrow()
+
+
+def read_online(repository: Path, view_name: str, keys: pa.Table) -> pa.Table:
+    """What the online store serves for the entities, in their order."""
+    store = _open(repository)
+    features = [f"{view_name}:{field.name}" for field in store.get_feature_view(view_name).features]
+    answer = store.get_online_features(features, keys.to_pylist()).to_dict()
+    return pa.table(answer)
 
 
 def _entity(entity: Any) -> RegisteredEntity:

@@ -56,7 +56,7 @@ def read_offline_store(
     contract: Contract, view: RegisteredView, as_of: datetime
 ) -> OfflineStore | MissingEvidence:
     """The view's offline table as known at `as_of`, or why it cannot be read."""
-    connection = _session(contract, view, as_of)
+    connection = offline_session(contract, view, as_of)
     if isinstance(connection, MissingEvidence):
         return connection
     keys = ", ".join(f'"{key}"' for key in contract.entity.join_keys)
@@ -83,7 +83,7 @@ def read_join(contract: Contract, view: RegisteredView, as_of: datetime) -> Join
     events = Path(view.source_path).with_name(f"{source}.parquet")
     if not events.is_file():
         return MissingEvidence(f"no events at {events}: the match rate cannot be measured")
-    connection = _session(contract, view, as_of)
+    connection = offline_session(contract, view, as_of)
     if isinstance(connection, MissingEvidence):
         return connection
     keys = ", ".join(f'"{key}"' for key in contract.entity.join_keys)
@@ -122,7 +122,7 @@ def read_join(contract: Contract, view: RegisteredView, as_of: datetime) -> Join
     )
 
 
-def _session(
+def offline_session(
     contract: Contract, view: RegisteredView, as_of: datetime
 ) -> duckdb.DuckDBPyConnection | MissingEvidence:
     """A session in which `history` is the offline table as known at `as_of`."""
@@ -136,7 +136,8 @@ def _session(
         return MissingEvidence(f"{view.source_path} has no column {', '.join(absent)}")
     # A table, not a view: a filter on the file itself trusts statistics that leave out NaN.
     connection.execute(
-        f'CREATE TABLE history AS FROM offline WHERE "{view.timestamp_field}" <= $as_of',
+        f"""CREATE TABLE history AS FROM offline
+        WHERE "{view.timestamp_field}" <= $as_of OR "{view.timestamp_field}" IS NULL""",
         {"as_of": as_of},
     )
     return connection
