@@ -4,6 +4,7 @@ import re
 from datetime import date, timedelta
 from pathlib import Path
 from textwrap import dedent
+from time import perf_counter
 
 import pytest
 from hypothesis import given, settings
@@ -365,3 +366,10 @@ def test_any_bytes_have_located_problems(
     problems = lint(document)
     assert problems
     assert all(problem.line >= 1 for problem in problems)
+
+
+def test_a_very_long_label_is_an_unknown_one_at_once(tmp_path: Path) -> None:
+    started = perf_counter()
+    problems = _lint([*LINES, "- **" + "(" * 20_000 + ":** x"], tmp_path)
+    assert [problem.clause for problem in problems] == ["§12"]
+    assert perf_counter() - started < 5

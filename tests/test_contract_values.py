@@ -312,3 +312,182 @@ def test_three_or_more_is_at_least_three():
 def test_support_once_the_successor_is_out():
     read = phrases.deprecation("v3 stays available for 60 days once v4 is released")
     assert (read.version, read.support, read.successor) == ("v3", timedelta(days=60), "v4")
+
+
+READERS = {clause.id: clause.reader for clause in CLAUSES}
+
+
+@pytest.mark.parametrize(
+    ("clause", "text", "usual"),
+    [
+        ("§1 model", "churn, scoring and reporting", "churn, scoring, reporting"),
+        ("§1 model", "churn, scoring, and reporting", "churn, scoring, reporting"),
+        ("§1 model", "churn and scoring", "churn, scoring"),
+        ("§2 join keys", "a_id, b_id, and c_id", "a_id, b_id, c_id"),
+        ("§4 source system", "w.a, w.b, and w.c", "w.a, w.b, w.c"),
+        ("§4 source system", "w.a and w.b", "w.a, w.b"),
+        ("§4 upstream dependencies", "a_job, b_job, and c_job", "a_job, b_job, c_job"),
+        ("§6 consistency", "a ≥ b, c ≥ d, and e < f", "a ≥ b; c ≥ d; e < f"),
+        ("§3 timestamp timezone", "utc", "UTC"),
+        ("§3 timestamp timezone", "UTC (all timestamps are stored in UTC)", "UTC"),
+        ("§3 timestamp timezone", "All timestamps in UTC", "UTC"),
+        ("§3 timestamp timezone", "Coordinated Universal Time (UTC)", "UTC"),
+        ("§2 expected match rate", "98% or more", "≥ 98%"),
+        ("§2 expected match rate", "99.5 % or higher", "≥ 99.5%"),
+        ("§2 expected match rate", "minimum 98%", "≥ 98%"),
+        ("§2 expected match rate", "greater than or equal to 98%", "≥ 98%"),
+        ("§8 acceptable delta", "must not exceed 1%", "≤ 1%"),
+        ("§8 acceptable delta", "no greater than 1%", "≤ 1%"),
+        ("§6 completeness", "null rate < 1%", "null rate ≤ 1%"),
+        ("§6 completeness", "null rate below 1%", "null rate ≤ 1%"),
+        ("§6 completeness", "null rate does not exceed 1%", "null rate ≤ 1%"),
+        ("§6 completeness", "no nulls", "null rate ≤ 0%"),
+        ("§6 completeness", "No null values allowed.", "null rate ≤ 0%"),
+        ("§6 freshness", "Feature age under 2 hours", "age ≤ 2 hours"),
+        ("§6 freshness", "Age must not exceed 2 hours", "age ≤ 2 hours"),
+        (
+            "§6 cardinality checks",
+            "match rate at least 98%, fan-out ratio less than 1.01",
+            "match rate ≥ 98%, fanout ratio ≤ 1.01",
+        ),
+        ("§4 refresh cadence", "every hour", "hourly"),
+        ("§4 refresh cadence", "every day", "daily"),
+        ("§4 refresh cadence", "once a day", "daily"),
+        ("§4 refresh cadence", "Nightly", "daily"),
+        ("§4 refresh cadence", "daily at 02:00 UTC", "daily"),
+        ("§4 refresh cadence", "hourly batch", "hourly"),
+        ("§4 refresh cadence", "every 30m", "every 30 minutes"),
+        ("§2 join type", "Left join", "left"),
+        ("§2 key uniqueness expectation", "one-to-one", "1:1"),
+        ("§3 point-in-time correctness", "yes", "required"),
+        ("§3 point-in-time correctness", "Mandatory", "required"),
+        ("§12 ml owner approval", "J. Smith, 2026-05-05", "J. Smith — 2026-05-05"),
+        ("§12 ml owner approval", "J. Smith (2026-01-01)", "J. Smith — 2026-01-01"),
+        ("§12 ml owner approval", "J. Smith -- 2026-01-01", "J. Smith — 2026-01-01"),
+        ("§9 masking", "a_id must be hashed in exports", "a_id is hashed in exports"),
+        ("§9 masking", "a_id will be hashed in exports", "a_id is hashed in exports"),
+        ("§9 masking", "a_id is hashed (SHA-256) in exports", "a_id is hashed in exports"),
+        (
+            "§10 deprecation plan",
+            "v1 is supported at least 90 days after v2 is out",
+            "v1 is supported for 90 days after v2 release",
+        ),
+        (
+            "§10 deprecation plan",
+            "v1 is supported for 90 days following v2 release",
+            "v1 is supported for 90 days after v2 release",
+        ),
+        ("§5.1 dedup rules", "Latest event per a_id and day", "Latest event per a_id per day"),
+        ("§5.1 dedup rules", "Latest event per a_id and per day", "Latest event per a_id per day"),
+        (
+            "§5.1 dedup rules",
+            "Latest event per a_id and b_id per calendar day",
+            "Latest event per (a_id, b_id) per day",
+        ),
+        (
+            "§5.1 filters",
+            "one or more orders in the past 7 days",
+            "at least one event in the last 7 days",
+        ),
+        (
+            "§5.1 filters",
+            "Customers with an event in the last 30 days",
+            "at least one event in the last 30 days",
+        ),
+        (
+            "§5.1 aggregation",
+            "Rolling 7-day window, updated every 15 minutes.",
+            "Rolling 7-day window",
+        ),
+        ("§5.1 aggregation", "Rolling 12h window per device_id", "Rolling 12h window"),
+        ("§6 uniqueness", "At most one record per a_id", "One record per a_id"),
+        ("§6 uniqueness", "a_id is unique", "One record per a_id"),
+        (
+            "§11 performance tests",
+            "p95 read latency under 50ms, error rate below 0.1%",
+            "p95 latency ≤ 50ms, error rate ≤ 0.1%",
+        ),
+        (
+            "§11 performance tests",
+            "latency p95 ≤ 50ms, error rate < 0.1%",
+            "p95 latency ≤ 50ms, error rate ≤ 0.1%",
+        ),
+        (
+            "§11 performance tests",
+            "95th percentile latency under 50ms, error rate ≤ 0.1%",
+            "p95 latency ≤ 50ms, error rate ≤ 0.1%",
+        ),
+        ("§9 pii", "yes: customer_id", "yes (customer_id)"),
+        ("§9 pii", "Yes, customer_id", "yes (customer_id)"),
+        ("§9 pii", "none", "no"),
+        ("§9 audit requirements", "Twice-yearly access review", "half-yearly"),
+        ("§9 audit requirements", "Access is reviewed twice a year", "half-yearly"),
+    ],
+)
+def test_another_wording_means_the_same(clause: str, text: str, usual: str) -> None:
+    assert READERS[clause](text) == (
+        usual if clause == "§9 audit requirements" else READERS[clause](usual)
+    )
+
+
+@pytest.mark.parametrize(
+    ("text", "minimum", "maximum"),
+    [
+        ("between 0 and 1", 0, 1),
+        ("[0, 1]", 0, 1),
+        ("[-5, 1,000]", -5, 1000),
+        ("0..10", 0, 10),
+        ("0–∞", 0, None),
+    ],
+)
+def test_ranges_have_other_spellings(text: str, minimum: float, maximum: float | None) -> None:
+    assert values.allowed(text) == Range(minimum=minimum, maximum=maximum)
+
+
+def test_masking_without_a_place_holds_everywhere() -> None:
+    masked = phrases.masking("customer_id is hashed")
+    assert masked is not None
+    assert (masked.columns, masked.method, masked.scope) == (("customer_id",), "hashed", "")
+
+
+@pytest.mark.parametrize(
+    ("clause", "text"),
+    [
+        ("§5.1 aggregation", "No rolling 30-day window."),
+        ("§5.1 aggregation", "A rolling 30-day window is no longer used"),
+        ("§5.1 aggregation", "Rolling 7-day window, not updated every 15 minutes"),
+        ("§5.1 filters", "No customers with at least one event in the last 30 days"),
+        ("§6 validity", "No numeric field must be ≥ 0"),
+        ("§6 uniqueness", "More than one record per customer_id"),
+        ("§6 uniqueness", "Zero or one record per customer_id"),
+        ("§6 uniqueness", "One record per customer_id and day"),
+        ("§6 uniqueness", "customer_id is not unique"),
+        ("§6 uniqueness", "a_id and b_id are unique"),
+        ("§5.1 dedup rules", "Latest five events per customer_id per day"),
+        ("§6 outliers", "Values above 99th percentile are hardly ever flagged"),
+        ("§3 allowed lateness", "may exceed 24h"),
+        ("§10 deprecation plan", "v1 is unsupported for 90 days after v2 release"),
+        ("§9 masking", "customer_id is hashed in no training datasets"),
+        ("§9 masking", "customer_id is hashed (not) in training datasets"),
+        ("§7 alert routing", "#a and #b"),
+        ("§9 audit requirements", "Every other month"),
+        ("§9 audit requirements", "bi-monthly"),
+        ("§12 ml owner approval", "pending — 2026-01-01"),
+        ("§12 ml owner approval", "Not approved — 2026-01-01"),
+        ("§12 ml owner approval", "TBD (2026-01-01)"),
+        ("§12 ml owner approval", "Rejected by J. Smith, 2026-01-01"),
+        ("§2 expected match rate", "not 98% or more"),
+        ("§2 expected match rate", "≤ 98% or more"),
+        ("§2 expected match rate", "less than 98%"),
+        ("§6 freshness", "age not below 2 hours"),
+        ("§3 timestamp timezone", "not UTC"),
+        ("§4 refresh cadence", "daily at 25:00"),
+        ("§3 lookback window", "30m"),
+        ("§5.2 allowed range", "[0,1]"),
+        ("§11 performance tests", "p95 error rate ≤ 0.1%, latency ≤ 50ms"),
+    ],
+)
+def test_a_contradiction_is_not_read_as_the_promise(clause: str, text: str) -> None:
+    read = values.allowed if clause == "§5.2 allowed range" else READERS[clause]
+    with pytest.raises(Unreadable):
+        read(text)

@@ -204,7 +204,7 @@ def test_the_callers_other_columns_stay_what_they_are(store):
         score=np.array([0.5, 1.5], dtype="float16"),
         Customer_ID=["a", "b"],
         __matched=[True, False],
-        seen=pd.to_datetime(["2017-01-01 00:00:00.000000001", "2017-01-02 00:00:00.0"]),
+        seen=pd.to_datetime(["2017-01-01 00:00:00.000000001", "2017-01-02 00:00:00.0"], utc=True),
     )
     answer = historical(store, entities).to_df()
     for column in entities.columns:

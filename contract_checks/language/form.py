@@ -9,11 +9,20 @@ from dataclasses import dataclass
 
 from contract_checks.language import phrases as say
 from contract_checks.language import values as read
-from contract_checks.language.phrases import changelog_entry
-from contract_checks.language.values import allowed, at_least, at_most, choice, limit, prose
+from contract_checks.language.values import (
+    VERSION,
+    allowed,
+    at_least,
+    at_most,
+    choice,
+    limit,
+    prose,
+)
 
 Reader = Callable[[str], object]
 Entry = Callable[[str, str], tuple[str, object]]
+
+_LONGEST_LABEL = 200  # matching brackets takes time that grows with the square of the length
 
 
 @dataclass(frozen=True)
@@ -54,7 +63,9 @@ def _short(label: str) -> str:
 
 
 def _key(label: str) -> str:
-    return " ".join(re.sub(r"\(.*?\)|[-–—]", " ", label).replace("/", " / ").lower().split())
+    return " ".join(
+        re.sub(r"\(.*?\)|[-–—]", " ", label[:_LONGEST_LABEL]).replace("/", " / ").lower().split()
+    )
 
 
 def same_title(one: str, other: str) -> bool:
@@ -70,7 +81,10 @@ def _feature(label: str, text: str) -> tuple[str, object]:
 
 def _release(label: str, note: str) -> tuple[str, object]:
     prose(note)
-    return changelog_entry(label)
+    expected = "an entry such as 'v1 — 2026-01-31: note'"
+    dated = rf"({VERSION})\s*(?:[–—-]\s*(.+)|\((.+)\))"
+    found = read.whole(dated, label, expected)
+    return read.version(found[1]), read.calendar_date(found[2] or found[3])
 
 
 TITLES = {
@@ -116,8 +130,15 @@ _ALSO_SPELLED = {
 }
 
 _STATUS = choice("draft", "active", "deprecated", "retired")
-_UNIQUENESS = choice("1:1", "1:n", "n:1", "n:m")
+_NUMBERS = {"one-to-one": "1:1", "one-to-many": "1:n", "many-to-one": "n:1", "many-to-many": "n:m"}
+_UNIQUENESS = choice("1:1", "1:n", "n:1", "n:m", **_NUMBERS)
 _JOIN = choice("left", "inner", "right", "outer", full="outer")
+
+
+def _join_type(text: str) -> str:
+    return _JOIN(re.sub(r"(?i)\s+join$", "", text))
+
+
 _NO_MATCH = choice("default", "null", "drop", "fail", error="fail")
 _CLASSIFICATION = choice("public", "internal", "confidential", "restricted")
 _THRESHOLDS = "§7 thresholds"
@@ -133,7 +154,7 @@ CLAUSES = (
     Clause("2", "Primary entity", read.identifier, "entity.primary_entity"),
     Clause("2", "Join keys", read.identifiers, "entity.join_keys"),
     Clause("2", "Key uniqueness expectation", _UNIQUENESS, "entity.key_uniqueness"),
-    Clause("2", "Join type", _JOIN, "entity.join_type"),
+    Clause("2", "Join type", _join_type, "entity.join_type"),
     Clause("2", "Join failure policy", _NO_MATCH, "entity.join_failure_policy"),
     Clause("2", "Expected match rate", at_least(read.percent), "entity.expected_match_rate"),
     Clause("2", "Fanout / duplication policy", say.fanout, "entity.fanout"),

@@ -4,11 +4,14 @@ Each reader takes its terms out of a `Sentence`; whatever words remain are the t
 """
 
 import re
-from datetime import date, timedelta
+from datetime import timedelta
 
 from contract_checks.language.sentence import (
+    FLAGS,
     IDENTIFIER,
     NUMBER,
+    UNDER,
+    WORD_COUNTS,
     Sentence,
     is_none,
     number_in,
@@ -27,14 +30,25 @@ from contract_checks.language.terms import (
     Outliers,
     Performance,
 )
-from contract_checks.language.values import VERSION, calendar_date, identifiers, prose, whole
+from contract_checks.language.values import JOINT, VERSION, identifiers, prose, whole
 from contract_checks.language.values import version as read_version
 
 _KEEP = r"\b(?:(latest|newest|most recent|last)|earliest|oldest|first)\b"
 _KEY = rf"\b(?:per|for each|for every)\s+\(?({IDENTIFIER})"
-_WORD_COUNTS = {"a": 1, "an": 1, "one": 1, "two": 2, "three": 3, "four": 4, "five": 5}
-_CADENCES = {"hourly": timedelta(hours=1), "daily": timedelta(days=1), "weekly": timedelta(weeks=1)}
+_SEVERAL = "two|three|four|five|six|seven|eight|nine|ten|several|few"
+_PERIOD = r"\b(?:per|each|every|and)\s+(?:(?:UTC|calendar)\s+)*(minute|hour|day|week|month)\b"
+_HOUR, _DAY, _WEEK = timedelta(hours=1), timedelta(days=1), timedelta(weeks=1)
+_CADENCES = {"hour": _HOUR, "dai": _DAY, "day": _DAY, "night": _DAY, "week": _WEEK}
+_CADENCE = (
+    r"(?:(hour|dai|night|week)ly|(?:every|each|once an?) (hour|day|night|week))"
+    r"(?: (?:batch|job|run|refresh))?(?: at (?:[01]?[0-9]|2[0-3]):[0-5][0-9](?: UTC)?)?"
+)
 _ACTIONS = {"flag": "flag", "drop": "drop", "remov": "drop", "clip": "clip", "cap": "clip"}
+_PERCENTILE = r"([1-9][0-9]?(?:\.[0-9]{1,6})?)"
+_LATENCY_PERCENTILE = (
+    rf"\bp{_PERCENTILE}(?= (?:[a-z]+ )?latency\b)|(?<=\blatency )p{_PERCENTILE}(?= )"
+    rf"|\b{_PERCENTILE}(?:st|nd|rd|th) percentile(?= (?:[a-z]+ )?latency\b)"
+)
 _METHODS = "hashed|tokeni[sz]ed|masked|encrypted|redacted|pseudonymi[sz]ed"
 
 
@@ -48,9 +62,12 @@ def fanout(text: str) -> FanOut:
 
 def refresh(text: str) -> timedelta:
     """`hourly`, `daily`, `weekly`, or `every 15 minutes`."""
-    if fixed := _CADENCES.get(tidy(text).lower()):
-        return fixed
-    with Sentence(text, "hourly, daily, weekly or a cadence such as 'every 15 minutes'") as words:
+    if fixed := re.fullmatch(_CADENCE, tidy(text), FLAGS):
+        return _CADENCES[(fixed[1] or fixed[2]).lower()]
+    minutes = re.sub(r"(?<=[0-9])\s?m$", " min", tidy(text))  # a cadence of months is no cadence
+    with Sentence(
+        minutes, "hourly, daily, weekly or a cadence such as 'every 15 minutes'"
+    ) as words:
         words.take(r"\bevery\b")
         return words.duration()
 
@@ -59,6 +76,8 @@ def rolling_window(text: str) -> timedelta:
     """A rolling window."""
     with Sentence(text, "a rolling window such as 'Rolling 30-day window'") as words:
         words.take(r"\b(?:rolling|sliding|trailing)\b")
+        words.has(rf"\b(?:updated|refreshed|recomputed) every {NUMBER} ?[a-z]+\b")
+        words.has(rf"(?<=window )per {IDENTIFIER}\b")
         return words.duration()
 
 
@@ -69,10 +88,10 @@ def activity_filter(text: str) -> ActivityFilter | None:
     with Sentence(
         text, "a filter such as 'at least one event in the last 30 days', or none"
     ) as words:
-        count = words.take(rf"≥\s*([1-9][0-9]{{0,8}}|{'|'.join(_WORD_COUNTS)})\s+(?=[a-z])")[
-            1
-        ].lower()
-        least = _WORD_COUNTS.get(count) or int(count)
+        counts = rf"([1-9][0-9]{{0,8}}|{'|'.join(WORD_COUNTS)}|an?)"
+        an_event = r"\ban?(?= [a-z]+ in the (?:last|past)\b)"
+        count = (words.take(rf"≥\s*{counts}\s+(?=[a-z])|{an_event}")[1] or "an").lower()
+        least = int(count) if count.isdigit() else WORD_COUNTS.get(count, 1)
         return ActivityFilter(minimum_events=least, window=words.duration())
 
 
@@ -82,7 +101,7 @@ def dedup(text: str) -> Dedup | None:
         return None
     with Sentence(text, "a rule such as 'latest event per customer_id per day', or none") as words:
         keep = _keep(words)
-        period = words.take(r"\b(?:per|each|every)\s+(?:UTC\s+)?(minute|hour|day|week|month)\b")[1]
+        period = words.take(_PERIOD)[1]
         return Dedup.model_validate({"keep": keep, "key": _key(words), "period": period.lower()})
 
 
@@ -97,10 +116,12 @@ def default_value(text: str) -> float | None:
 
 
 def null_rate(text: str) -> float:
-    """The most nulls a feature may have, as a share of rows."""
+    """The most nulls a feature may have, as a share of rows; `no nulls` is none at all."""
+    if re.fullmatch(r"no (?:null|missing)(?:s| values?)?(?: (?:are )?allowed)?", tidy(text), FLAGS):
+        return 0.0
     with Sentence(text, "a limit such as 'null rate ≤ 1%'") as words:
         words.take(r"\b(?:nulls?|missing)\b")
-        return words.percent("≤")
+        return words.percent(UNDER)
 
 
 def least_value(text: str) -> float:
@@ -111,8 +132,13 @@ def least_value(text: str) -> float:
 
 def one_record_per(text: str) -> tuple[str, ...]:
     """The columns that identify a record."""
+    if unique := re.fullmatch(r"(.+) (?:is|must be) unique", tidy(text), FLAGS):
+        return identifiers(unique[1])
     with Sentence(text, "a rule such as 'One record per customer_id'") as words:
-        words.take(r"\b(?:one|1|single)\s+(?:record|row)\b")
+        words.take(
+            r"(?<!more than )(?<!zero or )(?<!0 or )(?:≤ )?\b(?:one|1|single) (?:record|row)\b"
+        )
+        words.refuse(_PERIOD)
         return _key(words)
 
 
@@ -122,7 +148,7 @@ def consistency(text: str) -> tuple[ConsistencyRule, ...]:
         return ()
     relation = rf"({IDENTIFIER})\s*([≥≤<>=])\s*({IDENTIFIER})"
     expected = "relations between two features such as 'orders_30d ≥ distinct_order_days_30d'"
-    found = [whole(relation, part, expected) for part in re.split(r"[,;]|\s+and\s+", tidy(text))]
+    found = [whole(relation, part, expected) for part in re.split(JOINT, tidy(text))]
     return tuple(
         ConsistencyRule.model_validate({"left": rule[1], "operator": rule[2], "right": rule[3]})
         for rule in found
@@ -141,14 +167,14 @@ def outliers(text: str) -> Outliers:
 def freshness(text: str) -> timedelta:
     """The greatest age of a served feature."""
     with Sentence(text, "a limit such as 'Feature age ≤ 2 hours'") as words:
-        return words.duration("≤")
+        return words.duration(UNDER)
 
 
 def cardinality(text: str) -> Cardinality:
     """Least match rate and greatest fan-out ratio of the join."""
     with Sentence(text, "limits such as 'match rate ≥ 98%, fanout ratio ≤ 1.01'") as words:
         match_rate = words.percent("≥", about=r"\bmatch rate\b")
-        ratio = words.number("≤", about=r"\bfan-?out ratio\b")
+        ratio = words.number(UNDER, about=r"\bfan-?out ratio\b")
         if ratio < 1:
             raise words.unreadable(" (a fan-out ratio is 1 or more: one record per matched key)")
         return Cardinality(minimum_match_rate=match_rate, maximum_fanout_ratio=ratio)
@@ -169,16 +195,21 @@ def masking(text: str) -> Masking | None:
     if is_none(text):
         return None
     expected = "a rule such as 'customer_id is hashed in training datasets', or none"
-    found = whole(rf"(.+?)\s+(?:is|are)\s+({_METHODS})\s+in\s+(.+)", text, expected)
+    how = rf"(?:is|are|must be|will be) ({_METHODS})(?: \((?=[a-z-]*[0-9])[\w-]+\))?"
+    found = whole(rf"(.+?) {how}(?: in (?!no(?:t|ne)?\b)(.+))?", text, expected)
     method = found[2].lower().replace("ised", "ized")
+    scope = prose(found[3]) if found[3] else ""
     return Masking.model_validate(
-        {"columns": identifiers(found[1]), "method": method, "scope": prose(found[3])}
+        {"columns": identifiers(found[1]), "method": method, "scope": scope}
     )
 
 
 def access_review(text: str) -> str:
     """How often access is reviewed."""
     with Sentence(text, "a cadence such as 'Quarterly access review'") as words:
+        if words.has(r"\btwice[ -](?:yearly|a year)\b"):
+            return "half-yearly"
+        words.refuse(rf"\b(?:twice|other|second|third|alternate|bi-|{_SEVERAL})")
         cadence = words.only(r"\b(?:week|month|quarter|half-year|semi-annual|annual|year)(?:ly)?\b")
         word = re.sub("ly$", "", cadence[0].lower())
         return {"annual": "yearly", "semi-annual": "half-yearly"}.get(word, f"{word}ly")
@@ -188,9 +219,9 @@ def deprecation(text: str) -> Deprecation:
     """How long a version is supported after the next one is released."""
     expected = "a plan such as 'v1 is supported for 90 days after v2 release'"
     with Sentence(text, expected) as words:
-        successor = words.take(rf"\b(?:after|once|when)\b[^0-9]*?({VERSION})")[1]
+        successor = words.take(rf"\b(?:after|following|once|when)\b[^0-9]*?({VERSION})")[1]
         current = words.take(VERSION)[0]
-        support = words.duration()
+        support = words.duration("≥?")
         return Deprecation(
             version=read_version(current), support=support, successor=read_version(successor)
         )
@@ -199,21 +230,17 @@ def deprecation(text: str) -> Deprecation:
 def performance(text: str) -> Performance:
     """Latency at a percentile, and error rate."""
     with Sentence(text, "limits such as 'p95 latency ≤ 50ms, error rate ≤ 0.1%'") as words:
-        percentile = float(words.take(r"\bp([1-9][0-9]?(?:\.[0-9]{1,6})?)(?=\s+latency\b)")[1])
+        found = words.take(_LATENCY_PERCENTILE)
+        percentile = float(found[1] or found[2] or found[3])
         return Performance(
             latency_percentile=percentile,
-            maximum_latency=words.duration("≤", about=r"\blatency\b"),
-            maximum_error_rate=words.percent("≤", about=r"\berror rate\b"),
+            maximum_latency=words.duration(UNDER, about=r"\blatency\b"),
+            maximum_error_rate=words.percent(UNDER, about=r"\berror rate\b"),
         )
 
 
-def changelog_entry(label: str) -> tuple[str, date]:
-    """`v1 — 2026-01-01`."""
-    found = whole(rf"({VERSION})\s*[–—-]\s*(.+)", label, "an entry such as 'v1 — 2026-01-31: note'")
-    return read_version(found[1]), calendar_date(found[2])
-
-
 def _keep(words: Sentence) -> Keep:
+    words.refuse(rf"{_KEEP} (?:{_SEVERAL})\b|\b(?:{_SEVERAL}) {_KEEP}")
     return "latest" if words.only(_KEEP)[1] else "earliest"
 
 

@@ -48,14 +48,23 @@ _EXAMPLES: dict[Kind, str] = {
     "duration": "a duration such as 30d or 2 hours",
 }
 
+WORD_COUNTS = {"one": 1, "two": 2, "three": 3, "four": 4, "five": 5}
+UNDER = "[≤<]"  # for a limit, 'below 1%' promises what '≤ 1%' does
 _LONGEST = 1000
 _COLUMN = r"\b[A-Za-z]\w*_\w+\b"
-_NEGATION = r"\b(?:not|never|except|excluding|unless|without|cannot)\b|n't\b|\bnon-"
+_NEGATION = (
+    r"\b(?:no|not|never|neither|nor|hardly|rarely|seldom|except|excluding|unless|without|cannot)\b"
+    r"|n't\b|\bnon-|\bunsupported\b|\bexceed"
+)
 _NOT_FREE = rf"{_NEGATION}|{NUMBER}|\bv[0-9]+\b|[≥≤<>=%]|{_COLUMN}"
 _SYMBOLS = (
-    (r">=|\bat least\b|\b(?:no|not) (?:less|fewer) than\b", "≥"),
-    (r"<=|\bat most\b|\b(?:no|not) (?:more|older) than\b|\b(?:up to|within)(?= [0-9])", "≤"),
-    (r"\b([0-9]+) or more\b", r"≥ \1"),
+    (r">=|\bat least\b|\b(?:no|not) (?:less|fewer) than\b|\bgreater than or equal to\b", "≥"),
+    (r"<=|\bat most\b|\b(?:no|not) (?:more|older|greater) than\b|\bless than or equal to\b", "≤"),
+    (r"\b(?:(?:must|may|should|does) )?(?:not|never) exceeds?\b|\bcannot exceed\b", "≤"),
+    (r"\bminimum(?: of)?(?= [0-9])", "≥"),
+    (r"\b(?:up to|within|maximum(?: of)?)(?= [0-9])", "≤"),
+    (r"\b(?:below|under|less than)(?= [0-9])", "<"),
+    (rf"({NUMBER}(?:\s?%)?|\b(?:{'|'.join(WORD_COUNTS)})) or (?:more|higher)\b", r"≥ \1"),
     (r"\bnot be negative\b|\bnon-negative\b", "≥ 0"),
     (r"==", "="),
     ("−", "-"),
@@ -143,6 +152,16 @@ class Sentence:
             raise self.unreadable(f" (both {quote(found[0])} and {quote(second[0])})")
         return found
 
+    def has(self, pattern: str) -> bool:
+        """Take what matches out of the sentence, and say whether anything did."""
+        self._rest, times = re.subn(pattern, "…", self._rest, flags=FLAGS)
+        return times > 0
+
+    def refuse(self, pattern: str) -> None:
+        """Refuse a sentence in which the pattern still stands."""
+        if found := re.search(pattern, self._rest, FLAGS):
+            raise self.unreadable(f" (cannot place {quote(found[0])})")
+
     def columns(self) -> tuple[str, ...]:
         """Take every column name still in the sentence: the words with an underscore in them."""
         names = re.findall(_COLUMN, self._rest, FLAGS)
@@ -194,7 +213,7 @@ class Sentence:
                 + (f" in {where}" if where != got else "")
             )
         if not re.fullmatch(bound, found["sign"]):
-            wanted = bound.strip("?") or "no comparison"
+            wanted = re.sub(r"[^≥≤]", "", bound) or "no comparison"
             raise self.unreadable(f" (with {wanted}, found {found['sign'] or 'none'})")
         return found
 

@@ -25,8 +25,14 @@ from contract_checks.language.terms import AllowedValues, Approval, DataType, Pe
 Value = TypeVar("Value")
 
 VERSION = r"\bv[0-9]{1,4}\b"
-_DASH = r"\s*(?:–|—|-)\s*"
-_RANGE = rf"(?P<minimum>{NUMBER})\s*(?:–|—|-|\bto\b)\s*(?P<maximum>{NUMBER})"
+JOINT = r"\s*[,;]\s*(?:and\s+)?|\s+and\s+"
+_UTC = r"(?:utc|coordinated universal time(?: \(utc\))?)"
+_ALL_UTC = rf"all timestamps (?:are )?(?:stored )?in {_UTC}"
+_DATED = r"[0-9]{4}-[^()]*"
+_UNSIGNED = r"\b(?:pending|not|no|none|tbd|tba|todo|rejected|declined|awaiting|unsigned)\b|\bn/a\b"
+_LEAST, _MOST = rf"(?P<minimum>{NUMBER})", rf"(?P<maximum>{NUMBER}|∞)"
+_RANGE = rf"{_LEAST}\s*(?:–|—|-|\bto\b)\s*{_MOST}"
+_RANGES = (_RANGE, rf"between {_LEAST} and {_MOST}", rf"\[{_LEAST}\s*, {_MOST}\]")
 _TYPES = "struct|int(?:eger|32|64)?|bigint|float(?:32|64)?|double|decimal|string|bool(?:ean)?"
 
 
@@ -51,8 +57,10 @@ def name(text: str) -> str:
 
 
 def names(text: str) -> tuple[str, ...]:
-    """Names separated by commas."""
-    return _distinct([name(item.strip()) for item in text.split(",")])
+    """Names separated by commas, the last of them perhaps by 'and'."""
+    *first, last = re.split(r",(?!\s*and\s)", text)
+    items = [*first, *re.split(r",?\s+and\s+", last, maxsplit=1)]
+    return _distinct([name(item.strip()) for item in items])
 
 
 def choice(*values: str, **synonyms: str) -> Callable[[str], str]:
@@ -75,7 +83,8 @@ def yes_no(text: str) -> bool:
 
 def requirement(text: str) -> bool:
     """`required` or `not required`."""
-    return choice("required", "not required")(text) == "required"
+    read = choice("required", "not required", mandatory="required", yes="required")
+    return read(text) == "required"
 
 
 def identifier(text: str) -> str:
@@ -85,7 +94,7 @@ def identifier(text: str) -> str:
 
 def identifiers(text: str) -> tuple[str, ...]:
     """Column names separated by commas, '+' or 'and', perhaps in parentheses."""
-    parts = re.split(r"\s*[,+]\s*|\s+and\s+", tidy(text).strip("(){}"))
+    parts = re.split(rf"{JOINT}|\s*\+\s*", tidy(text).strip("(){}"))
     return _distinct([identifier(part) for part in parts])
 
 
@@ -94,7 +103,7 @@ def jobs(text: str) -> tuple[str, ...]:
     if tidy(text).lower() == "none":
         return ()
     expected = "job names such as orders_ingestion_job, separated by commas"
-    parts = re.split(r"\s*,\s*", tidy(text))
+    parts = re.split(JOINT, tidy(text))
     return _distinct([whole(rf"{IDENTIFIER}(?:[.-]\w+)*", part, expected)[0] for part in parts])
 
 
@@ -105,7 +114,7 @@ def table(text: str) -> str:
 
 def tables(text: str) -> tuple[str, ...]:
     """Tables separated by commas."""
-    return _distinct([table(part) for part in re.split(r"\s*,\s*", tidy(text))])
+    return _distinct([table(part) for part in re.split(JOINT, tidy(text))])
 
 
 def version(text: str) -> str:
@@ -131,10 +140,12 @@ def calendar_date(text: str) -> date:
 
 def approval(text: str) -> Approval:
     """`Name — YYYY-MM-DD`."""
-    found = whole(
-        rf"(.+?){_DASH}([0-9]{{4}}-.*)", text, "a signature such as 'A. Lee — 2026-01-31'"
-    )
-    return Approval(name=name(found[1]), date=calendar_date(found[2]))
+    expected = "a signature such as 'A. Lee — 2026-01-31'"
+    signed = rf"(.+?)\s*(?:(?:–|—|--?|,)\s*({_DATED})|\(({_DATED})\))"
+    found = whole(signed, text, expected)
+    if re.search(_UNSIGNED, found[1], FLAGS):
+        raise Unreadable(f"expected {expected}; got {quote(text)}")
+    return Approval(name=name(found[1]), date=calendar_date(found[2] or found[3]))
 
 
 def url(text: str) -> str:
@@ -148,10 +159,12 @@ def timezone(text: str) -> str:
     """A time zone of the IANA database."""
     from zoneinfo import ZoneInfo  # imported late: UTC, the usual answer, needs no database
 
+    if re.fullmatch(rf"{_UTC}(?: \({_ALL_UTC}\))?|{_ALL_UTC}", tidy(text), FLAGS):
+        return "UTC"
     expected = "a time zone such as UTC or Europe/Oslo"
     zone = whole(r"[A-Za-z]\w*(?:[/+-]\w+)*", text, expected)[0]
     try:
-        return zone if zone == "UTC" else ZoneInfo(zone).key
+        return ZoneInfo(zone).key
     except (KeyError, ValueError, OSError):
         raise Unreadable(f"expected {expected}; no zone is called {quote(text)}") from None
 
@@ -159,7 +172,7 @@ def timezone(text: str) -> str:
 def channel(text: str) -> str:
     """A chat channel (`#name`) or an e-mail address."""
     with Sentence(text, "a channel such as #ml-alerts") as words:
-        return words.take(r"(?<!\w)#[a-z0-9][\w-]*|(?<![\w.+-])[\w.+-]+@[\w-]+(?:\.[\w-]+)+")[0]
+        return words.only(r"(?<!\w)#[a-z0-9][\w-]*|(?<![\w.+-])[\w.+-]+@[\w-]+(?:\.[\w-]+)+")[0]
 
 
 def duration(text: str, bound: str = "") -> timedelta:
@@ -192,8 +205,10 @@ def limit(read: Callable[..., Value]) -> Callable[[str], Value]:
 def allowed(text: str) -> Range | AllowedValues:
     """`0–10,000`, `-5 to 5`, `≥ 0`, `≤ 1`, or a set such as `free, pro, enterprise`."""
     line = tidy(text)
-    if both := re.fullmatch(_RANGE, line, FLAGS):
-        return Range(minimum=number_in(both["minimum"]), maximum=number_in(both["maximum"]))
+    spread = re.sub(r"(?<=[0-9])\.\.(?=[-+0-9])", "–", line)
+    for both in filter(None, (re.fullmatch(pattern, spread, FLAGS) for pattern in _RANGES)):
+        most = None if both["maximum"] == "∞" else number_in(both["maximum"])
+        return Range(minimum=number_in(both["minimum"]), maximum=most)
     if one := re.fullmatch(rf"([≥≤])\s*({NUMBER})", line, FLAGS):
         bound = number_in(one[2])
         return Range(
@@ -219,9 +234,11 @@ def data_type(text: str) -> DataType:
 
 def personal_data(text: str) -> PersonalData:
     """`no`, `yes`, or yes with the columns: `yes (customer_id)`."""
-    found = whole(r"(?:no|yes(?:\s*\((.*)\))?)", text, "no, or yes with the columns in parentheses")
-    columns = identifiers(found[1]) if found[1] is not None else ()
-    return PersonalData(present=found[0].lower() != "no", columns=columns)
+    expected = "no, or yes with the columns in parentheses"
+    found = whole(r"no|none|yes(?:\s*\((.+)\)|\s*[:,]\s*(.+))?", text, expected)
+    listed = found[1] or found[2]
+    present = found[0].lower().startswith("yes")
+    return PersonalData(present=present, columns=identifiers(listed) if listed else ())
 
 
 def _distinct(values: Sequence[str]) -> tuple[str, ...]:
