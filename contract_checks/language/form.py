@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from contract_checks.language import phrases as say
 from contract_checks.language import values as read
+from contract_checks.language.terms import Range
 from contract_checks.language.values import (
     VERSION,
     allowed,
@@ -30,8 +31,9 @@ class Clause:
     """One labelled promise.
 
     `lands` is the field of Contract that takes the value, empty for clauses only people read.
-    A clause with an `entry` reader holds a list of items below it; a `group` holds other clauses,
-    which name it as their `parent`.
+    A clause with an `entry` reader holds a list of items below it; a `stand_in` takes the place of
+    an unreadable one, so that the others are still held against the other clauses. A `group` holds
+    other clauses, which name it as their `parent`.
     """
 
     section: str
@@ -39,6 +41,7 @@ class Clause:
     reader: Reader = prose
     lands: str = ""
     entry: Entry | None = None
+    stand_in: object = None
     group: bool = False
     parent: str = ""
 
@@ -178,7 +181,13 @@ CLAUSES = (
     Clause("5.2", "Units", read.name, "definition.units"),
     Clause("5.2", "Nullable", read.yes_no, "definition.nullable"),
     Clause("5.2", "Default value", say.default_value, "definition.default"),
-    Clause("5.2", "Allowed range / values", lands="definition.allowed", entry=_feature),
+    Clause(
+        "5.2",
+        "Allowed range / values",
+        lands="definition.allowed",
+        entry=_feature,
+        stand_in=Range(minimum=None, maximum=None),
+    ),
     Clause("6", "Completeness", say.null_rate, "quality.maximum_null_rate"),
     Clause("6", "Validity", say.least_value, "quality.minimum_value"),
     Clause("6", "Uniqueness", say.one_record_per, "quality.unique_per"),

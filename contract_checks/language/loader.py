@@ -196,7 +196,8 @@ class _Reading:
                 key, value = read(item.label, item.value)
             except Unreadable as reason:
                 self._report(item.line, clause.id, f"{quote(item.label)}: {reason}")
-                unreadable = True
+                unreadable |= clause.stand_in is None
+                items.setdefault(item.label, clause.stand_in)
                 continue
             if key in items:
                 first = self.item_lines[clause.id, key]
