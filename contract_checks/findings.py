@@ -1,6 +1,6 @@
 """What a check says, and what all of them say together."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import Enum
@@ -12,6 +12,12 @@ class Outcome(Enum):
     KEPT = 0
     BROKEN = 1
     UNKNOWN = 2
+
+
+def worst_of(outcomes: Iterable[Outcome]) -> Outcome:
+    """Broken beats unknown beats kept; of nothing, nothing is known."""
+    found = set(outcomes) or {Outcome.UNKNOWN}
+    return next(o for o in (Outcome.BROKEN, Outcome.UNKNOWN, Outcome.KEPT) if o in found)
 
 
 @dataclass(frozen=True)
@@ -47,8 +53,4 @@ class Report:
     @property
     def outcome(self) -> Outcome:
         """Broken if anything is; else unknown if anything is, or nothing was checked; else kept."""
-        if self.having(Outcome.BROKEN):
-            return Outcome.BROKEN
-        if self.having(Outcome.UNKNOWN) or not self.findings:
-            return Outcome.UNKNOWN
-        return Outcome.KEPT
+        return worst_of(finding.outcome for finding in self.findings)

@@ -10,11 +10,16 @@ from contract_checks.language.terms import Range
 _SQL = {"≥": ">=", "≤": "<=", ">": ">", "<": "<", "=": "="}
 
 
+def _row_key(contract: Contract) -> tuple[str, ...]:
+    """What a row of the offline table is found by."""
+    return (*contract.entity.join_keys, contract.time.event_timestamp)
+
+
 def _rows_where_not(
     contract: Contract, table: Table, rule: str, expected: str, columns: tuple[str, ...]
 ) -> Verdict:
     """No row may break the rule (SQL); null breaks none, completeness judges it."""
-    shown = (*contract.entity.join_keys, contract.time.event_timestamp, *columns)
+    shown = (*_row_key(contract), *columns)
     broken = table.count(f"NOT ({rule})")
     return Verdict(
         broken == 0,
@@ -74,8 +79,7 @@ def null_rate_is_low(contract: Contract, evidence: Evidence) -> Iterator[Verdict
     rows = history.count()
     most = contract.quality.maximum_null_rate
     yield Verdict(rows > 0, "the offline table has rows", f"{rows:,} rows")
-    stamped = (*contract.entity.join_keys, contract.time.event_timestamp)
-    for column in (c for c in stamped if c in history.columns):
+    for column in (c for c in _row_key(contract) if c in history.columns):
         absent = history.count(f'"{column}" IS NULL')
         yield Verdict(absent == 0, f"every row has its {column}", f"{absent:,} have none", absent)
     for feature in _stored_features(contract, evidence):
@@ -86,10 +90,7 @@ def null_rate_is_low(contract: Contract, evidence: Evidence) -> Iterator[Verdict
             f"null rate of {feature} ≤ {most:.2%}",
             f"{rate:.2%}",
             nulls,
-            history.sample(
-                f'"{feature}" IS NULL',
-                (*contract.entity.join_keys, contract.time.event_timestamp, feature),
-            ),
+            history.sample(f'"{feature}" IS NULL', (*_row_key(contract), feature)),
         )
 
 
@@ -142,11 +143,11 @@ def outliers_are_flagged(contract: Contract, evidence: Evidence) -> Iterator[Ver
     for feature in _numeric_features(contract, evidence):
         bound = history.value(f'quantile_cont("{feature}", {promised.percentile / 100:.17g})')
         above = f"\"{feature}\" > CAST('{bound}' AS DOUBLE)" if bound is not None else "false"
-        shown = (*contract.entity.join_keys, contract.time.event_timestamp, feature)
+        flagged = history.count(above)
         yield Verdict(
             True,
             f"{feature} above its {promised.percentile:g}th percentile ({bound}) flagged",
-            f"{history.count(above):,} rows flagged",
-            history.count(above),
-            history.sample(above, shown),
+            f"{flagged:,} rows flagged",
+            flagged,
+            history.sample(above, (*_row_key(contract), feature)),
         )

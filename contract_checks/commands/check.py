@@ -119,11 +119,9 @@ def _judge(
 
 def _exit_code(reports: "Sequence[Report]") -> int:
     """Broken beats unknown beats kept, over all contracts."""
-    from contract_checks.findings import Outcome
+    from contract_checks.findings import worst_of
 
-    outcomes = {report.outcome for report in reports}
-    worst = next(o for o in (Outcome.BROKEN, Outcome.UNKNOWN, Outcome.KEPT) if o in outcomes)
-    return worst.value
+    return worst_of(report.outcome for report in reports).value
 
 
 def _write(reports: "Sequence[Report]", to: ReportFormat) -> None:

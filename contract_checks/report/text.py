@@ -6,15 +6,14 @@ from itertools import groupby
 from rich.console import Console
 from rich.text import Text
 
-from contract_checks.findings import Finding, Outcome, Report
+from contract_checks.findings import Finding, Outcome, Report, worst_of
 
 _STYLE = {Outcome.KEPT: "green", Outcome.BROKEN: "bold red", Outcome.UNKNOWN: "yellow"}
 
 
 def worst(findings: Sequence[Finding]) -> Outcome:
     """Broken beats unknown beats kept."""
-    outcomes = {finding.outcome for finding in findings}
-    return next(o for o in (Outcome.BROKEN, Outcome.UNKNOWN, Outcome.KEPT) if o in outcomes)
+    return worst_of(finding.outcome for finding in findings)
 
 
 def by_clause(report: Report) -> Iterator[tuple[str, list[Finding]]]:
