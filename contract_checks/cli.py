@@ -12,7 +12,11 @@ import typer
 from contract_checks.commands.binding import explain, list_clauses
 from contract_checks.commands.check import check
 from contract_checks.commands.diff import diff
-from contract_checks.language.loader import InvalidContract, load
+from contract_checks.commands.documents import contract_at
+from contract_checks.commands.gate import gate_contract
+from contract_checks.commands.scaffold import scaffold
+from contract_checks.commands.sign import sign
+from contract_checks.commands.verify import verify_receipt
 from contract_checks.language.loader import lint as problems_of
 
 app = typer.Typer(
@@ -60,11 +64,7 @@ def export(
 
     Exit code 2: the document is not valid, and its problems are on standard error.
     """
-    try:
-        contract = load(file)
-    except InvalidContract as invalid:
-        typer.echo(str(invalid), err=True)
-        raise typer.Exit(2) from None
+    contract = contract_at(file)
     if to is Format.odcs:
         from contract_checks.language import odcs  # late: `lint` needs none of the standard's model
 
@@ -78,6 +78,10 @@ app.command()(check)
 app.command("list")(list_clauses)
 app.command()(explain)
 app.command()(diff)
+app.command()(scaffold)
+app.command()(sign)
+app.command("gate")(gate_contract)
+app.command("verify")(verify_receipt)
 
 
 def main() -> None:

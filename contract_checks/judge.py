@@ -7,7 +7,8 @@ it judges by `@check("§6 completeness", ...)`; its docstring is what the reader
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-from contract_checks.evidence.facts import Evidence, MissingEvidence
+from contract_checks.evidence.evidence import Evidence
+from contract_checks.evidence.facts import MissingEvidence
 from contract_checks.findings import Finding, Outcome, Report
 from contract_checks.language.contract import Contract
 

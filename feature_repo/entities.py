@@ -8,5 +8,4 @@ customer = Entity(
     value_type=ValueType.INT64,
     description="A customer, by the warehouse's identifier. Hashed in every training set.",
     owner="Customer Analytics Team",
-    tags={"pii": "yes", "masking": "hashed in training datasets"},
 )

@@ -15,9 +15,4 @@ customer_features_offline = FileSource(
     timestamp_field="event_timestamp",
     description="Change log of the customer features, one row per arrival and per expiry.",
     owner="Data Engineering",
-    tags={
-        "events": "data_warehouse.customer_events",
-        "refresh_cadence": "hourly",
-        "upstream": "customer_events_ingestion_job, customer_activity_dbt_model",
-    },
 )

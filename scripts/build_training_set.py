@@ -1,16 +1,31 @@
 """Build a training set: features as known at each prediction time, identifiers hashed."""
 
 import os
+from collections.abc import Mapping
+from contextlib import ExitStack
+from datetime import datetime
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import pandas as pd
 import pyarrow.parquet as pq
 import typer
 
+from contract_checks.clock import instant, now
+from contract_checks.digest import digest_of_file
+from contract_checks.language.contract import Contract
+from contract_checks.language.loader import InvalidContract, load
 from feature_access.hashing import hash_key_from
 from feature_access.refusal import RefusedError
-from scripts.command_line import ROOT, refusals_exit
+from feature_pipeline.atomic import replacing
+from feature_pipeline.refusal import RefusedError as TargetRefusedError
+from scripts.command_line import CONTRACT, ROOT, refusals_exit
+from scripts.recording import recorded
+
+if TYPE_CHECKING:
+    from feature_access.training_set import TrainingSet
+
+SERVICE = "customer_profile"
 
 
 def main(
@@ -18,18 +33,57 @@ def main(
         Path, typer.Argument(help="Parquet with customer_id and event_timestamp, one row a label.")
     ],
     training_set: Annotated[Path, typer.Argument(help="Parquet to write.")],
-    service: Annotated[str, typer.Option(help="Feature service to read.")] = "customer_profile",
+    consumer: Annotated[
+        str, typer.Option(metavar="NAME", help="Who reads: a consumer the contract approves (§9).")
+    ],
+    service: Annotated[str, typer.Option(help="Feature service to read.")] = SERVICE,
+    as_of: Annotated[
+        datetime | None,
+        typer.Option(parser=instant, metavar="TIME", help="When it was read; default now."),
+    ] = None,
 ) -> None:
     """Write ENTITIES with its features to TRAINING_SET, in the same order.
 
     The key that hashes customer_id comes from FEATURE_STORE_HASH_KEY.
-    Exit code 0: written; 2: refused, nothing written.
+    Exit code 0: written and on record; 2: refused, nothing written.
     """
-    from feature_pipeline.atomic import replacing
-    from feature_pipeline.refusal import RefusedError as TargetRefusedError
+    with refusals_exit(RefusedError, TargetRefusedError, InvalidContract, ValueError, RuntimeError):
+        built = build(
+            load(CONTRACT), as_of or now(), consumer, entities, training_set, os.environ, service
+        )
+    typer.echo(f"{built.rows.num_rows:,} rows written to {training_set}")
+    for view, matched in built.matched.items():
+        typer.echo(f"{matched:,} of them known to {view} before defaults")
 
-    with refusals_exit(RefusedError, TargetRefusedError, ValueError, RuntimeError):
-        key = hash_key_from(os.environ)
+
+def build(
+    contract: Contract,
+    as_of: datetime,
+    consumer: str,
+    entities: Path,
+    target: Path,
+    environment: Mapping[str, str],
+    service: str = SERVICE,
+) -> "TrainingSet":
+    """Write the training set of `consumer`, and leave a record of who read what, as of a time.
+
+    A refused read is on record as well; no training set appears whose read is not.
+
+    Raises:
+        RefusedError: the contract does not approve the consumer, there is no hash key in the
+            environment, no such file of entities, or no such service; or the target cannot be
+            written.
+        ValueError: see `feature_access.training_set`.
+    """
+    with ExitStack() as unread, recorded("training_set", contract.view_name, as_of) as figures:
+        figures["consumer"] = consumer
+        if consumer.casefold() not in map(str.casefold, contract.privacy.consumers):
+            figures["reason"] = "not an approved consumer"
+            raise RefusedError(
+                f"{consumer} may not read {contract.view_name}: its approved consumers (§9) are "
+                f"{', '.join(contract.privacy.consumers)}"
+            )
+        key = hash_key_from(environment)
         if not entities.is_file():
             raise RefusedError(f"no entity frame at {entities}: name a parquet file")
         # Imported late: Feast takes seconds, which a refused run should not.
@@ -37,11 +91,21 @@ def main(
         from feature_access.training_set import build_training_set
 
         built = build_training_set(open_store(ROOT), service, pd.read_parquet(entities), key)
-        with replacing(training_set) as draft:
-            pq.write_table(built.rows, draft)
-    typer.echo(f"{built.rows.num_rows:,} rows written to {training_set}")
-    for view, matched in built.matched.items():
-        typer.echo(f"{matched:,} of them known to {view} before defaults")
+        draft = unread.enter_context(replacing(target))  # in place only once it is on record
+        pq.write_table(built.rows, draft)
+        figures |= {
+            "path": _from_the_repository(target),
+            "digest": digest_of_file(draft),
+            "rows": built.rows.num_rows,
+            "matched": built.matched,
+        }
+    return built
+
+
+def _from_the_repository(file: Path) -> str:
+    """The file's path, relative to the repository where it lies below it."""
+    path, root = file.resolve(), ROOT.resolve()
+    return path.relative_to(root).as_posix() if path.is_relative_to(root) else str(path)
 
 
 if __name__ == "__main__":

@@ -7,34 +7,37 @@ import time
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Annotated, Any
 
 import duckdb
 import numpy as np
 import pandas as pd
-import pyarrow.parquet as pq
 import typer
 from rich.console import Console
 from rich.table import Table
 
-from contract_checks import checks as _bound  # noqa: F401  (importing binds them)
 from contract_checks.clock import instant
-from contract_checks.evidence.gather import gather
+from contract_checks.commands.judging import judged as judged_with_evidence
+from contract_checks.evidence.facts import MissingEvidence
 from contract_checks.findings import Outcome, Report
-from contract_checks.judge import judge
+from contract_checks.language.contract import Contract
 from contract_checks.language.loader import InvalidContract, load
 from contract_checks.report import text
 from contract_checks.report.html import page
-from feature_access.hashing import HASH_KEY_VARIABLE, hash_key_from
+from feature_access.hashing import HASH_KEY_VARIABLE
 from feature_access.refusal import RefusedError as ReadRefusedError
 from feature_pipeline.atomic import replacing
-from feature_pipeline.change_log import aggregate
-from feature_pipeline.completejourney import ingest
+from feature_pipeline.change_log import Aggregated
 from feature_pipeline.refusal import RefusedError
 from scripts.answers import answers_table
-from scripts.command_line import CONTRACT, EVENTS, HISTORY, QUARANTINE, ROOT, refusals_exit
+from scripts.build_training_set import build
+from scripts.command_line import CONTRACT, EVENTS, HISTORY, ROOT, refusals_exit
 from scripts.feature_server import feature_server, online_features
+from scripts.ingest import ingest
 from scripts.progress import steps
+from scripts.promote import promote
+from scripts.refresh import refresh
 
 if TYPE_CHECKING:
     from feast import FeatureStore
@@ -57,83 +60,74 @@ def main(
     predictions: Annotated[int, typer.Option(help="Rows of the training set.", min=1)] = 10_000,
     report: Annotated[Path, typer.Option(help="Where the report goes.")] = ROOT / "report.html",
 ) -> None:
-    """Run the demonstration from nothing: its registry, stores and report are made anew.
+    """Run the demonstration from nothing: its registry, stores, log and report are made anew.
 
     Exit code 0: the contract is kept; 1: broken; 2: refused, or it could not be judged.
     """
     started, present = time.monotonic(), as_of or PRESENT
+    before = present - load(CONTRACT).source.refresh_cadence
     with (
-        refusals_exit(RefusedError, ReadRefusedError, InvalidContract),
+        refusals_exit(RefusedError, ReadRefusedError, InvalidContract, MissingEvidence),
         steps(lines=True) as on_step,
     ):
-        summary = _offline(present, on_step)
-        store, steps_done = _online(present, on_step)
-        summary += steps_done
-        on_step("5 check the contract")
-        judged = judge(load(CONTRACT), gather(load(CONTRACT), ROOT, present))
+        contract = load(CONTRACT)
+        summary = _from_nothing(contract, before, on_step)
+        from feature_access.registry import open_store
+
+        store = open_store(ROOT)
+        on_step(f"3 refresh up to {before:%Y-%m-%d %H:%M} UTC")
+        summary.append(("first refresh", _refreshed(refresh(store, contract, before))))
+        on_step(f"4 training set of {predictions:,} prediction times")
+        summary.append(("training set", _training_set(contract, before, predictions)))
+        on_step("5 promote: rehearsal, gate, pointer")
+        summary.append(("promotion", _promoted(store, contract, before)))
+        on_step(f"6 refresh up to {present:%Y-%m-%d %H:%M} UTC")
+        summary.append(("second refresh", _refreshed(refresh(store, contract, present))))
+        on_step("7 check the contract")
+        judged, evidence = judged_with_evidence(contract, ROOT, present)
         summary.append(("contract", text.summary(judged)))
-        on_step(f"6 training set of {predictions:,} prediction times")
-        summary.append(("training set", _training_set(store, present, predictions)))
-        on_step("7 online look-up, plain and over HTTP")
+        on_step("8 online look-up, plain and over HTTP")
         answers = _look_up(store, present)
-        on_step("8 report")
+        on_step("9 report")
         with replacing(report) as draft:
-            draft.write_text(page(judged), encoding="utf-8")
+            draft.write_text(page(judged, evidence, contract), encoding="utf-8")
     _show(summary, answers, judged, report, time.monotonic() - started)
     raise typer.Exit(judged.outcome.value)
 
 
-def _offline(present: datetime, on_step: OnStep) -> Summary:
-    terms = load(CONTRACT).time
-    on_step("1 ingest baskets as customer events")
-    events = ingest(EVENTS)
-    on_step("2 aggregate events into the change log")
-    done = aggregate(
-        EVENTS,
-        HISTORY,
-        QUARANTINE,
-        as_of=present,
-        lookback_window=terms.lookback,
-        allowed_lateness=terms.allowed_lateness,
-    )
-    return [
-        ("events", f"{events:,} states of real customers' days, 2017"),
-        ("intake", str(done.events)),
-        ("change log", f"{done.history_rows:,} rows of {done.customers:,} customers"),
-    ]
-
-
-def _online(present: datetime, on_step: OnStep) -> tuple["FeatureStore", Summary]:
-    for remains in ("registry.db", "online_store.db"):
+def _from_nothing(contract: Contract, as_of: datetime, on_step: OnStep) -> Summary:
+    for remains in ("registry.db", "online_store.db", "operations.db"):
         (ROOT / "data" / remains).unlink(missing_ok=True)
-    on_step("3 feast apply")
+    HISTORY.unlink(missing_ok=True)  # or it would have to be continued
+    on_step("1 ingest baskets as customer events")
+    events = ingest(contract, as_of)
+    on_step("2 feast apply")
     feast = Path(sys.executable).with_name("feast")
     applied = subprocess.run(
         [feast, "apply"], cwd=ROOT, capture_output=True, text=True, check=False
     )
     if applied.returncode:
         raise RefusedError(f"feast apply failed:\n{applied.stdout}{applied.stderr}")
-
-    from feature_access.registry import open_store
-    from feature_pipeline.materialize import materialize_up_to
-
-    store = open_store(ROOT)
-    for end in (present - timedelta(hours=1), present):
-        on_step(f"4 materialize up to {end:%Y-%m-%d %H:%M} UTC")
-        materialize_up_to(store, end)
-    services = ", ".join(sorted(service.name for service in store.list_feature_services()))
-    intervals = store.get_feature_view("customer_profile_v1").materialization_intervals
-    shown = ", then ".join(f"{a:%d %b %H:%M} to {b:%d %b %H:%M}" for a, b in intervals)
-    return store, [("services", services), ("materialized", shown)]
+    return [("events", f"{events:,} states of real customers' days, 2017")]
 
 
-def _training_set(store: "FeatureStore", present: datetime, rows: int) -> str:
-    from feature_access.training_set import build_training_set
+def _refreshed(done: Aggregated) -> str:
+    return f"{done.events}\n{done.history_rows:,} rows of {done.customers:,} customers"
 
+
+def _promoted(store: "FeatureStore", contract: Contract, as_of: datetime) -> str:
+    result = promote(store, contract, as_of)
+    if result.receipt is None:
+        text.show(result.report, Console(stderr=True))
+        raise RefusedError(f"{contract.view_name} was not promoted: {result.refusal}")
+    return f"{contract.view_name}, receipt {result.receipt.relative_to(ROOT)}"
+
+
+def _training_set(contract: Contract, as_of: datetime, rows: int) -> str:
     draw = np.random.default_rng(seed=2017)
     customers = _column("SELECT DISTINCT customer_id FROM read_parquet(?) ORDER BY 1", EVENTS)
     first = datetime(2017, 1, 1, tzinfo=UTC)
-    span = (present - first) // timedelta(microseconds=1)
+    span = (as_of - first) // timedelta(microseconds=1)
     frame = pd.DataFrame(
         {
             "customer_id": draw.choice(customers, rows),
@@ -141,11 +135,13 @@ def _training_set(store: "FeatureStore", present: datetime, rows: int) -> str:
             + pd.to_timedelta(draw.integers(0, span, rows), unit="us"),
         }
     )
-    key = hash_key_from({HASH_KEY_VARIABLE: DEMO_HASH_KEY} | os.environ)
-    built = build_training_set(store, SERVICE, frame, key)
-    with replacing(TRAINING_SET) as draft:
-        pq.write_table(built.rows, draft)
-    matched = built.matched["customer_profile_v1"]
+    environment = {HASH_KEY_VARIABLE: DEMO_HASH_KEY} | os.environ
+    with TemporaryDirectory() as folder:
+        entities = Path(folder) / "entities.parquet"
+        frame.to_parquet(entities)
+        consumer = contract.privacy.consumers[0]
+        built = build(contract, as_of, consumer, entities, TRAINING_SET, environment)
+    matched = built.matched[contract.view_name]
     return f"{built.rows.num_rows:,} rows, {matched:,} known before defaults, ids hashed"
 
 

@@ -8,6 +8,7 @@ from shutil import copytree, ignore_patterns
 
 ROOT = Path(__file__).resolve().parent.parent
 COPIED = ("feature_repo", "feature_access", "feature_pipeline", "contract_checks", "scripts")
+RUN_BY_JOBS = ("test_known_answers.py",)
 HISTORY = Path("data") / "data_warehouse" / "customer_features_offline.parquet"
 
 
@@ -18,6 +19,16 @@ def copy_of_the_project(to: Path) -> Path:
     for file in ("feature_store.yaml", ".feastignore"):
         (to / file).write_bytes((ROOT / file).read_bytes())
     (to / HISTORY).parent.mkdir(parents=True)
+    return to
+
+
+def copy_of_the_whole_project(to: Path) -> Path:
+    """The same with the contracts, and with the tests that jobs run."""
+    copy_of_the_project(to)
+    copytree(ROOT / "contracts", to / "contracts")
+    (to / "tests").mkdir()
+    for test in RUN_BY_JOBS:
+        (to / "tests" / test).write_bytes((ROOT / "tests" / test).read_bytes())
     return to
 
 

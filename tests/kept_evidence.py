@@ -9,8 +9,11 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from contract_checks.evidence.evidence import Evidence
 from contract_checks.evidence.facts import (
-    Evidence,
+    Distribution,
+    Drift,
+    Operations,
     Parity,
     ProbeAnswer,
     ProbeRun,
@@ -18,17 +21,25 @@ from contract_checks.evidence.facts import (
     RegisteredField,
     RegisteredView,
     Registry,
+    TrainingSet,
 )
+from contract_checks.evidence.fingerprint import fingerprint
 from contract_checks.evidence.probes import load_probes, probes_of
 from contract_checks.evidence.tables import read_join, read_offline_store
 from contract_checks.language.contract import Contract
+from contract_checks.language.signing import Signature, signed_content
+from contract_checks.operations.log import Record
+from feature_pipeline.outliers import flag_outliers
 
 AS_OF = datetime(2026, 3, 1, 12, tzinfo=UTC)
 VIEW = "customer_profile_v1"
 FEATURES = ("avg_order_value_30d", "distinct_order_days_30d", "orders_30d", "sessions_30d")
+HOUR = timedelta(hours=1)
 _ZONED = pa.timestamp("us", tz="UTC")
 
 Rows = list[dict[str, Any]]
+Records = list[Record]
+Which = Callable[[Record], bool]
 
 
 def kept_rows() -> Rows:
@@ -77,9 +88,12 @@ def kept_view(offline: Path) -> RegisteredView:
             "source": "data_warehouse.customer_events",
             "source_owner": "Data Engineering",
             "refresh_cadence": "hourly",
+            "upstream": "customer_events_ingestion_job, customer_activity_dbt_model",
             "lineage": "https://catalog.company.com/lineage/customer_profile",
             "classification": "Internal",
             "pii": "customer_id",
+            "masking": "customer_id is hashed in training datasets",
+            "alerts": "#ml-alerts",
             "retention": "365 days",
             "approved_consumers": "ML Platform, Marketing Analytics",
         },
@@ -105,6 +119,53 @@ def kept_probes(contract: Contract) -> ProbeRun:
     return ProbeRun(tuple(ProbeAnswer(p, p.expected) for p in probes), keys, keys)
 
 
+def kept_records(
+    contract: Contract, view: RegisteredView, outliers: dict[str, int]
+) -> list[Record]:
+    """A day of hourly refreshes, then a rehearsal and the promotion it ended in."""
+
+    def ran(job: str, subject: str = VIEW, hours: float = 1, **figures: Any) -> Record:
+        return Record(job, subject, AS_OF - timedelta(hours=hours), True, 1.0, figures)
+
+    compared = {f: {"compared": 1000, "mismatched": 0, "upper_bound": 0.003} for f in FEATURES}
+    return [
+        *(ran("refresh", hours=hours, outliers=outliers) for hours in range(30, -1, -1)),
+        *(ran("upstream", job, rows=200) for job in contract.source.upstream),
+        ran("training_set", hours=40, path="set.parquet", rows=9, consumer="ml platform"),
+        ran("access_review", hours=39),
+        ran("unit_tests", tests=9, failures=0, files={}),
+        ran("backfill", rows=100, differing=0),
+        ran("canary", customers=100, differing=0),
+        ran("shadow_compare", reads=1000, features=compared),
+        ran("load_test", requests=3000, errors=0, error_rate=0.0, p95_ms=2.5),
+        ran("promotion", **fingerprint(contract, view, kept_probes(contract))),
+    ]
+
+
+def kept_signatures(contract: Contract) -> dict[str, Signature]:
+    """The three approvals, of the content as it stands."""
+    signed = {
+        "§12 data owner approval": contract.sign_off.data_owner,
+        "§12 ml owner approval": contract.sign_off.ml_owner,
+        "§12 platform approval": contract.sign_off.platform,
+    }
+    content = signed_content(contract)
+    return {clause: Signature(a.name, a.date, content) for clause, a in signed.items()}
+
+
+def kept_drift() -> Drift:
+    """Hardly any."""
+    spread = Distribution(("0", "1"), (500, 500), (510, 490), 0.0004, 0.008)
+    return Drift(
+        baseline_from=AS_OF - timedelta(days=30, hours=1),
+        baseline_to=AS_OF - timedelta(hours=1),
+        features=dict.fromkeys(FEATURES, spread),
+        baseline_match_rate=1.0,
+        baseline_fanout_ratio=1.0,
+        intact=True,
+    )
+
+
 def answered(clause: str, **values: Any) -> Callable[[ProbeRun], ProbeRun]:
     """Change the answer to the last probe of a clause."""
 
@@ -127,6 +188,12 @@ def gathered(
     view: Callable[[RegisteredView], RegisteredView] = lambda view: view,
     registry: Callable[[Registry], Registry] = lambda registry: registry,
     probes: Callable[[ProbeRun], ProbeRun] = lambda probes: probes,
+    records: Callable[[list[Record]], Any] = lambda records: None,
+    changed_files: tuple[str, ...] = (),
+    drift: Callable[[Drift], Drift] = lambda drift: drift,
+    oldest: datetime = AS_OF - timedelta(days=300),
+    unmasked: int = 0,
+    promoted_from: Contract | None = None,
     parity: Callable[[Parity], Parity] = lambda parity: parity,
 ) -> Evidence:
     """Evidence read from real files, after each given change was made to what it is read from."""
@@ -143,13 +210,24 @@ def gathered(
         views={declared.name: declared},
         services={VIEW: {VIEW: FEATURES}, "customer_profile": {VIEW: FEATURES}},
     )
+    promoted = promoted_from or contract
+    known = [row for row in table if row.get("event_timestamp") and row["event_timestamp"] <= AS_OF]
+    _write(known or table, folder / "known.parquet", types or {})
+    outliers = flag_outliers(folder / "known.parquet", contract.quality.outliers.percentile)
+    ran = kept_records(promoted, kept_view(offline), outliers)
+    records(ran)
     return Evidence(
-        AS_OF,
-        registry(objects),
-        read_offline_store(contract, declared, AS_OF),
-        read_join(contract, declared, AS_OF),
-        probes(kept_probes(contract)),
-        parity(Parity(200, dict.fromkeys(FEATURES, 0), ())),
+        as_of=AS_OF,
+        gathered_registry=registry(objects),
+        gathered_offline=read_offline_store(contract, declared, AS_OF),
+        gathered_join=read_join(contract, declared, AS_OF),
+        gathered_probes=probes(kept_probes(contract)),
+        gathered_parity=parity(Parity(200, dict.fromkeys(FEATURES, 0), ())),
+        gathered_operations=Operations(tuple(sorted(ran, key=lambda r: r.at)), changed_files),
+        gathered_drift=drift(kept_drift()),
+        gathered_training_sets=(TrainingSet("set.parquet", 9, {"customer_id": unmasked}),),
+        gathered_oldest={"offline": oldest, "online": oldest},
+        gathered_signatures=kept_signatures(promoted),
     )
 
 
@@ -188,3 +266,100 @@ def set_field(name: str, **changes: Any) -> Callable[[RegisteredView], Registere
     return lambda view: replace(
         view, fields=tuple(replace(f, **changes) if f.name == name else f for f in view.fields)
     )
+
+
+def without(job: str, which: Which = lambda record: True) -> Callable[[Records], Any]:
+    """Take runs of a job off the record."""
+    return _each(job, which, lambda record: None)
+
+
+def failed(job: str, which: Which = lambda record: True) -> Callable[[Records], Any]:
+    """Let runs of a job fail."""
+    return _each(job, which, lambda record: replace(record, passed=False))
+
+
+def moved(job: str, by: timedelta, which: Which = lambda record: True) -> Callable[[Records], Any]:
+    """Let runs of a job happen at another time."""
+    return _each(job, which, lambda record: replace(record, at=record.at + by))
+
+
+def figured(job: str, **figures: Any) -> Callable[[Records], Any]:
+    """Change what a job counted."""
+    return _each(job, lambda record: True, lambda r: replace(r, figures={**r.figures, **figures}))
+
+
+def alerted(
+    clause: str, channel: str = "#ml-alerts", delivered: bool = True
+) -> Callable[[Records], Any]:
+    """Tell of drift in every feature."""
+    return lambda records: records.extend(
+        Record(
+            "alert",
+            VIEW,
+            AS_OF,
+            delivered,
+            figures={
+                "clause": clause,
+                "feature": feature,
+                "message": "drift",
+                "channel": channel,
+                "delivered": delivered,
+            },
+        )
+        for feature in FEATURES
+    )
+
+
+def released(version: str, days: int) -> Callable[[Records], Any]:
+    """Promote another version of the feature, days ago."""
+
+    def change(records: Records) -> None:
+        v1 = next(record for record in records if record.job == "promotion")
+        at = AS_OF - timedelta(days=days)
+        records.remove(v1)
+        records.append(replace(v1, at=at - timedelta(days=1)))
+        records.append(replace(v1, at=at, subject=f"customer_profile_{version}"))
+
+    return change
+
+
+def points_at(version: str, beside: bool = False) -> Callable[[Registry], Registry]:
+    """Let the pointer serve another version, in the place of this one or beside it."""
+
+    def change(registry: Registry) -> Registry:
+        name = f"customer_profile_{version}"
+        mine = registry.views[VIEW]
+        old = mine if beside else replace(mine, materialized_to=AS_OF - timedelta(days=1))
+        services = {**registry.services, "customer_profile": {name: FEATURES}}
+        return replace(
+            registry,
+            views={**registry.views, VIEW: old, name: replace(mine, name=name)},
+            services=services,
+        )
+
+    return change
+
+
+def drifted(psi: float) -> Callable[[Drift], Drift]:
+    """Let one feature drift."""
+    return lambda drift: replace(
+        drift,
+        features={
+            **drift.features,
+            "orders_30d": replace(drift.features["orders_30d"], psi=psi),
+        },
+    )
+
+
+def _each(
+    job: str, which: Which, change: Callable[[Record], Record | None]
+) -> Callable[[Records], Any]:
+    def changed(records: Records) -> None:
+        found = [record for record in records if record.job == job and which(record)]
+        assert found, f"no {job} to change"
+        for record in found:
+            records.remove(record)
+            if (other := change(record)) is not None:
+                records.append(other)
+
+    return changed

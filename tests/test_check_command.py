@@ -17,11 +17,12 @@ from typer.testing import CliRunner
 
 import contract_checks.checks  # noqa: F401  (importing binds them)
 from contract_checks.cli import app
-from contract_checks.evidence.facts import Evidence
+from contract_checks.evidence.evidence import Evidence
 from contract_checks.findings import Outcome
 from contract_checks.judge import CHECKS
 from contract_checks.language.contract import Contract
 from contract_checks.language.loader import load
+from contract_checks.operations.log import OperationsLog
 from contract_checks.selection import NothingSelectedError, select
 
 ROOT = Path(__file__).parent.parent
@@ -68,6 +69,15 @@ def test_a_selector_that_chooses_nothing_is_told_what_is_near(selector: str, nea
 
 
 # The command
+
+
+@pytest.fixture(autouse=True)
+def log(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> OperationsLog:
+    """A log of the test's own: what is judged here is no part of the project's history."""
+    address = f"sqlite:///{tmp_path / 'operations.db'}"
+    monkeypatch.setenv("FEATURE_STORE_OPERATIONS_LOG", address)
+    return OperationsLog(address)
+
 
 CHANGES: dict[str, dict[str, Any]] = {
     "kept": {},
@@ -175,6 +185,92 @@ def test_nothing_checked_is_not_kept(monkeypatch: pytest.MonkeyPatch, tmp_path: 
     assert done.exit_code == 2
     assert "nothing was checked" in done.stderr
     assert json.loads(done.stdout)["reports"][0]["outcome"] == "unknown"
+
+
+def test_problems_of_every_document_are_told(tmp_path: Path) -> None:
+    done = check(OURS, tmp_path / "one.md", tmp_path / "two.md")
+    assert (done.exit_code, done.stdout) == (2, "")
+    for name in ("one.md", "two.md"):
+        assert f"{tmp_path / name}:1: document: cannot be read" in done.stderr
+
+
+# The record it leaves
+
+
+def test_a_check_is_recorded_with_its_outcome(outcome: str, log: OperationsLog) -> None:
+    shown = json.loads(check(OURS, "--format", "json").stdout)["reports"][0]
+    (record,) = log.records(until=AS_OF)
+    assert (record.job, record.subject, record.at) == ("check", "customer_profile_v1", AS_OF)
+    assert record.passed is (outcome == "kept")
+    assert record.seconds is not None
+    assert 0 < record.seconds < 600
+    assert record.figures["outcome"] == outcome
+    clauses = record.figures["clauses"]
+    assert len(clauses) > 60
+    worst = {"broken": 2, "unknown": 1, "kept": 0}
+    expected: dict[str, str] = {}
+    for finding in shown["findings"]:
+        before = expected.setdefault(finding["clause"], finding["outcome"])
+        expected[finding["clause"]] = max(before, finding["outcome"], key=worst.__getitem__)
+    assert clauses == expected
+
+
+def test_what_was_not_selected_is_not_recorded(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, log: OperationsLog
+) -> None:
+    hand_out(monkeypatch, gathered(load(OURS), tmp_path, **CHANGES["broken"]))
+    assert check(OURS, "--select", "§6 freshness", "--select", "§1 version").exit_code == 0
+    (record,) = log.records(until=AS_OF)
+    assert record.figures == {
+        "outcome": "kept",
+        "clauses": {"§1 version": "kept", "§6 freshness": "kept"},
+    }
+
+
+def test_where_nothing_was_judged_nothing_is_recorded(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    hand_out(monkeypatch, gathered(load(OURS), tmp_path))
+    check(OURS, "--select", "§6 freshnes")
+    check(tmp_path / "nowhere.md")
+    unruled = tmp_path / "unruled.md"
+    text = OURS.read_text(encoding="utf-8")
+    rule = "**Consistency:** orders_30d ≥ distinct_order_days_30d"
+    unruled.write_text(text.replace(rule, "**Consistency:** none"), encoding="utf-8")
+    assert check(unruled, "--select", "§6 consistency").exit_code == 2
+    assert not (tmp_path / "operations.db").exists()
+
+
+@pytest.mark.parametrize("has_data", [True, False])
+def test_the_log_lies_in_the_repositorys_data_where_there_is_such_a_folder(
+    has_data: bool, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.delenv("FEATURE_STORE_OPERATIONS_LOG")
+    hand_out(monkeypatch, gathered(load(OURS), tmp_path))
+    repository = tmp_path / "repository"
+    repository.mkdir()
+    if has_data:
+        (repository / "data").mkdir()
+    done = check(OURS, "--repository", repository)
+    assert (done.exit_code, done.stderr) == (0, "an engine talks\n")
+    made = [path.relative_to(repository).as_posix() for path in repository.rglob("*.db")]
+    assert made == (["data/operations.db"] if has_data else [])
+    assert (repository / "data").exists() is has_data
+
+
+@pytest.mark.parametrize(
+    "address", ["sqlite:////no/such/folder/x.db", "nonsense", "postgresql+nodriver://u:secret@h/d"]
+)
+def test_a_log_that_cannot_be_written_is_a_warning(
+    address: str, outcome: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("FEATURE_STORE_OPERATIONS_LOG", address)
+    done = check(OURS, "--format", "json")
+    assert done.exit_code == Outcome[outcome.upper()].value
+    assert json.loads(done.stdout)["reports"][0]["outcome"] == outcome
+    (warning,) = [line for line in done.stderr.splitlines() if "an engine talks" not in line]
+    assert warning.startswith("warning: this check is not recorded: the operations log cannot be")
+    assert "secret" not in warning
 
 
 @pytest.mark.parametrize("command", ["lint", "export"])

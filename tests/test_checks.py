@@ -1,17 +1,36 @@
 """Every check keeps what is kept and breaks on what is broken: one example of each, at least."""
 
 import shutil
-from dataclasses import replace
+from dataclasses import fields, replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 import pytest
-from kept_evidence import AS_OF, FEATURES, VIEW, answered, gathered, set_field, set_in, set_tag
+from kept_evidence import (
+    AS_OF,
+    FEATURES,
+    HOUR,
+    VIEW,
+    alerted,
+    answered,
+    drifted,
+    failed,
+    figured,
+    gathered,
+    moved,
+    points_at,
+    released,
+    set_field,
+    set_in,
+    set_tag,
+    without,
+)
 
 from contract_checks import checks
-from contract_checks.evidence.facts import Evidence, MissingEvidence, RegisteredEntity
+from contract_checks.evidence.evidence import Evidence
+from contract_checks.evidence.facts import MissingEvidence, RegisteredEntity
 from contract_checks.findings import Outcome
 from contract_checks.judge import CHECKS, judge
 from contract_checks.language.contract import Contract
@@ -21,6 +40,13 @@ assert checks.__all__, "importing the package binds the checks"
 
 ROOT = Path(__file__).parent.parent
 POINTER = "customer_profile"
+MICROSECOND = timedelta(microseconds=1)
+APPROVALS = ("§12 data owner approval", "§12 ml owner approval", "§12 platform approval")
+
+SCHEMA = {"§10 served versions immutable"}
+"""What breaks beside when readers see another schema than the promoted one."""
+SEMANTICS = SCHEMA | {"§7 semantic drift checks"}
+"""What breaks beside when the code answers otherwise than when it was promoted."""
 
 # What is changed, and the clauses it must break: those and no others.
 BREAKS: dict[str, tuple[dict[str, Any], set[str]]] = {
@@ -64,7 +90,7 @@ BREAKS: dict[str, tuple[dict[str, Any], set[str]]] = {
                 v, entities=(RegisteredEntity("household", ("customer_id",), "INT64"),)
             )
         },
-        {"§2 primary entity"},
+        {"§2 primary entity"} | SCHEMA,
     ),
     "another join key": (
         {
@@ -72,15 +98,15 @@ BREAKS: dict[str, tuple[dict[str, Any], set[str]]] = {
                 v, entities=(RegisteredEntity("customer_id", ("household",), "INT64"),)
             )
         },
-        {"§2 join keys"},
+        {"§2 join keys"} | SCHEMA,
     ),
     "a feature without default": (
         {"view": set_field("orders_30d", default=None)},
-        {"§2 join failure policy", "§5.2 default value", "§5.2 nullable"},
+        {"§2 join failure policy", "§5.2 default value", "§5.2 nullable"} | SCHEMA,
     ),
     "3 percent of active entities unmatched": (
         {"rows": lambda rows: rows.__delitem__(slice(0, 6))},
-        {"§2 expected match rate", "§6 cardinality checks"},
+        {"§2 expected match rate", "§6 cardinality checks", "§7 join drift checks"},
     ),
     "one latest record doubled": (
         {"rows": lambda rows: rows.append(dict(rows[0]))},
@@ -88,7 +114,7 @@ BREAKS: dict[str, tuple[dict[str, Any], set[str]]] = {
     ),
     "three latest records doubled": (
         {"rows": lambda rows: rows.extend([dict(r) for r in rows[:3]])},
-        {"§2 fanout", "§6 uniqueness", "§6 cardinality checks"},
+        {"§2 fanout", "§6 uniqueness", "§6 cardinality checks", "§7 join drift checks"},
     ),
     "another timestamp field": (
         {
@@ -96,7 +122,7 @@ BREAKS: dict[str, tuple[dict[str, Any], set[str]]] = {
             "types": {"happened_at": pa.timestamp("us", tz="UTC")},
             "view": lambda v: replace(v, timestamp_field="happened_at"),
         },
-        {"§3 event timestamp field"},
+        {"§3 event timestamp field"} | SCHEMA,
     ),
     "naive timestamps": (
         {"types": {"event_timestamp": pa.timestamp("us")}},
@@ -105,7 +131,7 @@ BREAKS: dict[str, tuple[dict[str, Any], set[str]]] = {
     **{
         f"another answer to {clause}": (
             {"probes": answered(clause, orders_30d=77)},
-            {clause},
+            {clause} | SEMANTICS,
         )
         for clause in (
             "§3 point-in-time correctness",
@@ -119,7 +145,7 @@ BREAKS: dict[str, tuple[dict[str, Any], set[str]]] = {
     },
     "no answer where a default is due": (
         {"probes": answered("§5.1 filters", sessions_30d=None)},
-        {"§5.1 filters"},
+        {"§5.1 filters"} | SEMANTICS,
     ),
     "an entity row lost": (
         {"probes": lambda run: replace(run, returned=run.returned[1:])},
@@ -135,7 +161,7 @@ BREAKS: dict[str, tuple[dict[str, Any], set[str]]] = {
     ),
     "ttl a day longer": (
         {"view": lambda v: replace(v, ttl=timedelta(days=31))},
-        {"§3 lookback window"},
+        {"§3 lookback window"} | SCHEMA,
     ),
     "another source": ({"view": set_tag("source", "lake.events")}, {"§4 source system"}),
     "another source owner": ({"view": set_tag("source_owner", "Nobody")}, {"§4 source owner"}),
@@ -143,7 +169,7 @@ BREAKS: dict[str, tuple[dict[str, Any], set[str]]] = {
     "lineage unreadable": ({"view": set_tag("lineage", "see wiki")}, {"§4 lineage link"}),
     "count declared as text": (
         {"view": set_field("orders_30d", dtype="String")},
-        {"§5.2 data type"},
+        {"§5.2 data type"} | SCHEMA,
     ),
     "count stored as a fraction": (
         {"types": {"orders_30d": pa.float64()}},
@@ -155,11 +181,11 @@ BREAKS: dict[str, tuple[dict[str, Any], set[str]]] = {
                 v, fields=tuple(f for f in v.fields if f.name != "sessions_30d")
             )
         },
-        {"§5.2 data type"},
+        {"§5.2 data type"} | SCHEMA,
     ),
     "another default": (
         {"view": set_field("orders_30d", default="1")},
-        {"§5.2 default value"},
+        {"§5.2 default value"} | SCHEMA,
     ),
     "above the range": ({"rows": set_in(7, orders_30d=1001)}, {"§5.2 allowed range"}),
     "below the range": (
@@ -240,7 +266,7 @@ BREAKS: dict[str, tuple[dict[str, Any], set[str]]] = {
                 "  - v2 — 2026-02-01: More features\n  - v1 — 2026-01-01:",
             )
         },
-        {"§10 changelog"},
+        {"§10 changelog", *APPROVALS},
     ),
     "a later version is dated earlier": (
         {
@@ -249,7 +275,177 @@ BREAKS: dict[str, tuple[dict[str, Any], set[str]]] = {
                 "  - v0 — 2026-01-02: Trial\n  - v1 — 2026-01-01:",
             )
         },
-        {"§10 changelog"},
+        {"§10 changelog", *APPROVALS},
+    ),
+}
+
+# The same, of what the operations log tells.
+BREAKS |= {
+    "a refresh was missed": (
+        {"records": without("refresh", lambda r: r.at == AS_OF - timedelta(hours=4))},
+        {"§4 refresh cadence"},
+    ),
+    "a refresh failed": (
+        {"records": failed("refresh", lambda r: r.at == AS_OF - timedelta(hours=4))},
+        {"§4 refresh cadence"},
+    ),
+    "nothing was refreshed for an hour and four minutes": (
+        {
+            "records": lambda records: (
+                without("refresh", lambda r: r.at == AS_OF)(records),
+                moved("refresh", timedelta(minutes=-4), lambda r: r.at == AS_OF - HOUR)(records),
+            )
+        },
+        {"§4 refresh cadence"},
+    ),
+    "an outlier that was not flagged": (
+        {
+            "rows": set_in(7, sessions_30d=9000),
+            "records": figured("refresh", outliers=dict.fromkeys(FEATURES, 0)),
+        },
+        {"§6 outliers"},
+    ),
+    "an upstream job is not on record": (
+        {"records": without("upstream", lambda r: r.subject == "customer_activity_dbt_model")},
+        {"§4 upstream dependencies"},
+    ),
+    "an upstream job failed": ({"records": failed("upstream")}, {"§4 upstream dependencies"}),
+    "an upstream job is stale": (
+        {"records": moved("upstream", -1 * HOUR - MICROSECOND)},
+        {"§4 upstream dependencies"},
+    ),
+    "other upstream jobs are registered": (
+        {"view": set_tag("upstream", "customer_events_ingestion_job")},
+        {"§4 upstream dependencies"},
+    ),
+    "the shadow compare did not pass": (
+        {"records": failed("shadow_compare")},
+        {"§8 parity required", "§11 shadow reads"},
+    ),
+    "a feature may differ for more than the delta": (
+        {
+            "records": figured(
+                "shadow_compare",
+                features={"orders_30d": {"compared": 99, "mismatched": 0, "upper_bound": 0.0298}},
+            )
+        },
+        {"§8 parity required"},
+    ),
+    "the shadow compare is a week old": (
+        {"records": moved("shadow_compare", -7 * 24 * HOUR)},
+        {"§8 shadow compare enabled", "§11 shadow reads"},
+    ),
+    "a training set holds identifiers": ({"unmasked": 2}, {"§9 masking"}),
+    "masked otherwise in the registry": ({"view": set_tag("masking", None)}, {"§9 masking"}),
+    "a row is older than the retention": (
+        {"oldest": AS_OF - timedelta(days=365) - MICROSECOND},
+        {"§9 retention policy"},
+    ),
+    "somebody else read it": (
+        {"records": figured("training_set", consumer="Sales")},
+        {"§9 approved consumers"},
+    ),
+    "the access review is overdue": (
+        {"records": moved("access_review", -timedelta(days=92))},
+        {"§9 audit requirements"},
+    ),
+    "the access review found others": (
+        {"records": failed("access_review")},
+        {"§9 audit requirements"},
+    ),
+    "a promise was made looser without a version": (
+        {"document": ("Feature age ≤ 2 hours", "Feature age ≤ 3 hours")},
+        {
+            "§10 served versions immutable",
+            "§10 breaking changes require new version",
+            *APPROVALS,
+        },
+    ),
+    "a consumer more, promoted and signed without": (
+        {
+            "document": ("Marketing Analytics", "Marketing Analytics, Sales"),
+            "view": set_tag("approved_consumers", "ML Platform, Marketing Analytics, Sales"),
+        },
+        {"§10 served versions immutable", *APPROVALS},
+    ),
+    "words were changed after they were signed": (
+        {"document": ("made-up events", "invented events")},
+        set(APPROVALS),
+    ),
+    "v2 is out and v1 is gone": (
+        {"records": released("v2", days=89), "registry": points_at("v2")},
+        {"§10 deprecation plan", "§6 freshness"},
+    ),
+    "the pointer was moved past the log": (
+        {"registry": points_at("v2", beside=True)},
+        {"§10 rollback plan"},
+    ),
+    "unit tests failed": ({"records": failed("unit_tests")}, {"§11 unit tests"}),
+    "no unit test ran": ({"records": figured("unit_tests", tests=0)}, {"§11 unit tests"}),
+    "a tested file changed": ({"changed_files": ("a.sql",)}, {"§11 unit tests"}),
+    "unit tests are a week old": (
+        {"records": moved("unit_tests", -7 * 24 * HOUR)},
+        {"§11 unit tests"},
+    ),
+    "backfill found a difference": (
+        {"records": figured("backfill", differing=1)},
+        {"§11 backfill validation"},
+    ),
+    "backfill compared nothing": (
+        {"records": figured("backfill", rows=0)},
+        {"§11 backfill validation"},
+    ),
+    "the canary differs": (
+        {"records": figured("canary", differing=1)},
+        {"§11 canary materialization"},
+    ),
+    "the canary was empty": (
+        {"records": figured("canary", customers=0)},
+        {"§11 canary materialization"},
+    ),
+    "the load test was slow": (
+        {"records": figured("load_test", p95_ms=50.1)},
+        {"§11 performance tests"},
+    ),
+    "the load test had errors": (
+        {"records": figured("load_test", errors=4, error_rate=4 / 3000)},
+        {"§11 performance tests"},
+    ),
+    "drift nobody was told of": (
+        {"drift": drifted(psi=0.1)},
+        {"§7 warn"},
+    ),
+    "drift beyond the block": (
+        {"drift": drifted(psi=0.2), "records": alerted("§7 fail")},
+        {"§7 fail"},
+    ),
+    "another baseline window": (
+        {"drift": lambda d: replace(d, baseline_from=d.baseline_from - 1 * HOUR)},
+        {"§7 baseline window"},
+    ),
+    "a feature was not measured": (
+        {
+            "drift": lambda d: replace(
+                d, features={n: f for n, f in d.features.items() if n != "orders_30d"}
+            )
+        },
+        {"§7 drift metrics"},
+    ),
+    "the join matches less than it did": (
+        {
+            "drift": lambda d: replace(d, baseline_match_rate=1.0),
+            "rows": lambda rows: rows.__delitem__(slice(0, 5)),
+        },
+        {"§7 join drift checks", "§2 expected match rate", "§6 cardinality checks"},
+    ),
+    "alerts go elsewhere": ({"view": set_tag("alerts", "#random")}, {"§7 alert routing"}),
+    "an alert went elsewhere": (
+        {"records": alerted("§7 warn", channel="#random")},
+        {"§7 alert routing"},
+    ),
+    "an alert was not delivered": (
+        {"records": alerted("§7 warn", delivered=False)},
+        {"§7 alert routing"},
     ),
 }
 
@@ -266,6 +462,23 @@ KEEPS: dict[str, dict[str, Any]] = {
             ),
         )
     },
+    "v2 is out, v1 still served and ready to take over": {
+        "records": released("v2", days=89),
+        "registry": points_at("v2", beside=True),
+    },
+    "v1 may go 90 days after v2": {
+        "records": released("v2", days=90),
+        "registry": points_at("v2", beside=True),
+    },
+    "drift below the warning": {"drift": drifted(psi=0.0999)},
+    "a warning that was told": {"drift": drifted(psi=0.15), "records": alerted("§7 warn")},
+    "a refresh three minutes late": {
+        "records": moved("refresh", timedelta(minutes=-3), lambda r: r.at == AS_OF - 1 * HOUR)
+    },
+    "a review exactly a quarter ago": {
+        "records": moved("access_review", -timedelta(days=90) + 39 * HOUR)
+    },
+    "a row exactly 365 days old": {"oldest": AS_OF - timedelta(days=365)},
     "exactly two hours old online": {
         "view": lambda v: replace(v, materialized_to=AS_OF - timedelta(hours=2))
     },
@@ -306,6 +519,7 @@ def reworded(
     contract: Contract, folder: Path, document: tuple[str, str] = ("", ""), **changes: Any
 ) -> tuple[Contract, Evidence]:
     """The contract with one passage of its document changed, and evidence with the changes."""
+    signed = contract
     if any(document):
         says, instead = document
         text = contract.path.read_text(encoding="utf-8")
@@ -314,7 +528,7 @@ def reworded(
         copy.write_text(text.replace(says, instead), encoding="utf-8")
         contract = load(copy)
         shutil.copy(ROOT / "contracts" / "customer_profile_v1.probes.toml", folder)
-    return contract, gathered(contract, folder, **changes)
+    return contract, gathered(contract, folder, promoted_from=signed, **changes)
 
 
 @pytest.mark.parametrize("case", KEEPS)
@@ -340,7 +554,7 @@ def test_broken(case: str, contract: Contract, tmp_path: Path) -> None:
 
 
 def test_every_bound_clause_has_a_case_that_breaks_it() -> None:
-    bound = {check.clause for check in CHECKS} - {"§6 outliers"}  # flagged, never broken
+    bound = {check.clause for check in CHECKS}
     assert len(bound) > 40
     assert bound == {clause for _, clauses in BREAKS.values() for clause in clauses}
 
@@ -364,16 +578,17 @@ def test_an_outlier_is_flagged_and_breaks_nothing(contract: Contract, tmp_path: 
     assert [(f.outcome, f.count) for f in flagged] == [(Outcome.KEPT, 1)]
     assert "customer_id=7" in flagged[0].sample[0]
     assert "sessions_30d=9000" in flagged[0].sample[0]
-    assert report.outcome is Outcome.KEPT
+    assert [f for f in report.findings if f.outcome is not Outcome.KEPT] == []
 
 
 def test_missing_evidence_is_unknown_never_kept(contract: Contract) -> None:
     nothing = MissingEvidence("no registry here")
-    report = judge(contract, Evidence(AS_OF, nothing, nothing, nothing, nothing, nothing))
+    gathered = {field.name: nothing for field in fields(Evidence) if field.name != "as_of"}
+    report = judge(contract, Evidence(as_of=AS_OF, **gathered))
     unknown = report.having(Outcome.UNKNOWN)
     on_paper = {check.clause for check in CHECKS if check.held_in == "document"}
     assert {finding.clause for finding in report.having(Outcome.KEPT)} == on_paper
-    assert {finding.clause for finding in unknown} == {c.clause for c in CHECKS} - on_paper
+    assert {finding.clause for finding in unknown} == {c.clause for c in CHECKS} - {"§10 changelog"}
     assert all(finding.got == "no registry here" for finding in unknown)
     assert report.outcome is Outcome.UNKNOWN
 
@@ -388,13 +603,28 @@ def test_unregistered_view_is_broken_by_name_and_unknown_elsewhere(
     assert report.outcome is Outcome.BROKEN
 
 
+def test_a_tampered_baseline_is_broken_and_measures_nothing(
+    contract: Contract, tmp_path: Path
+) -> None:
+    evidence = gathered(contract, tmp_path, drift=lambda d: replace(d, intact=False))
+    report = judge(contract, evidence)
+    assert {f.clause for f in report.having(Outcome.BROKEN)} == {"§7 baseline window"}
+    unknown = {f.clause for f in report.having(Outcome.UNKNOWN)}
+    assert unknown == {"§7 warn", "§7 fail", "§7 join drift checks"}
+
+
 def test_no_active_entity_leaves_the_match_rate_unknown(contract: Contract, tmp_path: Path) -> None:
     evidence = gathered(
         contract, tmp_path, events=lambda events: events.__delitem__(slice(1, None))
     )
     old = replace(evidence, gathered_join=replace(evidence.join, entity_rows=0, matched=0))
     unknown = {finding.clause for finding in judge(contract, old).having(Outcome.UNKNOWN)}
-    assert unknown == {"§2 expected match rate", "§2 fanout", "§6 cardinality checks"}
+    assert unknown == {
+        "§2 expected match rate",
+        "§2 fanout",
+        "§6 cardinality checks",
+        "§7 join drift checks",
+    }
 
 
 def test_a_table_without_its_keys_is_unknown(contract: Contract, tmp_path: Path) -> None:

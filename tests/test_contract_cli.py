@@ -78,7 +78,17 @@ def test_export_of_an_invalid_document_writes_only_problems() -> None:
 
 @pytest.mark.parametrize(
     "arguments",
-    [("frobnicate",), ("lint",), ("lint", "--no-such-option", "x"), ("export", "x", "--to", "xml")],
+    [
+        ("frobnicate",),
+        ("lint",),
+        ("lint", "--no-such-option", "x"),
+        ("export", "x", "--to", "xml"),
+        ("sign", "x"),
+        ("sign", "x", "--as", "platform"),
+        ("gate",),
+        ("gate", "x", "--as-of", "noon"),
+        ("verify",),
+    ],
 )
 def test_wrong_usage_exits_2(arguments: tuple[str, ...]) -> None:
     done = _run(*arguments)
@@ -90,7 +100,8 @@ def test_lint_loads_nothing_heavy() -> None:
     probe = (
         "import sys; from contract_checks.cli import app\n"
         "app(['lint', sys.argv[1]], standalone_mode=False)\n"
-        "print(sorted({'feast', 'pandas', 'pyarrow', 'duckdb', 'numpy'} & sys.modules.keys()))"
+        "heavy = {'feast', 'pandas', 'pyarrow', 'duckdb', 'numpy', 'sqlalchemy'}\n"
+        "print(sorted(heavy & sys.modules.keys()))"
     )
     done = subprocess.run(
         [sys.executable, "-c", probe, OURS], cwd=ROOT, capture_output=True, text=True, check=False

@@ -10,7 +10,8 @@ import pytest
 from kept_evidence import AS_OF, VIEW
 
 from contract_checks import checks
-from contract_checks.evidence.facts import Evidence, MissingEvidence, ProbeRun, Registry
+from contract_checks.evidence.evidence import Evidence
+from contract_checks.evidence.facts import MissingEvidence, ProbeRun, Registry
 from contract_checks.evidence.probe_run import run_probes
 from contract_checks.evidence.probes import InvalidProbes, load_probes, probes_of
 from contract_checks.evidence.registry import read_registry

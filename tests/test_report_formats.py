@@ -5,6 +5,7 @@ import json
 import re
 from dataclasses import replace
 from datetime import UTC, datetime
+from html.parser import HTMLParser
 from typing import Any
 
 from hypothesis import given
@@ -14,6 +15,7 @@ from junitparser import Error, Failure, JUnitXml
 import contract_checks.checks  # noqa: F401  (importing binds them)
 from contract_checks.findings import Finding, Outcome, Report
 from contract_checks.report import as_json, github, junit, sarif
+from contract_checks.report.html import page
 from contract_checks.report.wording import told
 
 KEPT = Finding("§1 version", "version-is-tagged", Outcome.KEPT, "tag version = v1", "v1", line=5)
@@ -271,6 +273,78 @@ def test_github() -> None:
     ]
 
 
+# html
+
+
+class Texts(HTMLParser):
+    """The text inside each element of one kind."""
+
+    def __init__(self, text: str, tag: str) -> None:
+        super().__init__()
+        self.tag, self.found, self.inside = tag, [], False
+        self.feed(text)
+        self.close()
+
+    def handle_starttag(self, tag: str, attrs: Any) -> None:
+        if tag == self.tag:
+            self.found.append("")
+            self.inside = True
+
+    def handle_endtag(self, tag: str) -> None:
+        self.inside = self.inside and tag != self.tag
+
+    def handle_data(self, data: str) -> None:
+        if self.inside:
+            self.found[-1] += data
+
+
+def test_html_has_a_row_for_every_finding() -> None:
+    rows = [" ".join(text.split()) for text in Texts(page(REPORT), "tr").found]
+    assert [row for row in rows if row != "CheckExpectedGotCountSample"] == [
+        "values-are-in-range orders_30d in 0–1,000 1,001 rows {50%} break it 1,001 "
+        "customer_id=7, orders_30d=1001customer_id=8, orders_30d=-1",
+        "values-are-in-range sessions_30d in 0–10 1 row",
+        "features-are-fresh Young enough. no table",
+        "version-is-tagged tag version = v1 v1",
+    ]
+
+
+def test_html_folds_up_what_is_kept_and_nothing_else() -> None:
+    opened = re.findall(r"<details( open)?>.*?class=\"clause\">(.*?)<", page(REPORT), re.DOTALL)
+    assert opened == [
+        (" open", "§5.2 allowed range"),
+        (" open", "§6 freshness"),
+        ("", "§1 version"),
+    ]
+
+
+def test_html_without_measurements_has_no_script_and_fetches_nothing() -> None:
+    text = page(REPORT)
+    assert "<script" not in text
+    assert "Measured" not in text
+    assert "://" not in text
+    assert re.findall(r"(?:src|href)=|url\(|@import", text) == []
+
+
+def test_html_names_no_folder_of_the_machine() -> None:
+    moved = replace(
+        BROKEN,
+        expected="the same as sqlite:////srv/store/registry.db",
+        got="no events at /home/anna/store/data/events.parquet: run it in /home/anna/store",
+    )
+    text = page(replace(REPORT, contract="/home/anna/store/contracts/v1.md", findings=(moved,)))
+    assert "no events at events.parquet: run it in store" in text
+    assert "sqlite:///registry.db" in text
+    assert "contracts/v1.md" in text
+    assert re.findall("anna|srv|home", text) == []
+
+
+def test_html_leaves_what_is_no_path_of_a_machine() -> None:
+    said = "https://catalog.company.com/lineage/profile, scripts/refresh.py, day/1, 3 / 4, /8"
+    text = page(replace(REPORT, findings=(replace(BROKEN, got=said),)))
+    assert f'<td data-label="got">{said}</td>' in text
+
+
 # What a finding quotes comes from data, and survives.
 
 ANY = st.text(st.characters(exclude_categories=()) | st.sampled_from("\\%{}<&\"'\r\n\t,:\0]>"))
@@ -311,6 +385,11 @@ def test_any_text_is_sarif(report: Report) -> None:
     text = log["runs"][0]["results"][0]["message"]["text"].replace("{{", "{").replace("}}", "}")
     assert text == f"{BROKEN.clause}\n{told(report.findings[0])}"
     assert re.findall(r"(?<!{)(?:{{)*{(?!{)", log["runs"][0]["results"][0]["message"]["text"]) == []
+
+
+@given(SURPRISES)
+def test_any_text_survives_html(report: Report) -> None:
+    assert Texts(page(report), "code").found == list(report.findings[0].sample)
 
 
 @given(ANY)

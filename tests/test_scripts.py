@@ -10,7 +10,11 @@ import pyarrow.parquet as pq
 import pytest
 
 ROOT = Path(__file__).parent.parent
-JOBS = ("aggregate", "build_training_set", "demo", "ingest", "look_up", "refresh")
+JOBS = sorted(
+    path.stem
+    for path in (ROOT / "scripts").glob("*.py")
+    if 'if __name__ == "__main__":' in path.read_text(encoding="utf-8")
+)
 
 
 def run(job: str, *arguments: str | Path, cwd: Path = ROOT) -> subprocess.CompletedProcess[str]:
@@ -47,20 +51,16 @@ def events(tmp_path: Path) -> Path:
 
 
 @pytest.mark.parametrize("job", JOBS)
-def test_help(job: str) -> None:
+def test_help_tells_the_exit_codes(job: str) -> None:
     shown = run(job, "--help")
     assert shown.returncode == 0
     assert "Exit code 0" in shown.stdout
+    assert "2: " in shown.stdout
 
 
-def test_every_job_is_tested() -> None:
-    with_command_line = {
-        path.stem
-        for path in (ROOT / "scripts").glob("*.py")
-        if "typer.run(main)" in path.read_text(encoding="utf-8")
-    }
-    assert set(JOBS) <= with_command_line
-    assert with_command_line - set(JOBS) <= {"draw_one_customer"}
+def test_every_job_is_among_them() -> None:
+    assert len(JOBS) >= 16
+    assert {"demo", "refresh", "promote", "rollback"} <= set(JOBS)
 
 
 def test_aggregate_alone(events: Path, tmp_path: Path) -> None:
@@ -168,7 +168,7 @@ def test_check_without_a_registry_cannot_judge(tmp_path: Path) -> None:
     )
     assert checked.returncode == 2
     assert "feature_store.yaml" in checked.stdout
-    assert "4 kept, 0 broken, 45 unknown" in checked.stdout  # the four stand on paper
+    assert "4 kept, 0 broken, 66 unknown" in checked.stdout  # the four stand on paper
     assert list(tmp_path.iterdir()) == []
 
 

@@ -5,12 +5,13 @@ import os
 from datetime import timedelta
 from hashlib import sha256
 from random import Random
+from shutil import copytree
 
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from feast_copy import run
+from feast_copy import ROOT, run
 from feast_households import (
     DAY,
     FEATURES,
@@ -142,13 +143,16 @@ def build_from_the_command_line(fresh, tmp_path):
     """The job, run in a repository of its own; its target lies in an otherwise empty folder."""
     entities = tmp_path / "entities.parquet"
     entity_frame(at(PRESENT, [UNKNOWN, LEAKY])).to_parquet(entities)
+    copytree(ROOT / "contracts", fresh / "contracts", dirs_exist_ok=True)
+    consumer = ("--consumer", "ML Platform")
     target = tmp_path / "out" / "training_set.parquet"
 
     def job(**environment: str):
         inherited = {k: v for k, v in os.environ.items() if k != HASH_KEY_VARIABLE}
         # The project is installed in place, so only PYTHONPATH leads to the copy's modules.
         env = inherited | {"PYTHONPATH": str(fresh)} | environment
-        return run(fresh, "python", SCRIPT, str(entities), str(target), env=env), target
+        command = (SCRIPT, str(entities), str(target), *consumer)
+        return run(fresh, "python", *command, env=env), target
 
     return job
 

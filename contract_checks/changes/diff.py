@@ -5,7 +5,7 @@ are not was only reworded. Text that belongs to no clause is nobody's promise an
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -122,7 +122,10 @@ class Diff:
 
 def diff(old: Edition, new: Edition) -> Diff:
     """Compare two editions of a contract."""
-    promises = list(_changed_promises(old, new))
+    promises = [
+        replace(change, old_line=old.line(change.place), new_line=new.line(change.place))
+        for change in changed_promises(old.contract, new.contract)
+    ]
     reworded = _reworded(old, new, besides={change.place for change in promises})
     clauses = new.contract.lines  # every one: a document that lacks a clause is invalid
     changes = sorted(
@@ -132,15 +135,15 @@ def diff(old: Edition, new: Edition) -> Diff:
     return Diff(old.contract, new.contract, tuple(changes))
 
 
-def _changed_promises(old: Edition, new: Edition) -> Iterator[Change]:
+def changed_promises(old: Contract, new: Contract) -> Iterator[Change]:
+    """The changed terms alone, without their lines."""
     for lands, clause in LANDING.items():
         group, name = lands.split(".")
-        before, after = (getattr(getattr(edition.contract, group), name) for edition in (old, new))
+        before, after = (getattr(getattr(contract, group), name) for contract in (old, new))
         for path, one, other in differences((group, name), before, after):
             place = (clause, path[2] if BY_ID[clause].entry else "")
             verdict = GRADING[row(path)](one, other)
-            lines = old.line(place), new.line(place)
-            yield Change(place, ".".join(path), one, other, *lines, verdict.grade, verdict.why)
+            yield Change(place, ".".join(path), one, other, None, None, verdict.grade, verdict.why)
 
 
 def differences(path: tuple[str, ...], old: Any, new: Any) -> Iterator[tuple[Any, Any, Any]]:

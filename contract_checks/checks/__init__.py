@@ -5,10 +5,14 @@ from contract_checks.checks import (
     behaviour,
     data_quality,
     declarations,
+    drift,
     freshness,
     joins,
+    operations,
     parity,
+    rehearsal,
     schema,
+    versions,
 )
 
 __all__ = [
@@ -16,8 +20,12 @@ __all__ = [
     "behaviour",
     "data_quality",
     "declarations",
+    "drift",
     "freshness",
     "joins",
+    "operations",
     "parity",
+    "rehearsal",
     "schema",
+    "versions",
 ]

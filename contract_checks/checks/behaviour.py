@@ -3,7 +3,8 @@
 from collections.abc import Iterator
 from math import isclose
 
-from contract_checks.evidence.facts import Evidence, MissingEvidence, ProbeAnswer
+from contract_checks.evidence.evidence import Evidence
+from contract_checks.evidence.facts import MissingEvidence, ProbeAnswer
 from contract_checks.judge import Verdict, check
 from contract_checks.language.contract import Contract
 

@@ -2,7 +2,8 @@
 
 from collections.abc import Iterator
 
-from contract_checks.evidence.facts import Evidence, MissingEvidence, Table
+from contract_checks.evidence.evidence import Evidence
+from contract_checks.evidence.facts import MissingEvidence, Table
 from contract_checks.judge import Verdict, check
 from contract_checks.language.contract import Contract
 from contract_checks.language.terms import Range
@@ -134,20 +135,29 @@ def features_agree(contract: Contract, evidence: Evidence) -> Iterator[Verdict]:
             )
 
 
-@check("§6 outliers", held_in="offline")
+@check("§6 outliers", held_in="offline, operations")
 def outliers_are_flagged(contract: Contract, evidence: Evidence) -> Iterator[Verdict]:
-    """Values above the percentile are counted and shown; flagged ones never break the clause."""
+    """The last refresh flagged every value above the percentile; such values break nothing."""
     history, promised = evidence.offline.history, contract.quality.outliers
     if promised.action != "flag":
         raise MissingEvidence(f"outliers that are {promised.action}ped cannot be measured yet")
+    evidence.operations.last("refresh", contract.view_name)  # says so where there is none
+    passed = [r for r in evidence.operations.of("refresh", contract.view_name) if r.passed]
+    if not passed:
+        raise MissingEvidence("no refresh on record passed: run scripts/refresh.py")
+    refresh = passed[-1]
+    flagged = refresh.figures.get("outliers", {})
+    known = f"\"{contract.time.event_timestamp}\" <= TIMESTAMPTZ '{refresh.at.isoformat()}'"
     for feature in _numeric_features(contract, evidence):
-        bound = history.value(f'quantile_cont("{feature}", {promised.percentile / 100:.17g})')
-        above = f"\"{feature}\" > CAST('{bound}' AS DOUBLE)" if bound is not None else "false"
-        flagged = history.count(above)
+        share = f"{promised.percentile / 100:.17g}"
+        bound = history.value(f'quantile_cont("{feature}", {share}) FILTER (WHERE {known})')
+        above = f"{known} AND \"{feature}\" > CAST('{bound}' AS DOUBLE)"
+        rows = history.count(above) if bound is not None else 0
+        noted = flagged.get(feature)
         yield Verdict(
-            True,
+            noted == rows,
             f"{feature} above its {promised.percentile:g}th percentile ({bound}) flagged",
-            f"{flagged:,} rows flagged",
-            flagged,
-            history.sample(above, (*_row_key(contract), feature)),
+            f"{rows:,} rows above it, {'none' if noted is None else f'{noted:,}'} flagged",
+            rows,
+            history.sample(above, (*_row_key(contract), feature)) if rows else (),
         )

@@ -4,12 +4,12 @@ from collections.abc import Callable, Iterator
 from datetime import timedelta
 
 from contract_checks.checks.served_view import served_view
-from contract_checks.evidence.facts import Evidence
+from contract_checks.evidence.evidence import Evidence
 from contract_checks.judge import Verdict, check
 from contract_checks.language import values
 from contract_checks.language.contract import Contract
-from contract_checks.language.phrases import refresh
-from contract_checks.language.sentence import Unreadable, spell
+from contract_checks.language.phrases import masking, refresh
+from contract_checks.language.sentence import Unreadable, is_none, spell
 
 
 def _same(expected: object, got: object, what: str) -> Verdict:
@@ -26,21 +26,51 @@ def _shown(value: object) -> str:
     return str(value)
 
 
+# The services that a contract of each status must be served by.
+_SERVED_BY: dict[str, Callable[[str, str], tuple[str, ...]]] = {
+    "draft": lambda pinned, pointer: (),
+    "active": lambda pinned, pointer: (pinned, pointer),
+    "deprecated": lambda pinned, pointer: (pinned,),
+    "retired": lambda pinned, pointer: (),
+}
+
+
 @check("§1 feature name", held_in="registry")
 def feature_is_registered(contract: Contract, evidence: Evidence) -> Iterator[Verdict]:
-    """A feature view and a service carry the feature's name and version."""
+    """A feature view carries the feature's name and version; services serve all its features."""
     pinned, pointer = contract.view_name, contract.overview.feature_name
     views, services = evidence.registry.views, evidence.registry.services
     yield Verdict(pinned in views, f"feature view {pinned}", _shown(tuple(sorted(views))))
-    for service in (pinned, pointer):
+    for service in _SERVED_BY[contract.overview.status](pinned, pointer):
         yield Verdict(
             service in services, f"feature service {service}", _shown(tuple(sorted(services)))
         )
-    for service in (pinned, pointer):
-        for view, features in services.get(service, {}).items():
-            yield _same(contract.features, features, f"features of {view} in service {service}")
+    for service, features in ((s, services.get(s, {}).get(pinned)) for s in (pinned, pointer)):
+        if features is not None:
+            yield _same(contract.features, features, f"features of {pinned} in service {service}")
     if pinned in services:
         yield _same((pinned,), tuple(services[pinned]), f"views of service {pinned}")
+
+
+@check("§1 status", held_in="registry")
+def only_active_contracts_are_served(contract: Contract, evidence: Evidence) -> Iterator[Verdict]:
+    """The services hold the view as its status allows: a draft in none, a deprecated one pinned."""
+    pinned, pointer = contract.view_name, contract.overview.feature_name
+    allowed = _SERVED_BY[contract.overview.status](pinned, pointer)
+    serving = tuple(
+        sorted(name for name, views in evidence.registry.services.items() if pinned in views)
+    )
+    outside = tuple(
+        name for name in serving if contract.overview.status != "active" and name not in allowed
+    )
+    yield Verdict(
+        not outside,
+        f"a contract that is {contract.overview.status} is served by "
+        + ("any service" if contract.overview.status == "active" else _shown(allowed)),
+        _shown(serving),
+        len(outside),
+        outside,
+    )
 
 
 @check("§1 owner", held_in="registry")
@@ -53,7 +83,8 @@ def owner_is_declared(contract: Contract, evidence: Evidence) -> Iterator[Verdic
 def entity_is_declared(contract: Contract, evidence: Evidence) -> Iterator[Verdict]:
     """The feature view is about the contract's entity and no other."""
     names = tuple(entity.name for entity in served_view(contract, evidence).entities)
-    yield _same((contract.entity.primary_entity,), names, "entities")
+    yield _same((contract.entity.primary_entity,), names[:1], "first entity")
+    yield _same(len(contract.entity.join_keys), len(names), "entities, one per join key")
 
 
 @check("§2 join keys", held_in="registry")
@@ -106,6 +137,10 @@ def online_path_is_declared(contract: Contract, evidence: Evidence) -> Iterator[
     yield _same(True, view.online, "online")
 
 
+def _columns(text: str) -> tuple[str, ...]:
+    return () if is_none(text) else values.identifiers(text)
+
+
 # The rest of what the registry declares stands in the view's tags, read as the document is read.
 _Tag = tuple[str, str, Callable[[str], object], Callable[[Contract], object]]
 _TAGS: tuple[_Tag, ...] = (
@@ -116,6 +151,7 @@ _TAGS: tuple[_Tag, ...] = (
     ("§4 source system", "source", values.tables, lambda c: c.source.systems),
     ("§4 source owner", "source_owner", values.name, lambda c: c.source.owner),
     ("§4 refresh cadence", "refresh_cadence", refresh, lambda c: c.source.refresh_cadence),
+    ("§4 upstream dependencies", "upstream", values.jobs, lambda c: c.source.upstream),
     ("§4 lineage link", "lineage", values.url, lambda c: c.source.lineage_link),
     (
         "§9 data classification",
@@ -123,7 +159,8 @@ _TAGS: tuple[_Tag, ...] = (
         str.casefold,
         lambda c: c.privacy.classification,
     ),
-    ("§9 pii", "pii", values.identifiers, lambda c: c.privacy.personal_data.columns),
+    ("§9 pii", "pii", _columns, lambda c: c.privacy.personal_data.columns),
+    ("§9 masking", "masking", masking, lambda c: c.privacy.masking),
     ("§9 retention policy", "retention", values.duration, lambda c: c.privacy.retention),
     ("§9 approved consumers", "approved_consumers", values.names, lambda c: c.privacy.consumers),
 )
@@ -142,7 +179,8 @@ def _bind_tag(
             same = read(text) == expected
         except Unreadable:
             same = False
-        yield Verdict(same, f"tag {tag} = {_shown(expected)}", text or "no such tag", int(not same))
+        wanted = f"tag {tag} = {contract.texts[clause]}"
+        yield Verdict(same, wanted, text or "no such tag", int(not same))
 
     judge.__name__ = f"{tag}_is_tagged"
     judge.__doc__ = f"The feature view's tag `{tag}` says what the clause says."

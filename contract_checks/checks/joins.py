@@ -2,7 +2,8 @@
 
 from collections.abc import Iterator
 
-from contract_checks.evidence.facts import Evidence, Join, MissingEvidence
+from contract_checks.evidence.evidence import Evidence
+from contract_checks.evidence.facts import Join, MissingEvidence
 from contract_checks.judge import Verdict, check
 from contract_checks.language.contract import Contract
 

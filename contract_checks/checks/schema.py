@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from contract_checks.checks.served_view import served_view
-from contract_checks.evidence.facts import Evidence
+from contract_checks.evidence.evidence import Evidence
 from contract_checks.judge import Verdict, check
 from contract_checks.language.contract import Contract
 from contract_checks.language.terms import AllowedValues

@@ -1,15 +1,22 @@
 """`contract-checks list` and `contract-checks explain`: what holds each clause."""
 
 import json
+from collections.abc import Iterator, Sequence
 from difflib import get_close_matches
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from contract_checks.language.contract import Contract
-from contract_checks.language.loader import InvalidContract, load
+from contract_checks.commands.documents import contract_at, refusal
+
+if TYPE_CHECKING:
+    from contract_checks.binding import Binding
+    from contract_checks.commands.check_record import LastCheck
+
+_COLUMNS = ("line", "clause", "held in", "last ran", "outcome", "check, or why none", "value")
+_COLOURS = {"kept": "green", "broken": "bold red", "unknown": "yellow"}
 
 
 class ListFormat(StrEnum):
@@ -24,27 +31,67 @@ _FILE = Annotated[Path, typer.Argument(help="A contract document.", metavar="FIL
 
 def list_clauses(
     file: _FILE,
+    repository: Annotated[
+        Path, typer.Option(help="Folder whose operations log is read.", metavar="FOLDER")
+    ] = Path(),
     to: Annotated[
         ListFormat, typer.Option("--format", help="How to write the table.")
     ] = ListFormat.text,
 ) -> None:
-    """Print every clause: its line, its value, where it is held, its check or why it has none.
+    """Print every clause: where it is held, when its checks last ran and what came of it.
+
+    Beside that its line, its check or why it has none, and its value.
 
     Exit code 0: printed; 2: the document is not valid.
     """
-    contract = _contract(file)
+    contract = contract_at(file)
     from contract_checks.binding import as_row, bindings
+    from contract_checks.commands.check_record import last_checks
 
-    rows = bindings(contract)
+    last = last_checks(contract.view_name, repository)
+    listed = [(row, last.get(row.id)) for row in bindings(contract)]
     if to is ListFormat.json:
-        shown = json.dumps([as_row(row) for row in rows], indent=2, ensure_ascii=False)
-        typer.echo(shown)
-        return
+        rows = [
+            as_row(row) | {"last_ran": ran and ran.at.isoformat(), "outcome": ran and ran.outcome}
+            for row, ran in listed
+        ]
+        typer.echo(json.dumps(rows, indent=2, ensure_ascii=False))
+    else:
+        _show([_cells(row, ran) for row, ran in listed])
 
+
+def _cells(row: "Binding", ran: "LastCheck | None") -> tuple[str, ...]:
+    last_ran, outcome = (f"{ran.at:%Y-%m-%d %H:%M}Z", ran.outcome) if ran else ("never", "-")
+    held_by = row.check or f"- {row.reason}"
+    return str(row.line), row.id, row.held_in, last_ran, outcome, held_by, row.value
+
+
+def _show(rows: Sequence[tuple[str, ...]]) -> None:
+    """A table as wide as the terminal; elsewhere a line per clause, which is never wrapped."""
+    from rich import box
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    console = Console()
+    if not console.is_terminal:
+        typer.echo("\n".join(_aligned([_COLUMNS, *rows])))
+        return
+    table = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0))
+    for column in _COLUMNS[:-1]:
+        table.add_column(column, overflow="fold")
+    for line, clause, held_in, last_ran, outcome, held_by, value in rows:
+        said = Text.assemble((clause, "bold"), "\n", value)  # one column less to share the width
+        judged = Text(outcome, style=_COLOURS.get(outcome, ""))
+        table.add_row(line, said, held_in, last_ran, judged, Text(held_by))
+    console.print(table)
+
+
+def _aligned(rows: Sequence[tuple[str, ...]]) -> Iterator[str]:
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     for row in rows:
-        bound = typer.style(row.check, fg=typer.colors.GREEN) if row.check else f"- {row.reason}"
-        typer.echo(f"{row.line:>4}  {row.id:<42}{row.held_in:<18}{bound}")
-        typer.echo(f"{'':>6}{row.value}")
+        cells = (cell.ljust(width) for cell, width in zip(row, widths, strict=True))
+        yield "  ".join(cells).rstrip()
 
 
 def explain(
@@ -55,12 +102,11 @@ def explain(
 
     Exit code 0: printed; 2: there is no such clause, or the document is not valid.
     """
-    contract = _contract(file)
+    contract = contract_at(file)
     if clause not in contract.lines:
         close = get_close_matches(clause, contract.lines, n=3, cutoff=0.4)
         hint = f"; did you mean {', '.join(close)}?" if close else ""
-        typer.echo(f"no clause {clause!r} in {file}{hint}", err=True)
-        raise typer.Exit(2)
+        raise refusal(f"no clause {clause!r} in {file}{hint}")
     from contract_checks.binding import bindings
     from contract_checks.judge import CHECKS
 
@@ -73,11 +119,3 @@ def explain(
             typer.echo(f"  check     {check.name}: {check.question}")
     if found.reason:
         typer.echo(f"  no check  {found.reason}")
-
-
-def _contract(file: Path) -> Contract:
-    try:
-        return load(file)
-    except InvalidContract as invalid:
-        typer.echo(str(invalid), err=True)
-        raise typer.Exit(2) from None

@@ -1,8 +1,6 @@
 """`contract-checks check`: hold contracts against the registry and the data."""
 
-import sys
 from collections.abc import Callable, Sequence
-from contextlib import redirect_stdout
 from dataclasses import replace
 from datetime import datetime
 from enum import StrEnum
@@ -12,10 +10,12 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from contract_checks.clock import instant, now
+from contract_checks.commands.documents import documents, refusal
 from contract_checks.language.contract import Contract
-from contract_checks.language.loader import InvalidContract, load
+from contract_checks.language.loader import load
 
 if TYPE_CHECKING:
+    from contract_checks.evidence.evidence import Evidence
     from contract_checks.findings import Report
 
 Formatter = Callable[[Sequence["Report"]], str]
@@ -68,53 +68,40 @@ def check(
     Exit code 0: every clause that was checked is kept; 1: at least one is broken; 2: a document is
     invalid, evidence is missing, or there was nothing to check.
     """
-    documents = files or sorted((repository / "contracts").glob("*.md"))
-    if not documents:
-        raise _refusal(f"no contract in {repository / 'contracts'}: name a document")
-    if to is ReportFormat.html and len(documents) > 1:
+    named = files or sorted((repository / "contracts").glob("*.md"))
+    if not named:
+        raise refusal(f"no contract in {repository / 'contracts'}: name a document")
+    if to is ReportFormat.html and len(named) > 1:
         # Two pages one after the other are not a page.
-        raise _refusal(f"html is a page for one contract, not {len(documents)}: name one document")
-    try:
-        contracts = [load(document) for document in documents]
-    except InvalidContract as invalid:
-        raise _refusal(str(invalid)) from None
-
-    # The report alone goes to standard output, whatever the engines have to say.
-    with redirect_stdout(sys.stderr):
-        reports = _judge(contracts, repository, as_of or now(), select or [])
+        raise refusal(f"html is a page for one contract, not {len(named)}: name one document")
+    contracts = documents(named, load)
+    judgements = _judge(contracts, repository, as_of or now(), select or [])
+    reports = [report for report, _ in judgements]
     for report in reports:
         if not report.findings:
             typer.echo(f"{report.contract}: nothing was checked", err=True)
-    _write(reports, to)
+    if to is ReportFormat.html:
+        report, evidence = judgements[0]
+        _write_page(contracts[0], report, None if select else evidence)
+    else:
+        _write(reports, to)
     raise typer.Exit(_exit_code(reports))
-
-
-def _refusal(reason: str) -> typer.Exit:
-    typer.echo(reason, err=True)
-    return typer.Exit(2)
 
 
 def _judge(
     contracts: Sequence[Contract], repository: Path, as_of: datetime, selectors: Sequence[str]
-) -> "list[Report]":
-    """The reports, of the selected checks alone where any are selected."""
+) -> "list[tuple[Report, Evidence]]":
+    """The reports, of the selected checks alone where any are selected, and their evidence."""
     # Imported late: the engines behind the evidence take seconds, and `lint` needs none of them.
-    from contract_checks import checks as _bound  # noqa: F401
-    from contract_checks.evidence.gather import gather
-    from contract_checks.judge import CHECKS, judge
+    from contract_checks.commands.judging import judged
+    from contract_checks.judge import CHECKS
     from contract_checks.selection import NothingSelectedError, select
 
     try:
         chosen = {(c.clause, c.name) for c in select(selectors, CHECKS)} if selectors else None
     except NothingSelectedError as error:
-        raise _refusal(f"--select: {error}") from None
-    reports = [judge(contract, gather(contract, repository, as_of)) for contract in contracts]
-    if chosen is None:
-        return reports
-    return [
-        replace(report, findings=tuple(f for f in report.findings if (f.clause, f.check) in chosen))
-        for report in reports
-    ]
+        raise refusal(f"--select: {error}") from None
+    return [judged(contract, repository, as_of, chosen) for contract in contracts]
 
 
 def _exit_code(reports: "Sequence[Report]") -> int:
@@ -137,6 +124,13 @@ def _write(reports: "Sequence[Report]", to: ReportFormat) -> None:
         typer.echo(_formatter(to)(named), nl=False)
 
 
+def _write_page(contract: Contract, report: "Report", evidence: "Evidence | None") -> None:
+    """With evidence, its charts too; selected checks alone are shown without."""
+    from contract_checks.report.html import page
+
+    typer.echo(page(report, evidence, contract))
+
+
 def _from_here(document: str) -> str:
     """A document below the working folder by its relative path, as annotations need it."""
     path, here = Path(document).absolute(), Path.cwd()
@@ -157,10 +151,6 @@ def _formatter(to: ReportFormat) -> Formatter:
         from contract_checks.report import sarif
 
         return sarif.log
-    if to is ReportFormat.github:
-        from contract_checks.report import github
+    from contract_checks.report import github
 
-        return github.commands
-    from contract_checks.report.html import page
-
-    return lambda reports: "".join(f"{page(report)}\n" for report in reports)
+    return github.commands

@@ -11,11 +11,11 @@ import typer
 from pydantic import TypeAdapter
 from pydantic_core import to_jsonable_python
 
-from contract_checks.changes.diff import Change, Diff, Edition, read_edition
+from contract_checks.changes.diff import Change, Diff, read_edition
 from contract_checks.changes.diff import diff as compare
 from contract_checks.changes.grades import Bump, Grade
 from contract_checks.changes.grading import version_number
-from contract_checks.language.loader import InvalidContract
+from contract_checks.commands.documents import documents
 from contract_checks.language.sentence import quote, spell
 from contract_checks.language.terms import ConsistencyRule, Duration, Range, Terms
 
@@ -45,27 +45,13 @@ def diff(
     Exit code 0: only wording changed, or nothing; 1: a promise did; 2: a document is not valid,
     and its problems are on standard error.
     """
-    changes = compare(*_editions(old, new))
+    changes = compare(*documents([old, new], read_edition))
     if to is DiffFormat.json:
         typer.echo(json.dumps(as_json(changes), indent=2, ensure_ascii=False))
     else:
         for line in as_text(changes):
             typer.echo(line)
     raise typer.Exit(1 if changes.changes_a_promise else 0)
-
-
-def _editions(*paths: Path) -> list[Edition]:
-    """The editions at the paths; every problem of any of them ends the command."""
-    editions, problems = [], []
-    for path in paths:
-        try:
-            editions.append(read_edition(path))
-        except InvalidContract as invalid:
-            problems.append(str(invalid))
-    if problems:
-        typer.echo("\n".join(problems), err=True)
-        raise typer.Exit(2)
-    return editions
 
 
 def as_text(diff: Diff) -> Iterator[str]:

@@ -5,13 +5,12 @@ and the clause that asked is *unknown*. Missing evidence never counts as kept.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Protocol, TypeVar
+from typing import Protocol
 
 from contract_checks.evidence.probes import Probe
-
-_Fact = TypeVar("_Fact")
+from contract_checks.operations.log import Record
 
 
 class MissingEvidence(Exception):  # noqa: N818  (not an error: the answer is "unknown")
@@ -135,57 +134,68 @@ class Parity:
     differing: Mapping[str, int]
     """Feature to the number of entities whose two values differ."""
     sample: tuple[str, ...]
+    pairs: Mapping[str, tuple[tuple[float, float], ...]] = field(default_factory=dict)
+    """Feature to a few hundred entities' values, offline and online; whose they are is left out."""
 
 
 @dataclass(frozen=True)
-class Evidence:
-    """Everything gathered for one judgement, or why it could not be."""
+class Distribution:
+    """How one feature's values spread over the baseline's bins, then and now."""
 
-    as_of: datetime
-    gathered_registry: Registry | MissingEvidence
-    gathered_offline: OfflineStore | MissingEvidence
-    gathered_join: Join | MissingEvidence
-    gathered_probes: ProbeRun | MissingEvidence
-    gathered_parity: Parity | MissingEvidence
+    bins: tuple[str, ...]
+    """What each bin holds, in words, in the order of their values; the last holds nulls."""
+    baseline: tuple[int, ...]
+    """Entities per bin in the baseline."""
+    current: tuple[int, ...]
+    """Entities per bin at the as-of time."""
+    psi: float
+    """Population stability index of the two."""
+    noise: float
+    """The PSI that two samples of these sizes from one population stay below 95 times of 100."""
 
-    @property
-    def registry(self) -> Registry:
-        """The registry's objects."""
-        return _present(self.gathered_registry)
 
-    @property
-    def offline(self) -> OfflineStore:
-        """The offline feature table."""
-        return _present(self.gathered_offline)
+@dataclass(frozen=True)
+class Drift:
+    """The features at the as-of time against the frozen baseline."""
 
-    @property
-    def join(self) -> Join:
-        """The join of active entities to features."""
-        return _present(self.gathered_join)
+    baseline_from: datetime
+    baseline_to: datetime
+    features: Mapping[str, Distribution]
+    baseline_match_rate: float
+    baseline_fanout_ratio: float
+    intact: bool
+    """Whether the baseline on record is, byte for byte, the one that was frozen."""
 
-    @property
-    def probes(self) -> ProbeRun:
-        """What the code answered to the contract's probes."""
-        return _present(self.gathered_probes)
 
-    @property
-    def parity(self) -> Parity:
-        """What the online store serves, against the offline one."""
-        return _present(self.gathered_parity)
+@dataclass(frozen=True)
+class TrainingSet:
+    """A training set on record, as it lies there now."""
 
-    def view(self, name: str) -> RegisteredView:
-        """The feature view of that name.
+    path: str
+    rows: int
+    unmasked: Mapping[str, int]
+    """Join key to the number of rows in which it is no hash."""
+
+
+@dataclass(frozen=True)
+class Operations:
+    """What ran up to the as-of time, oldest first."""
+
+    records: tuple[Record, ...]
+    changed_files: tuple[str, ...] = ()
+    """Files of the last `unit_tests` record that are gone or different now."""
+
+    def of(self, job: str, subject: str | None = None) -> tuple[Record, ...]:
+        """The runs of one job, on one subject or on any."""
+        return tuple(r for r in self.records if r.job == job and subject in (None, r.subject))
+
+    def last(self, job: str, subject: str) -> Record:
+        """The newest run.
 
         Raises:
-            MissingEvidence: it is not registered, so nothing can be said about it.
+            MissingEvidence: there is none on record.
         """
-        view = self.registry.views.get(name)
-        if view is None:
-            raise MissingEvidence(f"feature view {name} is not registered: run `feast apply`")
-        return view
-
-
-def _present(gathered: _Fact | MissingEvidence) -> _Fact:
-    if isinstance(gathered, MissingEvidence):
-        raise gathered
-    return gathered
+        runs = self.of(job, subject)
+        if not runs:
+            raise MissingEvidence(f"no {job} of {subject} is on record: see docs/operations.md")
+        return runs[-1]

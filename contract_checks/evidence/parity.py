@@ -1,5 +1,7 @@
 """Offline against online: the same customers, the same instant, value by value."""
 
+from collections.abc import Iterator
+from itertools import islice
 from pathlib import Path
 
 import pyarrow as pa
@@ -8,8 +10,10 @@ from contract_checks.evidence.facts import MissingEvidence, Parity, RegisteredVi
 from contract_checks.evidence.registry import read_online
 from contract_checks.evidence.tables import offline_session
 from contract_checks.language.contract import Contract
+from contract_checks.measures.comparison import Comparison, compare
 
 _COMPARED = 1_000
+_PAIRS = 500
 _SAMPLE_ROWS = 3
 
 
@@ -43,20 +47,26 @@ def read_parity(
         {"instant": instant, "ttl": view.ttl},
     ).fetch_arrow_table()
     online = read_online(repository, view.name, offline.select(list(contract.entity.join_keys)))
-    return _compare(contract, tuple(stored), offline, online)
+    compared = compare(offline, online, contract.entity.join_keys, tuple(stored))
+    return Parity(
+        compared=offline.num_rows,
+        differing={name: feature.mismatched for name, feature in compared.features.items()},
+        sample=tuple(_worst(contract, compared))[:_SAMPLE_ROWS],
+        pairs={name: tuple(_pairs(offline[name], online[name])) for name in stored},
+    )
 
 
-def _compare(
-    contract: Contract, features: tuple[str, ...], offline: pa.Table, online: pa.Table
-) -> Parity:
-    differing = dict.fromkeys(features, 0)
-    sample = []
-    for expected, got in zip(offline.to_pylist(), online.to_pylist(), strict=True):
-        for feature in features:
-            if expected[feature] != got[feature]:
-                differing[feature] += 1
-                named = ", ".join(f"{key}={expected[key]}" for key in contract.entity.join_keys)
-                sample.append(
-                    f"{named}, {feature} offline {expected[feature]} online {got[feature]}"
-                )
-    return Parity(offline.num_rows, differing, tuple(sample[:_SAMPLE_ROWS]))
+def _worst(contract: Contract, compared: Comparison) -> Iterator[str]:
+    for name, feature in compared.features.items():
+        for pair in feature.worst:
+            keys = zip(contract.entity.join_keys, pair.keys, strict=True)
+            named = ", ".join(f"{key}={value}" for key, value in keys)
+            yield f"{named}, {name} offline {pair.offline} online {pair.online}"
+
+
+def _pairs(offline: pa.ChunkedArray, online: pa.ChunkedArray) -> Iterator[tuple[float, float]]:
+    """The first pairs of numbers; both are in the order in which the entities were asked for."""
+    pairs = zip(offline.to_pylist(), online.to_pylist(), strict=True)
+    for before, now in islice(pairs, _PAIRS):
+        if isinstance(before, int | float) and isinstance(now, int | float):
+            yield float(before), float(now)

@@ -37,6 +37,8 @@ def run_probes(
         probes = load_probes(contract, written)
     except InvalidProbes as invalid:
         return MissingEvidence(str(invalid))
+    if not probes.probes:
+        return MissingEvidence(f"{written} holds no probe yet: write one per clause")
     ids = _identifiers(view, len(probes.probes) + 1)
     with TemporaryDirectory() as made:
         scratch = Path(made)

@@ -96,11 +96,14 @@ def read_point_in_time(
 
 
 def read_online(repository: Path, view_name: str, keys: pa.Table) -> pa.Table:
-    """What the online store serves for the entities, in their order."""
+    """What the online store serves for the entities, in their order.
+
+    Beside each feature its `<feature>__ts`: seconds since 1970 of the row it is from, 0 for none.
+    """
     store = _open(repository)
     features = [f"{view_name}:{field.name}" for field in store.get_feature_view(view_name).features]
-    answer = store.get_online_features(features, keys.to_pylist()).to_dict()
-    return pa.table(answer)
+    answer = store.get_online_features(features, keys.to_pylist())
+    return pa.table(answer.to_dict(include_event_timestamps=True))
 
 
 def _entity(entity: Any) -> RegisteredEntity:

@@ -75,12 +75,8 @@ def read_offline_store(
 
 
 def read_join(contract: Contract, view: RegisteredView, as_of: datetime) -> Join | MissingEvidence:
-    """A left join, at `as_of`, of the entities active in the look-back window to their features.
-
-    The events lie beside the offline table, under the source table's own name (contract §4).
-    """
-    source = contract.source.systems[0].rsplit(".", 1)[-1]
-    events = Path(view.source_path).with_name(f"{source}.parquet")
+    """A left join, at `as_of`, of the entities active in the look-back window to their features."""
+    events = events_of(contract, view)
     if not events.is_file():
         return MissingEvidence(f"no events at {events}: the match rate cannot be measured")
     connection = offline_session(contract, view, as_of)
@@ -120,6 +116,12 @@ def read_join(contract: Contract, view: RegisteredView, as_of: datetime) -> Join
         joined_rows=int(str(joined.value("coalesce(sum(matches), 0)"))),
         unmatched_sample=joined.sample("matches = 0", contract.entity.join_keys),
     )
+
+
+def events_of(contract: Contract, view: RegisteredView) -> Path:
+    """The events: beside the offline table, under the source table's own name (§4)."""
+    source = contract.source.systems[0].rsplit(".", 1)[-1]
+    return Path(view.source_path).with_name(f"{source}.parquet")
 
 
 def offline_session(

@@ -135,10 +135,11 @@ def rules_are_about_features(draft: Contract) -> Iterator[Conflict]:
 
 def listed_fields_cover_ranges(draft: Contract) -> Iterator[Conflict]:
     """Where the data type lists its fields, only those have ranges."""
-    fields = draft.definition.data_type.fields
+    fields = dict.fromkeys(draft.definition.data_type.fields)
+    listed = ", ".join(fields)
     for feature in draft.definition.allowed:
         if fields and feature not in fields:
-            yield _of_range(feature, f"not a field of §5.2 data type ({', '.join(fields)})")
+            yield _of_range(feature, f"not a field of §5.2 data type ({listed})")
 
 
 def thresholds_rise(draft: Contract) -> Iterator[Conflict]:
@@ -162,10 +163,10 @@ def thresholds_use_listed_metrics(draft: Contract) -> Iterator[Conflict]:
 
 def masked_columns_are_personal(draft: Contract) -> Iterator[Conflict]:
     """Only columns declared personal are masked."""
-    personal = draft.privacy.personal_data
+    personal = dict.fromkeys(draft.privacy.personal_data.columns)
+    declared = ", ".join(personal) or "no columns"
     for column in draft.privacy.masking.columns if draft.privacy.masking else ():
-        if column not in personal.columns:
-            declared = ", ".join(personal.columns) or "no columns"
+        if column not in personal:
             yield Conflict("§9 masking", f"masks {column}, but §9 pii names {declared}")
 
 

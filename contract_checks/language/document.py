@@ -1,19 +1,26 @@
 """The Markdown of a feature contract as sections and bullets, each with its line.
 
 Only the shape is read here: `## N. Title` and `### N.M Title` open a section, `- **Label:** value`
-is a bullet, and bullets may hold bullets. What the labels mean is the form's business.
+is a bullet, and bullets may hold bullets. Whatever else stands in a bullet, such as a quotation or
+a block of code, is part of its value. What the labels mean is the form's business.
 """
 
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 
 from markdown_it import MarkdownIt
 from markdown_it.tree import SyntaxTreeNode
 
+from contract_checks.language.sentence import Unreadable
+
 _NUMBERED = re.compile(r"(?P<number>[0-9]+(?:\.[0-9]+)*)\.?\s+(?P<title>.+)")
 _BOLD_LABEL = re.compile(r"\*\*(?P<label>[^*]+?)\s*:?\*\*\s*:?\s*(?P<value>.*)")
 _PLAIN_LABEL = re.compile(r"(?P<label>[^:]+?)\s*:\s*(?P<value>.*)")
+_LONGEST = 200_000  # bytes; forty times a usual contract, and a few seconds of reading at worst
+# Values are read as they are typed, and a link definition is not to vanish from one.
+_MARKDOWN = MarkdownIt("commonmark").disable(["inline", "reference"])
 
 
 @dataclass(frozen=True)
@@ -53,12 +60,35 @@ class Document:
     last_line: int
 
 
+def text_of(source: Path) -> str:
+    """The text of a file; raises Unreadable where it has none."""
+    try:
+        with source.open("rb") as file:
+            written = file.read(_LONGEST + 1)
+    except OSError as error:
+        raise Unreadable(f"cannot be read: {error.strerror or error}") from None
+    except ValueError as error:
+        raise Unreadable(f"not a path: {error}") from None
+    if len(written) > _LONGEST:
+        raise Unreadable(f"longer than {_LONGEST:,} bytes: a contract is for people to sign")
+    try:
+        text = written.decode("utf-8").removeprefix("\ufeff")
+    except UnicodeDecodeError as error:
+        reason = f"not UTF-8 at byte {error.start}: save the contract as UTF-8 Markdown"
+        raise Unreadable(reason) from None
+    if "\0" in text:
+        raise Unreadable("binary data: a contract is a Markdown text")
+    if not text.strip():
+        raise Unreadable("empty: a contract has the twelve sections of the form")
+    return re.sub(r"\r\n?", "\n", text)
+
+
 def parse(text: str) -> Document:
     """Read Markdown into sections and bullets; any text is a document, if perhaps an empty one."""
     title, title_line = "", 1
     headings: list[SyntaxTreeNode] = []
     bullets: list[list[Bullet]] = [[]]
-    for node in SyntaxTreeNode(MarkdownIt("commonmark").parse(text)).children:
+    for node in SyntaxTreeNode(_MARKDOWN.parse(text)).children:
         if node.type == "heading" and node.tag == "h1" and not title:
             title, title_line = _text(node), _line(node)
         elif node.type == "heading":
@@ -79,7 +109,7 @@ def _section(heading: SyntaxTreeNode, bullets: list[Bullet]) -> Section:
 
 def _bullets(bullet_list: SyntaxTreeNode) -> Iterator[Bullet]:
     for item in bullet_list.children:
-        text = " ".join(_text(part) for part in item.children if part.type == "paragraph")
+        text = " ".join(_text(part) for part in item.children if part.type != "bullet_list")
         lists = [part for part in item.children if part.type == "bullet_list"]
         nested = tuple(bullet for part in lists for bullet in _bullets(part))
         labelled = _BOLD_LABEL.fullmatch(text) or _PLAIN_LABEL.fullmatch(text)
@@ -89,7 +119,7 @@ def _bullets(bullet_list: SyntaxTreeNode) -> Iterator[Bullet]:
 
 def _text(node: SyntaxTreeNode) -> str:
     """The node's source text on one line: a wrapped sentence is still one value."""
-    return " ".join(" ".join(child.content for child in node.children).split())
+    return " ".join(" ".join(part.content for part in node.walk()).split())
 
 
 def _line(node: SyntaxTreeNode) -> int:

@@ -6,6 +6,7 @@ A clause ID is the section's number and the short label: `§6 freshness`, `§5.2
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property, lru_cache
 
 from contract_checks.language import phrases as say
 from contract_checks.language import values as read
@@ -57,14 +58,19 @@ class Clause:
 
     def accepts(self, label: str) -> bool:
         """Whether a document's label means this clause, with or without its hint in brackets."""
+        return _key(label) in self._keys
+
+    @cached_property
+    def _keys(self) -> frozenset[str]:
         spellings = (self.label, _short(self.label), *_ALSO_SPELLED.get(self.id, ()))
-        return _key(label) in map(_key, spellings)
+        return frozenset(map(_key, spellings))
 
 
 def _short(label: str) -> str:
     return re.sub(r"\(.*?\)", "", label).split("/")[0].strip().lower()
 
 
+@lru_cache(maxsize=1)  # a label is held against every clause in turn
 def _key(label: str) -> str:
     return " ".join(
         re.sub(r"\(.*?\)|[-–—]", " ", label[:_LONGEST_LABEL]).replace("/", " / ").lower().split()

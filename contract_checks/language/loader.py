@@ -6,11 +6,12 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import cast
 
+from contract_checks.language.characters import printable
 from contract_checks.language.consistency import conflicts
 from contract_checks.language.contract import Contract
-from contract_checks.language.document import Bullet, Document, Section, parse
+from contract_checks.language.document import Bullet, Document, Section, parse, text_of
 from contract_checks.language.form import CLAUSES, TITLES, Clause, Entry, same_title
-from contract_checks.language.sentence import Unreadable, quote
+from contract_checks.language.sentence import Unreadable, quote, shown
 from contract_checks.language.terms import Terms
 from contract_checks.language.values import title as read_title
 
@@ -42,7 +43,10 @@ def load(path: str | Path) -> Contract:
     Raises InvalidContract with every problem of the document, a missing or binary file included.
     """
     source = Path(path)
-    reading = _Reading(parse(_text(source)))
+    try:
+        reading = _Reading(parse(text_of(source)))
+    except Unreadable as reason:
+        raise InvalidContract(source, [Problem(1, "document", str(reason))]) from None
     if problems := reading.problems():
         raise InvalidContract(source, problems)
     told = {"prose": reading.prose, "lines": reading.lines, "texts": reading.texts}
@@ -56,26 +60,6 @@ def lint(path: str | Path) -> list[Problem]:
     except InvalidContract as invalid:
         return invalid.problems
     return []
-
-
-def _text(source: Path) -> str:
-    """The text of a file; raises InvalidContract where it has none."""
-    try:
-        text = source.read_text(encoding="utf-8-sig")
-    except OSError as error:
-        reason = f"cannot be read: {error.strerror or error}"
-    except UnicodeDecodeError as error:
-        reason = f"not UTF-8 at byte {error.start}: save the contract as UTF-8 Markdown"
-    except ValueError as error:
-        reason = f"not a path: {error}"
-    else:
-        if "\0" in text:
-            reason = "binary data: a contract is a Markdown text"
-        elif not text.strip():
-            reason = "empty: a contract has the twelve sections of the form"
-        else:
-            return text
-    raise InvalidContract(source, [Problem(1, "document", reason)])
 
 
 @dataclass
@@ -105,7 +89,7 @@ class _Reading:
         return self.found
 
     def _report(self, line: int, clause: str, message: str) -> None:
-        self.found.append(Problem(line, clause, message))
+        self.found.append(Problem(line, clause, printable(message)))
 
     def _sections_of_the_form(self) -> list[Section]:
         """The sections the form knows, each once; missing, repeated, foreign ones are reported."""
@@ -179,7 +163,7 @@ class _Reading:
 
     def _read_value(self, clause: Clause, bullet: Bullet) -> None:
         try:
-            value = clause.reader(bullet.value)
+            value = clause.reader(shown(bullet.value))
         except Unreadable as reason:
             self._report(bullet.line, clause.id, str(reason))
             return
@@ -193,11 +177,12 @@ class _Reading:
         unreadable = False
         for item in bullet.items:
             try:
-                key, value = read(item.label, item.value)
+                key, value = read(item.label, shown(item.text))
             except Unreadable as reason:
                 self._report(item.line, clause.id, f"{quote(item.label)}: {reason}")
                 unreadable |= clause.stand_in is None
                 items.setdefault(item.label, clause.stand_in)
+                self.item_lines.setdefault((clause.id, item.label), item.line)
                 continue
             if key in items:
                 first = self.item_lines[clause.id, key]

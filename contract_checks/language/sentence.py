@@ -7,10 +7,13 @@ unreadable rather than half understood.
 """
 
 import re
+import unicodedata
 from datetime import timedelta
 from decimal import Decimal
 from types import TracebackType
 from typing import Literal, Self
+
+from contract_checks.language.characters import control, disguised, named
 
 FLAGS = re.ASCII | re.IGNORECASE
 IDENTIFIER = r"[A-Za-z_]\w*"
@@ -37,7 +40,7 @@ _UNIT = rf"(?:%|per\s?cent\b|(?:st|nd|rd|th)?\s*percentile\b|(?:{_WORD_UNITS})\b
 _AFTER = "and|or|on|for|in|per|over|across|of|at|is|are"  # words that are no unit of a number
 _QUANTITY = (
     rf"(?P<sign>[≥≤<>=]?)\s*(?P<number>{NUMBER})"
-    rf"(?:\s*-?\s*(?P<unit>{_UNIT}|(?!(?:{_AFTER})\b)[a-z]+\b))?"
+    rf"(?:\s*-?\s*(?P<unit>{_UNIT}|(?!(?:{_AFTER})\b)[a-z]+\b))?(?!\w)"
 )
 
 Kind = Literal["number", "percentage", "percentile", "duration"]
@@ -51,12 +54,13 @@ _EXAMPLES: dict[Kind, str] = {
 WORD_COUNTS = {"one": 1, "two": 2, "three": 3, "four": 4, "five": 5}
 UNDER = "[≤<]"  # for a limit, 'below 1%' promises what '≤ 1%' does
 _LONGEST = 1000
-_COLUMN = r"\b[A-Za-z]\w*_\w+\b"
+_COLUMN = r"(?u:\b[^\W\d_]\w*_\w+\b)"
 _NEGATION = (
     r"\b(?:no|not|never|neither|nor|hardly|rarely|seldom|except|excluding|unless|without|cannot)\b"
     r"|n't\b|\bnon-|\bunsupported\b|\bexceed"
 )
-_NOT_FREE = rf"{_NEGATION}|{NUMBER}|\bv[0-9]+\b|[≥≤<>=%]|{_COLUMN}"
+_MIXED = r"[a-z][\u0370-\u052f]|[\u0370-\u052f][a-z]"  # Latin with Greek or Cyrillic in one word
+_NOT_FREE = rf"{_NEGATION}|{NUMBER}|(?<!\w)[0-9][\w.,]*|\bv[0-9]+\b|[≥≤<>=%]|{_COLUMN}|{_MIXED}"
 _SYMBOLS = (
     (r">=|\bat least\b|\b(?:no|not) (?:less|fewer) than\b|\bgreater than or equal to\b", "≥"),
     (r"<=|\bat most\b|\b(?:no|not) (?:more|older|greater) than\b|\bless than or equal to\b", "≤"),
@@ -81,6 +85,13 @@ def quote(text: str) -> str:
     if len(line) > 80:
         line = f"{line[:77]}..."
     return f"'{line}'" if line else "nothing"
+
+
+def shown(text: str) -> str:
+    """The text, where a person sees it as it is written; Unreadable where marks reorder it."""
+    if found := control(text):
+        raise Unreadable(f"{named(found)} makes it read otherwise than it looks: remove it")
+    return text
 
 
 def spell(length: timedelta) -> str:
@@ -116,7 +127,8 @@ class Sentence:
     """
 
     def __init__(self, text: str, expected: str) -> None:
-        self._text, self._expected, self._rest = text, expected, tidy(text)
+        self._text, self._expected = text, expected
+        self._rest = tidy(unicodedata.normalize("NFC", text))
         if len(text) > _LONGEST:  # searching a sentence takes time that grows with its square
             raise self.unreadable(f", in no more than {_LONGEST} characters")
 
@@ -129,9 +141,10 @@ class Sentence:
         error: BaseException | None,
         at: TracebackType | None,
     ) -> None:
-        left_over = re.search(_NOT_FREE, self._rest, FLAGS)
-        if kind is None and left_over:
-            raise self.unreadable(f" and nothing more (cannot place {quote(left_over[0])})")
+        if kind is None:
+            self.refuse(_NOT_FREE, " and nothing more")
+            if found := disguised(self._rest):
+                raise self.unreadable(f" and nothing more (cannot place {named(found)})")
 
     def unreadable(self, remark: str = "") -> Unreadable:
         """The error for this sentence."""
@@ -142,7 +155,10 @@ class Sentence:
         found = re.search(pattern, self._rest, FLAGS)
         if not found:
             raise self.unreadable()
-        self._rest = f"{self._rest[: found.start(start)]} … {self._rest[found.end() :]}"
+        before, after = self._rest[: found.start(start)], self._rest[found.end() :]
+        if any(edge.isalpha() and not edge.isascii() for edge in before[-1:] + after[:1]):
+            raise self.unreadable(f" (cannot place the letters around {quote(found[start])})")
+        self._rest = f"{before} … {after}"
         return found
 
     def only(self, pattern: str) -> re.Match[str]:
@@ -157,10 +173,10 @@ class Sentence:
         self._rest, times = re.subn(pattern, "…", self._rest, flags=FLAGS)
         return times > 0
 
-    def refuse(self, pattern: str) -> None:
+    def refuse(self, pattern: str, remark: str = "") -> None:
         """Refuse a sentence in which the pattern still stands."""
         if found := re.search(pattern, self._rest, FLAGS):
-            raise self.unreadable(f" (cannot place {quote(found[0])})")
+            raise self.unreadable(f"{remark} (cannot place {quote(found[0])})")
 
     def columns(self) -> tuple[str, ...]:
         """Take every column name still in the sentence: the words with an underscore in them."""

@@ -5,6 +5,7 @@ Clauses worded as sentences are read in `phrases`.
 """
 
 import re
+from collections import Counter
 from collections.abc import Callable, Sequence
 from datetime import date, timedelta
 from functools import partial
@@ -28,7 +29,7 @@ VERSION = r"\bv[0-9]{1,4}\b"
 JOINT = r"\s*[,;]\s*(?:and\s+)?|\s+and\s+"
 _UTC = r"(?:utc|coordinated universal time(?: \(utc\))?)"
 _ALL_UTC = rf"all timestamps (?:are )?(?:stored )?in {_UTC}"
-_DATED = r"[0-9]{4}-[^()]*"
+_DATED = r"[0-9]{4}-[^()]{0,40}"
 _UNSIGNED = r"\b(?:pending|not|no|none|tbd|tba|todo|rejected|declined|awaiting|unsigned)\b|\bn/a\b"
 _LEAST, _MOST = rf"(?P<minimum>{NUMBER})", rf"(?P<maximum>{NUMBER}|∞)"
 _RANGE = rf"{_LEAST}\s*(?:–|—|-|\bto\b)\s*{_MOST}"
@@ -243,7 +244,7 @@ def personal_data(text: str) -> PersonalData:
 
 def _distinct(values: Sequence[str]) -> tuple[str, ...]:
     """The values, each of which may stand once."""
-    for value in values:
-        if values.count(value) > 1:
+    for value, times in Counter(values).items():
+        if times > 1:
             raise Unreadable(f"{quote(value)} is listed twice: keep one")
     return tuple(values)

@@ -1,28 +1,61 @@
 """The report as one self-contained page."""
 
+import re
 from importlib.resources import files
-from pathlib import Path
+from pathlib import Path, PurePath
 
 from jinja2 import Environment
+from plotly.offline import get_plotlyjs
 
+from contract_checks.evidence.evidence import Evidence
 from contract_checks.findings import Outcome, Report
+from contract_checks.language.contract import Contract
+from contract_checks.report.charts import Chart, measured
 from contract_checks.report.text import by_clause, gist, worst
 
+_ABSOLUTE_PATH = re.compile(r"""(?:(?<![\w./])|(?<=:///))(?:/[^/\s'"`,;:()]+){2,}/?""")
 
-def page(report: Report) -> str:
-    """The page's HTML: no script, no address to fetch, readable on a phone."""
+
+def page(report: Report, evidence: Evidence | None = None, contract: Contract | None = None) -> str:
+    """The page's HTML: no address to fetch, readable on a phone, its words even without scripts.
+
+    The evidence and the contract it was gathered for bring the charts. The page carries plotly.js
+    (5 MB) where there is a chart to draw, and no script where there is none.
+    """
+    measurements = measured(contract, evidence) if contract and evidence else ()
     template = files("contract_checks.report").joinpath("page.html.j2").read_text(encoding="utf-8")
     environment = Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True)
+    environment.filters |= {"drawn": _drawn, "without_folders": _without_folders}
     clauses = [(clause, worst(findings), findings) for clause, findings in by_clause(report)]
     groups = [
         (outcome, [(c, gist(f, outcome), f) for c, of, f in clauses if of is outcome])
         for outcome in (Outcome.BROKEN, Outcome.UNKNOWN, Outcome.KEPT)
     ]
+    has_drawings = any(chart.figure for of in measurements for chart in of.charts)
     return environment.from_string(template).render(
         report=report,
-        # A page is passed on: it names the document, not the machine it lay on.
         document="/".join(Path(report.contract).parts[-2:]),
         groups=[(outcome, found) for outcome, found in groups if found],
         counts=[(outcome, len(found)) for outcome, found in groups],
         Outcome=Outcome,
+        measurements=measurements,
+        plotly=get_plotlyjs() if has_drawings else None,
     )
+
+
+def _drawn(chart: Chart, name: str) -> str:
+    """The chart's element and its script, as HTML; plotly escapes what would end a script."""
+    return str(
+        chart.figure.to_html(
+            config={"displayModeBar": False, "responsive": True},
+            default_height=f"{chart.height}px",
+            div_id=name,
+            full_html=False,
+            include_plotlyjs=False,
+        )
+    )
+
+
+def _without_folders(text: str) -> str:
+    """Absolute paths by their last name: a page is passed on, the machine it lay on is not."""
+    return _ABSOLUTE_PATH.sub(lambda path: PurePath(path[0]).name, text)

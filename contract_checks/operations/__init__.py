@@ -1,0 +1,1 @@
+"""The operations log: what ran, when, on what, and with which figures."""

@@ -1,0 +1,81 @@
+"""What a judgement is made on: files, declarations, records and software, each by its digest."""
+
+import os
+import platform
+from collections.abc import Sequence
+from dataclasses import asdict
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from contract_checks.digest import digest_of, digest_of_file
+from contract_checks.evidence import registry
+from contract_checks.evidence.facts import MissingEvidence, Registry
+from contract_checks.evidence.probes import probes_of
+from contract_checks.evidence.tables import events_of
+from contract_checks.language.contract import Contract
+from contract_checks.language.signing import signatures_of
+from contract_checks.operations.log import Record
+from contract_checks.receipts.receipt import File, Inputs, Records
+
+_PACKAGES = ("contract-feature-store", "duckdb", "feast")
+
+
+def read_inputs(contract: Contract, repository: Path) -> Inputs | MissingEvidence:
+    """The inputs as they are now, or why they cannot be named."""
+    try:
+        declared = registry.read_registry(repository)
+        if isinstance(declared, MissingEvidence):
+            return declared
+        view = declared.views.get(contract.view_name)
+        if view is None:
+            return MissingEvidence(f"feature view {contract.view_name} is not registered")
+        events = events_of(contract, view)
+        quarantine = events.with_name(f"{events.stem}_quarantine.parquet")
+        data = [Path(view.source_path), events, *filter(Path.is_file, [quarantine])]
+        return Inputs(
+            contract=file_at(contract.path, repository),
+            signatures=file_at(signatures_of(contract), repository),
+            probes=file_at(probes_of(contract), repository),
+            data=tuple(file_at(path, repository) for path in data),
+            registry=digest_of(declarations(declared, repository)),
+            versions=versions(),
+        )
+    except Exception as error:  # a damaged registry raises whatever its reader does
+        reason = (str(error) or "no reason given").splitlines()[0]
+        return MissingEvidence(f"{type(error).__name__}: {reason}")
+
+
+def file_at(path: Path, repository: Path) -> File:
+    """A file's name and content; raises OSError where there is none to read."""
+    name, size = name_from(repository, path), path.stat().st_size
+    return File(path=name, sha256=digest_of_file(path), size=size)
+
+
+def name_from(repository: Path, path: Path) -> str:
+    """A path from the repository, or the whole of it where that lies outside."""
+    root, whole = repository.resolve(), Path(os.path.normpath(path.absolute()))
+    inside = next((p for p in (whole, whole.resolve()) if p.is_relative_to(root)), None)
+    return (inside.relative_to(root) if inside else whole).as_posix()
+
+
+def declarations(declared: Registry, repository: Path) -> dict[str, Any]:
+    """Everything a registry declares, the same wherever the repository lies."""
+    content = asdict(declared)
+    for view in content["views"].values():
+        del view["materialized_to"]
+        view["ttl"] = view["ttl"].total_seconds()
+        if Path(view["source_path"]).is_absolute():
+            view["source_path"] = name_from(repository, Path(view["source_path"]))
+    return content
+
+
+def records_of(records: Sequence[Record]) -> Records:
+    """How many records there are, and the digest of all of them in their order."""
+    content = [asdict(record) | {"at": record.at.isoformat()} for record in records]
+    return Records(count=len(content), digest=digest_of(content))
+
+
+def versions() -> dict[str, str]:
+    """Of the software that judges."""
+    return {"python": platform.python_version()} | {name: version(name) for name in _PACKAGES}

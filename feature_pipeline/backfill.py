@@ -1,0 +1,139 @@
+"""Backfill validation (contract §11): recompute a stretch of history and compare it, row by row."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import duckdb
+
+from feature_pipeline.change_log import aggregate
+from feature_pipeline.engine import embedded_engine, one_row, this_file
+from feature_pipeline.refusal import RefusedError
+
+_SAMPLE_ROWS = 4
+
+
+@dataclass(frozen=True)
+class Backfill:
+    """A stretch of history on record beside the same stretch, recomputed."""
+
+    rows: int
+    """Rows that the events make in the stretch."""
+    only_on_record: int
+    only_recomputed: int
+    sample: tuple[str, ...]
+    """A few rows of either kind; they name customers."""
+
+    @property
+    def differing(self) -> int:
+        """Rows without their equal on the other side: a changed row counts on both."""
+        return self.only_on_record + self.only_recomputed
+
+
+def compare_with_rebuild(
+    events: Path,
+    history: Path,
+    *,
+    as_of: datetime,
+    stretch: timedelta,
+    lookback_window: timedelta,
+    allowed_lateness: timedelta,
+    on_step: Callable[[str], None] = lambda step: None,
+) -> Backfill:
+    """Compare the rows of `history` stamped in (as_of - stretch, as_of] with those of the events.
+
+    The same aggregation makes the whole change log again, in a temporary folder beside `history`.
+    Every column counts, and how often a row stands there.
+
+    Raises:
+        RefusedError: see `aggregate`; also when there is no history, its columns are not those the
+            aggregation writes, or there is nothing in the stretch to compare.
+        ValueError: `as_of` has no time zone.
+    """
+    if not history.is_file():
+        raise RefusedError(f"no change log at {history}: run scripts/refresh.py first")
+    with TemporaryDirectory(dir=history.parent, prefix=".backfill-") as folder:
+        rebuild = Path(folder) / "rebuild.parquet"
+        aggregate(
+            events,
+            rebuild,
+            rebuild.with_name("quarantine.parquet"),
+            as_of=as_of,
+            lookback_window=lookback_window,
+            allowed_lateness=allowed_lateness,
+            on_step=on_step,
+        )
+        on_step("comparing with the history on record")
+        with embedded_engine(rebuild.parent) as connection:
+            _refuse_other_columns(connection, history, rebuild)
+            for name, log in (("on_record", history), ("recomputed", rebuild)):
+                _stage(connection, name, log, as_of - stretch, as_of)
+            compared = _compared(connection)
+    if not compared.rows and not compared.differing:
+        raise RefusedError(
+            f"no row of {history} is stamped in ({(as_of - stretch).isoformat()}, "
+            f"{as_of.isoformat()}], and none belongs there: name another time"
+        )
+    return compared
+
+
+def _refuse_other_columns(
+    connection: duckdb.DuckDBPyConnection, history: Path, rebuild: Path
+) -> None:
+    """`EXCEPT` sets columns beside each other by their place, whatever they are called."""
+
+    def columns(log: Path) -> str:
+        query = "DESCRIBE FROM read_parquet($log)"
+        described = connection.execute(query, {"log": this_file(log)}).fetchall()
+        return ", ".join(f"{name} {kind}" for name, kind, *_ in described)
+
+    stored, written = columns(history), columns(rebuild)
+    if stored != written:
+        raise RefusedError(
+            f"{history} has the columns {stored}, but the aggregation writes {written}: another "
+            "aggregation made it, so the two cannot be compared"
+        )
+
+
+def _stage(
+    connection: duckdb.DuckDBPyConnection, name: str, log: Path, after: datetime, until: datetime
+) -> None:
+    connection.execute(
+        f"""CREATE TEMP TABLE {name} AS FROM read_parquet($log)
+        WHERE event_timestamp > $after AND event_timestamp <= $until""",
+        {"log": this_file(log), "after": after, "until": until},
+    )
+
+
+def _compared(connection: duckdb.DuckDBPyConnection) -> Backfill:
+    connection.execute(
+        """
+        CREATE TEMP TABLE differences AS
+        SELECT 'only on record' AS side, * FROM (FROM on_record EXCEPT ALL FROM recomputed)
+        UNION ALL
+        SELECT 'only recomputed', * FROM (FROM recomputed EXCEPT ALL FROM on_record)
+        """
+    )
+    rows, only_on_record, only_recomputed = one_row(
+        connection,
+        """
+        SELECT (SELECT count(*) FROM recomputed),
+               count(*) FILTER (WHERE side = 'only on record'),
+               count(*) FILTER (WHERE side = 'only recomputed')
+        FROM differences
+        """,
+    )
+    few = connection.execute(
+        f"FROM differences ORDER BY customer_id, event_timestamp, side LIMIT {_SAMPLE_ROWS}"
+    )
+    names = [name for name, *_ in few.description]
+    sample = tuple(_readable(dict(zip(names, row, strict=True))) for row in few.fetchall())
+    return Backfill(rows, only_on_record, only_recomputed, sample)
+
+
+def _readable(row: dict[str, object]) -> str:
+    side = row.pop("side")
+    shown = (f"{k}={v.isoformat() if isinstance(v, datetime) else v}" for k, v in row.items())
+    return f"{side}: {', '.join(shown)}"

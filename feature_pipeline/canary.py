@@ -1,0 +1,105 @@
+"""Canary materialization (contract §11): a few entities, materialized apart from what is served.
+
+The same online store, offline store and engine, but a Feast project of its own, whose registry is
+a temporary file. Nothing that is served is read or written.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import datetime
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import pyarrow as pa
+from feast import Entity, FeatureStore, FeatureView, FileSource, RepoConfig
+
+from feature_pipeline.engine import copy_to, embedded_engine, this_file
+from feature_pipeline.materialize import materialize_up_to
+from feature_pipeline.refusal import RefusedError
+
+
+def read_back(store: FeatureStore, view_name: str, keys: pa.Table, as_of: datetime) -> pa.Table:
+    """What the online store answers for `keys` after a materialization of theirs alone.
+
+    One row per row of `keys`, in their order: the join keys and the view's features.
+
+    Raises:
+        RefusedError: the offline table is not there, or the canary's place is taken.
+    """
+    registered = store.get_feature_view(view_name)
+    _refuse_to_clear_another(store, view_name)
+    with TemporaryDirectory() as folder:
+        scratch = Path(folder)
+        rows = scratch / "slice.parquet"
+        _cut(registered, keys, rows)
+        entities = [store.get_entity(name) for name in registered.entities]
+        view = FeatureView(
+            name=registered.name,
+            entities=entities,
+            ttl=registered.ttl,
+            schema=registered.features,
+            source=FileSource(
+                path=str(rows), timestamp_field=registered.batch_source.timestamp_field
+            ),
+        )
+        with _namespace(store, scratch, entities, view) as canary:
+            materialize_up_to(canary, as_of)
+            features = [f"{view.name}:{field.name}" for field in view.features]
+            return pa.table(canary.get_online_features(features, keys.to_pylist()).to_dict())
+
+
+def _refuse_to_clear_another(store: FeatureStore, view_name: str) -> None:
+    """Stores that keep a table a view name it `<project>_<view>`, which can be read in two ways."""
+    other = f"canary_{view_name}"
+    if other in {view.name for view in store.list_batch_feature_views()}:
+        raise RefusedError(
+            f"feature view {other} lies where the canary of {view_name} would be written and "
+            "cleared: give it another name"
+        )
+
+
+def _cut(view: FeatureView, keys: pa.Table, target: Path) -> None:
+    """Write those entities' rows of the offline table to a file."""
+    offline = Path(view.batch_source.path)
+    if not offline.is_file():
+        raise RefusedError(f"no offline table at {offline}: run scripts/refresh.py first")
+    names = ", ".join(f'"{name}"' for name in keys.column_names)
+    with embedded_engine(target.parent) as connection:
+        connection.register("keys", keys)
+        query = f"SELECT * FROM read_parquet($offline) SEMI JOIN keys USING ({names})"
+        copy_to(connection, query, target, {"offline": this_file(offline)})
+
+
+@contextmanager
+def _namespace(
+    store: FeatureStore, scratch: Path, entities: list[Entity], view: FeatureView
+) -> Iterator[FeatureStore]:
+    """A store in which `view` is applied under a project of its own, and of which nothing is left.
+
+    Feast's own `teardown` is no way to clear it up: it deletes the whole SQLite file.
+    """
+    real = store.config
+    canary = FeatureStore(
+        config=RepoConfig(
+            project=f"{store.project}_canary",
+            provider=real.provider,
+            registry=str(scratch / "registry.db"),
+            offline_store=real.offline_store,
+            online_store=real.online_store,
+            batch_engine=real.batch_engine_config,
+            materialization=real.materialization_config,
+            entity_key_serialization_version=real.entity_key_serialization_version,
+            repo_path=real.repo_path,
+        )
+    )
+
+    def clear() -> None:
+        canary.apply([], objects_to_delete=[view], partial=False)
+
+    canary.apply([*entities, view])
+    clear()  # of what a run that was killed may have left
+    canary.apply([*entities, view])
+    try:
+        yield canary
+    finally:
+        clear()

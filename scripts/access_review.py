@@ -1,0 +1,133 @@
+"""Access review: who read the feature in the review period (contract §9)."""
+
+from collections import defaultdict
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from contract_checks.clock import instant, now
+from contract_checks.evidence.facts import MissingEvidence
+from contract_checks.evidence.operations import read_operations
+from contract_checks.findings import Outcome
+from contract_checks.language.contract import Contract
+from contract_checks.language.loader import InvalidContract, load
+from contract_checks.measures.calendar import one_period_before
+from contract_checks.operations.log import Record
+from scripts.command_line import CONTRACT, ROOT, refusals_exit
+from scripts.recording import recorded
+
+_SHOWN_PATHS = 3
+
+
+@dataclass(frozen=True)
+class Reader:
+    """What one consumer read, or tried to."""
+
+    name: str
+    approved: bool
+    sets: int
+    rows: int
+    paths: tuple[str, ...]
+    """The training sets, each once."""
+    refused: int
+    """Attempts that were refused, or failed."""
+
+
+@dataclass(frozen=True)
+class Review:
+    """Who read in (start, end], by name."""
+
+    start: datetime
+    end: datetime
+    readers: tuple[Reader, ...]
+
+
+def main(
+    as_of: Annotated[
+        datetime | None,
+        typer.Option(parser=instant, metavar="TIME", help="End of the period; default now."),
+    ] = None,
+) -> None:
+    """Show who read the feature in the review period up to a time, and record that it was reviewed.
+
+    Exit code 0: approved consumers alone; 1: another one was given data; 2: refused.
+    """
+    with refusals_exit(MissingEvidence, InvalidContract):
+        contract = load(CONTRACT)
+        review = access_review(contract, as_of or now())
+    Console().print(_table(review, contract))
+    typer.echo(f"{len(review.readers)} readers, {review.start:%Y-%m-%d} to {review.end:%Y-%m-%d}")
+    raise typer.Exit(outcome(review).value)
+
+
+def access_review(contract: Contract, as_of: datetime) -> Review:
+    """Review the period up to `as_of`, and leave a record.
+
+    Raises:
+        MissingEvidence: there is no operations log.
+    """
+    operations = read_operations(ROOT, as_of)
+    if isinstance(operations, MissingEvidence):
+        raise operations
+    with recorded("access_review", contract.view_name, as_of) as figures:
+        start = one_period_before(as_of, contract.privacy.access_review)
+        figures |= {"from": start.isoformat(), "to": as_of.isoformat()}
+        attempts = operations.of("training_set", contract.view_name)
+        review = Review(start, as_of, _readers(contract, [a for a in attempts if a.at > start]))
+        figures["reads"] = {r.name: {"sets": r.sets, "rows": r.rows} for r in review.readers}
+        figures["refused"] = {r.name: r.refused for r in review.readers if r.refused}
+        figures["passed"] = outcome(review) is Outcome.KEPT
+    return review
+
+
+def outcome(review: Review) -> Outcome:
+    """Whoever was refused got nothing; whoever is not approved should have got nothing."""
+    others = any(reader.sets and not reader.approved for reader in review.readers)
+    return Outcome.BROKEN if others else Outcome.KEPT
+
+
+def _readers(contract: Contract, attempts: list[Record]) -> tuple[Reader, ...]:
+    """The attempts by consumer, each by the name the contract has for it."""
+    approved = {name.casefold(): name for name in contract.privacy.consumers}
+    attempts_of: dict[str, list[Record]] = defaultdict(list)
+    for attempt in attempts:
+        named = str(attempt.figures.get("consumer", "nobody named"))
+        attempts_of[approved.get(named.casefold(), named)].append(attempt)
+    return tuple(
+        _reader(name, name in approved.values(), tried)
+        for name, tried in sorted(attempts_of.items())
+    )
+
+
+def _reader(name: str, approved: bool, attempts: list[Record]) -> Reader:
+    reads = [attempt.figures for attempt in attempts if attempt.passed]
+    return Reader(
+        name,
+        approved,
+        sets=len(reads),
+        rows=sum(figures.get("rows", 0) for figures in reads),
+        paths=tuple(sorted({figures["path"] for figures in reads if "path" in figures})),
+        refused=len(attempts) - len(reads),
+    )
+
+
+def _table(review: Review, contract: Contract) -> Table:
+    title = f"Who read {contract.view_name}"
+    table = Table("consumer", "approved", title=title, title_justify="left")
+    for column in ("training sets", "rows", "refused"):
+        table.add_column(column, justify="right")
+    table.add_column("written to", overflow="fold")
+    for reader in review.readers:
+        more = len(reader.paths) - _SHOWN_PATHS
+        paths = [*reader.paths[:_SHOWN_PATHS], *([f"and {more} more"] if more > 0 else [])]
+        counts = (f"{count:,}" for count in (reader.sets, reader.rows, reader.refused))
+        table.add_row(reader.name, "yes" if reader.approved else "no", *counts, "\n".join(paths))
+    return table
+
+
+if __name__ == "__main__":
+    typer.run(main)

@@ -1,0 +1,96 @@
+"""Backfill validation: recompute a stretch of history and compare it with what is on record."""
+
+from collections.abc import Callable
+from datetime import datetime
+from typing import Annotated
+
+import duckdb
+import typer
+
+from contract_checks.clock import instant, now
+from contract_checks.evidence.facts import MissingEvidence
+from contract_checks.evidence.operations import read_operations
+from contract_checks.findings import Outcome
+from contract_checks.language.contract import Contract
+from contract_checks.language.loader import InvalidContract, load
+from contract_checks.language.sentence import spell
+from feature_pipeline.backfill import Backfill, compare_with_rebuild
+from feature_pipeline.refusal import RefusedError
+from scripts.command_line import CONTRACT, EVENTS, HISTORY, ROOT, refusals_exit
+from scripts.progress import steps
+from scripts.recording import recorded
+
+
+def main(
+    as_of: Annotated[
+        datetime | None,
+        typer.Option(parser=instant, metavar="TIME", help="History up to this; default now."),
+    ] = None,
+) -> None:
+    """Recompute the stretch of history that ends with the last refresh, and compare every row.
+
+    Exit code 0: equal; 1: some rows differ; 2: refused.
+    """
+    with (
+        refusals_exit(RefusedError, MissingEvidence, InvalidContract, duckdb.Error),
+        steps() as on_step,
+    ):
+        contract = load(CONTRACT)
+        compared = backfill(contract, as_of or now(), on_step)
+    typer.echo(
+        f"{compared.rows:,} rows of {spell(contract.test_plan.backfill_window)} recomputed, "
+        f"{compared.differing:,} differ"
+    )
+    for row in compared.sample:
+        typer.echo(row)
+    raise typer.Exit(outcome(compared).value)
+
+
+def backfill(
+    contract: Contract, as_of: datetime, on_step: Callable[[str], None] = lambda step: None
+) -> Backfill:
+    """Compare the stretch up to the last refresh by `as_of`, and leave a record.
+
+    History is as of its refresh: what the events came to mean since is not its to know yet.
+
+    Raises:
+        MissingEvidence: no refresh is on record.
+        RefusedError: see `compare_with_rebuild`.
+    """
+    end, stretch = _last_refresh(contract, as_of), contract.test_plan.backfill_window
+    with recorded("backfill", contract.view_name, as_of) as figures:
+        figures |= {"from": (end - stretch).isoformat(), "to": end.isoformat()}
+        compared = compare_with_rebuild(
+            EVENTS,
+            HISTORY,
+            as_of=end,
+            stretch=stretch,
+            lookback_window=contract.time.lookback,
+            allowed_lateness=contract.time.allowed_lateness,
+            on_step=on_step,
+        )
+        figures |= {"rows": compared.rows, "differing": compared.differing}
+        figures["passed"] = outcome(compared) is Outcome.KEPT
+    return compared
+
+
+def outcome(compared: Backfill) -> Outcome:
+    """The same events make the same history: a single difference breaks it."""
+    return Outcome.BROKEN if compared.differing else Outcome.KEPT
+
+
+def _last_refresh(contract: Contract, as_of: datetime) -> datetime:
+    operations = read_operations(ROOT, as_of)
+    if isinstance(operations, MissingEvidence):
+        raise operations
+    done = [record.at for record in operations.of("refresh", contract.view_name) if record.passed]
+    if not done:
+        raise MissingEvidence(
+            f"no refresh of {contract.view_name} by {as_of.isoformat()} is on record: run "
+            "scripts/refresh.py"
+        )
+    return done[-1]
+
+
+if __name__ == "__main__":
+    typer.run(main)

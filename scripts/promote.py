@@ -1,0 +1,129 @@
+"""Promote a version: rehearse it (contract §11), ask the gate, move the pointer (§10)."""
+
+from collections.abc import Callable
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.console import Console
+
+from contract_checks.clock import instant, now
+from contract_checks.evidence.facts import MissingEvidence, ProbeRun, RegisteredView
+from contract_checks.evidence.fingerprint import fingerprint
+from contract_checks.language.contract import Contract
+from contract_checks.language.loader import InvalidContract, load
+from feature_access.refusal import RefusedError as ReadRefusedError
+from feature_pipeline.refusal import RefusedError
+from scripts.command_line import CONTRACT, ROOT, refusals_exit
+from scripts.progress import steps
+from scripts.recording import recorded
+
+if TYPE_CHECKING:
+    from feast import FeatureStore
+
+    from contract_checks.commands.gate import GateResult
+
+RECEIPTS = ROOT / "data" / "receipts"
+
+OnStep = Callable[[str], None]
+
+
+def main(
+    contract: Annotated[
+        Path, typer.Option(help="Document of the version to promote.", metavar="FILE")
+    ] = CONTRACT,
+    as_of: Annotated[
+        datetime | None,
+        typer.Option(parser=instant, metavar="TIME", help="Promote as of this time; default now."),
+    ] = None,
+) -> None:
+    """Rehearse a version, judge every clause, and let the feature's service serve it.
+
+    Anything that is broken or unknown leaves the service as it is. Safe to run again.
+
+    Exit code 0: promoted; 1: a clause is broken; 2: refused, or a clause could not be judged.
+    """
+    from contract_checks.report.text import show
+
+    with (
+        refusals_exit(RefusedError, ReadRefusedError, InvalidContract, MissingEvidence),
+        steps(lines=True) as on_step,
+    ):
+        # Imported late: Feast takes seconds, which --help should not.
+        from feature_access.registry import open_store
+
+        terms = load(contract)
+        result = promote(open_store(ROOT), terms, as_of or now(), on_step)
+    if result.receipt is None:
+        show(result.report, Console())
+        typer.echo(f"not promoted: {result.refusal}", err=True)
+        raise typer.Exit(result.exit_code)
+    typer.echo(f"{terms.view_name} is promoted; receipt: {result.receipt}")
+
+
+def promote(
+    store: "FeatureStore",
+    contract: Contract,
+    as_of: datetime,
+    on_step: OnStep = lambda step: None,
+) -> "GateResult":
+    """Rehearse, ask the gate, and if it opens put the version on record and move the pointer.
+
+    Raises:
+        RefusedError, MissingEvidence: a rehearsal had nothing to work on.
+    """
+    from contract_checks.commands.gate import gate
+    from feature_pipeline.pointer import point
+
+    rehearse(store, contract, as_of, on_step)
+    on_step("gate: every clause")
+    result = gate(contract, ROOT, as_of, RECEIPTS / f"{contract.view_name}.json")
+    if result.receipt is None:
+        return result
+    on_step("moving the pointer")
+    view, probes = _served(contract)
+    # On record first: a run that is killed in between leaves a pointer that §10 finds behind.
+    with recorded("promotion", contract.view_name, as_of) as figures:
+        figures |= fingerprint(contract, view, probes)
+        figures["receipt"] = str(result.receipt.relative_to(ROOT))
+    point(store, contract.overview.feature_name, contract.view_name)
+    return result
+
+
+def rehearse(store: "FeatureStore", contract: Contract, as_of: datetime, on_step: OnStep) -> None:
+    """Run every job that §11 asks for; each leaves the record that the gate will judge."""
+    from scripts import backfill, canary, freeze_baseline, load_test, shadow_compare, unit_tests
+
+    if not freeze_baseline.is_frozen(contract, as_of):
+        on_step("freezing the baseline")
+        freeze_baseline.freeze_baseline(contract, as_of)
+    on_step("unit tests")
+    unit_tests.unit_tests(contract, as_of)
+    on_step("backfill validation")
+    backfill.backfill(contract, as_of)
+    on_step("canary materialization")
+    canary.canary(store, contract, as_of)
+    on_step("shadow reads")
+    shadow_compare.shadow_compare(store, contract, as_of)
+    on_step("load test")
+    load_test.load_test(store, contract, as_of)
+
+
+def _served(contract: Contract) -> tuple[RegisteredView, ProbeRun]:
+    """The view as registered, and what its code answers to the probes."""
+    from contract_checks.evidence.probe_run import run_probes
+    from contract_checks.evidence.registry import read_registry
+
+    registry = read_registry(ROOT)
+    if isinstance(registry, MissingEvidence):
+        raise registry
+    view = registry.views[contract.view_name]
+    probes = run_probes(contract, ROOT, view)
+    if isinstance(probes, MissingEvidence):
+        raise probes
+    return view, probes
+
+
+if __name__ == "__main__":
+    typer.run(main)

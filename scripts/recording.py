@@ -1,0 +1,39 @@
+"""Leave a record of a job in the operations log, whether it passed or not."""
+
+import os
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import datetime
+from typing import Any
+
+from contract_checks.operations.log import OperationsLog, Record, address_of
+from scripts.command_line import ROOT
+
+
+def operations_log() -> OperationsLog:
+    """The repository's log."""
+    return OperationsLog(address_of(ROOT, os.environ))
+
+
+@contextmanager
+def recorded(job: str, subject: str, at: datetime) -> Iterator[dict[str, Any]]:
+    """Give a dict for the job's figures, and record it with the time the job took.
+
+    The figures may hold `passed`; a job that says nothing passed, one that raises did not, and its
+    record then holds the error.
+    """
+    figures: dict[str, Any] = {}
+    started = time.monotonic()
+
+    def record(passed: bool) -> None:
+        seconds = round(time.monotonic() - started, 6)
+        operations_log().append(Record(job, subject, at, passed, seconds, figures))
+
+    try:
+        yield figures
+    except Exception as error:
+        figures["error"] = f"{type(error).__name__}: {error}"
+        record(passed=False)
+        raise
+    record(bool(figures.pop("passed", True)))

@@ -1,0 +1,89 @@
+"""Roll back: let the feature's service serve the version before (contract §10)."""
+
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from contract_checks.clock import instant, now
+from contract_checks.evidence.facts import MissingEvidence, Operations
+from contract_checks.evidence.operations import read_operations
+from contract_checks.language.contract import Contract
+from contract_checks.language.loader import InvalidContract, load
+from feature_pipeline.refusal import RefusedError
+from scripts.command_line import CONTRACT, ROOT, refusals_exit
+from scripts.recording import recorded
+
+if TYPE_CHECKING:
+    from feast import FeatureStore
+
+
+def main(
+    contract: Annotated[
+        Path, typer.Option(help="Any document of the feature.", metavar="FILE")
+    ] = CONTRACT,
+    as_of: Annotated[
+        datetime | None,
+        typer.Option(parser=instant, metavar="TIME", help="As of this time; default now."),
+    ] = None,
+    dry_run: Annotated[bool, typer.Option(help="Say what would be done, and do nothing.")] = False,
+) -> None:
+    """Point the feature's service back at the version that was promoted before the one it serves.
+
+    Readers see it with the next refresh of their registry; nothing is deployed.
+
+    Exit code 0: rolled back; 2: refused: no version before, or it cannot be served.
+    """
+    moment = as_of or now()
+    with refusals_exit(RefusedError, InvalidContract, MissingEvidence):
+        # Imported late: Feast takes seconds, which --help should not.
+        from feature_access.registry import open_store
+
+        terms = load(contract)
+        store = open_store(ROOT)
+        served, before = _served_and_before(store, terms, moment)
+        if not dry_run:
+            roll_back(store, terms, moment)
+    done = "would serve" if dry_run else "serves"
+    typer.echo(f"service {terms.overview.feature_name} {done} {before} in place of {served}")
+
+
+def roll_back(store: "FeatureStore", contract: Contract, as_of: datetime) -> str:
+    """Move the pointer back, on record, and return the view it serves now.
+
+    Raises:
+        RefusedError: there is no version before, or it is not registered and materialized.
+        MissingEvidence: no promotion is on record.
+    """
+    from feature_pipeline.pointer import point
+
+    served, before = _served_and_before(store, contract, as_of)
+    with recorded("rollback", before, as_of) as figures:
+        figures["from"] = served
+        point(store, contract.overview.feature_name, before)
+    return before
+
+
+def _served_and_before(
+    store: "FeatureStore", contract: Contract, as_of: datetime
+) -> tuple[str, str]:
+    from feature_pipeline.pointer import pointed_at
+
+    feature = contract.overview.feature_name
+    operations = read_operations(ROOT, as_of)
+    if not isinstance(operations, Operations):
+        raise operations
+    served = pointed_at(store, feature)
+    promoted = [r.subject for r in operations.of("promotion") if r.passed]
+    versions = [view for view in promoted if view.startswith(f"{feature}_v")]
+    if served not in versions:
+        raise RefusedError(f"service {feature} serves {served}, whose promotion is not on record")
+    before = versions[: versions.index(served)]
+    if not before:
+        raise RefusedError(f"no version of {feature} was promoted before {served}")
+    return served, before[-1]
+
+
+if __name__ == "__main__":
+    typer.run(main)

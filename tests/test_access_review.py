@@ -1,0 +1,136 @@
+"""The access review: whose reads lie in the period, and who should not have been given any."""
+
+import os
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+from feast_copy import copy_of_the_whole_project, run
+from oracle import MICROSECOND
+
+from contract_checks.evidence.facts import MissingEvidence
+from contract_checks.findings import Outcome
+from contract_checks.language.loader import load
+from contract_checks.operations.log import ADDRESS_VARIABLE, OperationsLog, Record
+from scripts.access_review import Reader, access_review, outcome
+from scripts.command_line import CONTRACT
+
+VIEW = "customer_profile_v1"
+MAY = datetime(2026, 5, 31, 12, tzinfo=UTC)
+FEBRUARY = datetime(2026, 2, 28, 12, tzinfo=UTC)  # three months before: there is no 31st
+
+
+@pytest.fixture
+def log(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> OperationsLog:
+    monkeypatch.setenv(ADDRESS_VARIABLE, f"sqlite:///{tmp_path / 'operations.db'}")
+    return OperationsLog(os.environ[ADDRESS_VARIABLE])
+
+
+def read(
+    consumer: str, rows: int = 10, path: str = "set.parquet", at: datetime = MAY, view: str = VIEW
+) -> Record:
+    return Record(
+        "training_set", view, at, True, 1.0, {"consumer": consumer, "rows": rows, "path": path}
+    )
+
+
+def refusal(consumer: str) -> Record:
+    figures = {"consumer": consumer, "reason": "not an approved consumer"}
+    return Record("training_set", VIEW, MAY, False, 0.1, figures)
+
+
+def test_reads_are_added_up_by_consumer_whatever_the_case(log: OperationsLog) -> None:
+    log.append(
+        read("ML Platform", 10, "a.parquet"),
+        read("ml platform", 5, "b.parquet"),
+        read("ML PLATFORM", 1, "a.parquet"),
+        read("Marketing Analytics", 7),
+        refusal("Sales"),
+        refusal("marketing analytics"),
+    )
+    review = access_review(load(CONTRACT), MAY)
+    assert review.readers == (
+        Reader("ML Platform", True, 3, 16, ("a.parquet", "b.parquet"), 0),
+        Reader("Marketing Analytics", True, 1, 7, ("set.parquet",), 1),
+        Reader("Sales", False, 0, 0, (), 1),
+    )
+    assert outcome(review) is Outcome.KEPT  # who was refused got nothing
+    (record,) = log.records(MAY, ["access_review"])
+    assert (record.subject, record.at, record.passed) == (VIEW, MAY, True)
+    assert record.figures == {
+        "from": FEBRUARY.isoformat(),
+        "to": MAY.isoformat(),
+        "reads": {
+            "ML Platform": {"sets": 3, "rows": 16},
+            "Marketing Analytics": {"sets": 1, "rows": 7},
+            "Sales": {"sets": 0, "rows": 0},
+        },
+        "refused": {"Marketing Analytics": 1, "Sales": 1},
+    }
+
+
+def test_the_period_is_three_months_open_behind_and_closed_ahead(log: OperationsLog) -> None:
+    log.append(
+        read("before", at=FEBRUARY - MICROSECOND),
+        read("on the edge behind", at=FEBRUARY),
+        read("just within", at=FEBRUARY + MICROSECOND),
+        read("on the edge ahead", at=MAY),
+        read("after", at=MAY + MICROSECOND),
+        read("of another view", view="customer_profile_v2"),
+    )
+    review = access_review(load(CONTRACT), MAY)
+    assert [r.name for r in review.readers] == ["just within", "on the edge ahead"]
+
+
+def test_the_period_is_the_contracts(log: OperationsLog, tmp_path: Path) -> None:
+    document = CONTRACT.read_text(encoding="utf-8")
+    yearly = tmp_path / "contract.md"
+    yearly.write_text(document.replace("Quarterly access review", "Yearly access review"), "utf-8")
+    log.append(read("ML Platform", at=datetime(2025, 6, 1, tzinfo=UTC)))
+    assert len(access_review(load(yearly), MAY).readers) == 1
+    assert len(access_review(load(CONTRACT), MAY).readers) == 0
+
+
+@pytest.mark.parametrize("consumer", ["Sales", "", "ML Platform "])
+def test_a_reader_who_is_not_approved_and_was_given_data_breaks_it(
+    log: OperationsLog, consumer: str
+) -> None:
+    log.append(read("ML Platform"), read(consumer))
+    review = access_review(load(CONTRACT), MAY)
+    assert outcome(review) is Outcome.BROKEN
+    assert [r.passed for r in log.records(MAY, ["access_review"])] == [False]
+
+
+def test_a_read_that_names_nobody_breaks_it(log: OperationsLog) -> None:
+    log.append(Record("training_set", VIEW, MAY, True, 1.0, {"rows": 3}))
+    review = access_review(load(CONTRACT), MAY)
+    assert review.readers == (Reader("nobody named", False, 1, 3, (), 0),)
+    assert outcome(review) is Outcome.BROKEN
+
+
+def test_where_no_job_ran_there_is_nothing_to_review(log: OperationsLog, tmp_path: Path) -> None:
+    with pytest.raises(MissingEvidence, match="no operations log"):
+        access_review(load(CONTRACT), MAY)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_as_a_person_runs_it(log: OperationsLog, tmp_path: Path) -> None:
+    repository = copy_of_the_whole_project(tmp_path / "copy")
+    env = os.environ | {"PYTHONPATH": str(repository), "COLUMNS": "120"}
+    command = ("scripts/access_review.py", "--as-of", "2026-05-31T12:00Z")
+    log.append(*(read("ML Platform", 1_000, f"{n}.parquet") for n in range(5)), refusal("Sales"))
+
+    kept = run(repository, "python", *command, env=env)
+    assert kept.returncode == 0, kept.stderr
+    assert "2 readers, 2026-02-28 to 2026-05-31" in kept.stdout
+    (platform,) = (line for line in kept.stdout.splitlines() if "ML Platform" in line)
+    assert [cell.strip() for cell in platform.split("│")[1:-1]] == [
+        *("ML Platform", "yes", "5", "5,000", "0", "0.parquet"),
+    ]
+    assert "and 2 more" in kept.stdout
+
+    log.append(read("Sales"))
+    broken = run(repository, "python", *command, env=env)
+    assert broken.returncode == 1, broken.stderr
+    assert [r.passed for r in log.records(MAY, ["access_review"])] == [True, False]
+    assert not (repository / "data" / "operations.db").exists()

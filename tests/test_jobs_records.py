@@ -1,0 +1,404 @@
+"""The jobs leave records: what each run did, whether it passed, and nothing where nothing ran."""
+
+import hashlib
+import os
+import shutil
+import subprocess
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pyarrow.parquet as pq
+import pytest
+from feast_copy import HISTORY, apply, copy_of_the_whole_project, run
+from oracle import Event, Oracle, Profile, write_events
+
+from contract_checks.operations.log import OperationsLog, Record
+
+VIEW = "customer_profile_v1"
+UPSTREAM = ["customer_activity_dbt_model", "customer_events_ingestion_job"]
+HOUR, DAY = timedelta(hours=1), timedelta(days=1)
+PRESENT = datetime(2026, 3, 1, 12, tzinfo=UTC)
+YESTERDAY = PRESENT - DAY
+EVENTS = HISTORY.with_name("customer_events.parquet")
+KEY = "sixteen or more characters"
+ALWAYS = datetime.max.replace(tzinfo=UTC)
+
+
+def shopping() -> list[Event]:
+    """A day of two states, a late event, one that leaves within the hour, one yet to arrive."""
+
+    def daily(customer: int, days: int) -> Event:
+        at = PRESENT - days * DAY
+        return Event(customer, at, at + HOUR, customer, Decimal(10 * customer + days), days)
+
+    ordinary = [daily(customer, days) for customer in (1, 2, 3) for days in range(1, 26)]
+    second_state = daily(1, 1)._replace(event_timestamp=YESTERDAY + HOUR, orders=9)
+    late = daily(3, 27)._replace(created_timestamp=PRESENT - 2 * DAY)
+    soon_gone = PRESENT - 30 * DAY + HOUR / 3
+    leaving = daily(2, 30)._replace(event_timestamp=soon_gone, created_timestamp=soon_gone + HOUR)
+    return [*ordinary, second_state, late, leaving, daily(2, 0)]
+
+
+ORACLE = Oracle(shopping(), lookback_window=30 * DAY, allowed_lateness=DAY)
+
+
+@pytest.fixture(scope="module")
+def repository(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Applied, and refreshed a day before the present and at the present; not to be changed."""
+    copy = copy_of_the_whole_project(tmp_path_factory.mktemp("repository"))
+    write_events(shopping(), copy / EVENTS)
+    apply(copy)
+    for moment in (YESTERDAY, PRESENT):
+        done = job(copy, "refresh", "--as-of", moment.isoformat())
+        assert done.returncode == 0, done.stderr
+    return copy
+
+
+@pytest.fixture
+def unapplied(tmp_path: Path) -> Path:
+    """A repository nobody has done anything with yet."""
+    return copy_of_the_whole_project(tmp_path / "unapplied")
+
+
+@pytest.fixture
+def log(tmp_path: Path) -> Path:
+    """A log of the test's own, which no job has written to."""
+    return tmp_path / "operations.db"
+
+
+def job(
+    repository: Path, name: str, *arguments: str | Path, log: Path | None = None, **more: str
+) -> "subprocess.CompletedProcess[str]":
+    """A script of the copy, with the copy's code; its log is the copy's, or another."""
+    env = {k: v for k, v in os.environ.items() if not k.startswith("FEATURE_STORE_")}
+    env |= {"PYTHONPATH": str(repository), "COLUMNS": "200"} | more
+    if log is not None:
+        env["FEATURE_STORE_OPERATIONS_LOG"] = f"sqlite:///{log}"
+    return run(repository, "python", f"scripts/{name}.py", *map(str, arguments), env=env)
+
+
+def log_of(repository: Path) -> Path:
+    return repository / "data" / "operations.db"
+
+
+def records(log: Path, name: str) -> list[Record]:
+    return list(OperationsLog(f"sqlite:///{log}").records(ALWAYS, [name]))
+
+
+def sha256_of(file: Path) -> str:
+    return hashlib.sha256(file.read_bytes()).hexdigest()
+
+
+# Upstream and refresh
+
+
+def test_each_ingestion_leaves_a_record_of_every_upstream_job(unapplied: Path, log: Path) -> None:
+    for day in ("2026-01-01", "2026-01-02"):
+        done = job(unapplied, "ingest", "--as-of", day, log=log)
+        assert done.returncode == 0, done.stderr
+    rows = pq.read_metadata(unapplied / EVENTS).num_rows
+    left = records(log, "upstream")
+    assert [(r.at.day, r.passed, r.figures) for r in left] == [
+        *[(1, True, {"rows": rows})] * 2,
+        *[(2, True, {"rows": rows})] * 2,
+    ]
+    assert sorted(r.subject for r in left[:2]) == sorted(r.subject for r in left[2:]) == UPSTREAM
+
+
+def test_a_refused_ingestion_did_not_pass(unapplied: Path, log: Path) -> None:
+    refused = job(unapplied, "ingest", unapplied / "data", log=log)
+    assert refused.returncode == 2
+    assert refused.stderr.startswith("refused: cannot write")
+    left = records(log, "upstream")
+    assert sorted((r.subject, r.passed) for r in left) == [(name, False) for name in UPSTREAM]
+    assert all("cannot write" in r.figures["error"] for r in left)
+
+
+def test_each_refresh_leaves_a_record_of_what_it_did(repository: Path) -> None:
+    first, second = records(log_of(repository), "refresh")
+    history = pq.read_table(repository / HISTORY)
+    for record, before, now in ((first, None, YESTERDAY), (second, YESTERDAY, PRESENT)):
+        counts = ORACLE.counts(now)
+        known = history.filter([t <= now for t in history["event_timestamp"].to_pylist()])
+        assert (record.subject, record.at, record.passed) == (VIEW, now, True)
+        assert record.seconds is not None and record.seconds > 0
+        assert record.figures == {
+            "from": before and before.isoformat(),
+            "to": now.isoformat(),
+            "events": counts.ingested,
+            "kept": counts.kept,
+            "superseded": counts.superseded,
+            "quarantined": counts.quarantined,
+            "history_rows": known.num_rows,
+            "outliers": {name: above(known[name].to_numpy()) for name in sorted(Profile._fields)},
+        }
+    assert (second.figures["superseded"], second.figures["quarantined"]) == (1, 1)
+    assert second.figures["history_rows"] > first.figures["history_rows"]
+
+
+def above(values: Any) -> int:
+    """Values above their 99.9th percentile (contract §6)."""
+    return int((values > np.percentile(values, 99.9)).sum())
+
+
+@pytest.mark.parametrize(
+    ("spoil", "at", "says"),
+    [
+        (lambda events: None, YESTERDAY, "materialized up to"),
+        (lambda events: events.write_bytes(b"no parquet"), PRESENT + DAY, "not a readable parquet"),
+    ],
+    ids=["back in time", "on damaged events"],
+)
+def test_a_refused_refresh_did_not_pass(
+    repository: Path,
+    tmp_path: Path,
+    log: Path,
+    spoil: Callable[[Path], Any],
+    at: datetime,
+    says: str,
+) -> None:
+    events = Path(shutil.copy(repository / EVENTS, tmp_path / "events.parquet"))
+    spoil(events)
+    before = sha256_of(repository / HISTORY)
+    refused = job(repository, "refresh", "--events", events, "--as-of", at.isoformat(), log=log)
+    assert refused.returncode == 2, refused.stdout
+    assert says in refused.stderr
+    (record,) = records(log, "refresh")
+    assert (record.at, record.passed) == (at, False)
+    assert record.figures["from"] == PRESENT.isoformat()
+    assert says in record.figures["error"]
+    assert "history_rows" not in record.figures
+    assert sha256_of(repository / HISTORY) == before
+
+
+@pytest.mark.parametrize("name", ["refresh", "backfill", "access_review", "look_up"])
+def test_where_nothing_is_registered_a_refusal_makes_no_log(unapplied: Path, name: str) -> None:
+    refused = job(unapplied, name, *(["1"] if name == "look_up" else []))
+    assert refused.returncode == 2, refused.stdout
+    assert refused.stderr.startswith("refused: ")
+    assert "Traceback" not in refused.stderr
+    assert not log_of(unapplied).exists()
+
+
+# Training sets
+
+
+@pytest.fixture
+def read(repository: Path, tmp_path: Path, log: Path) -> Callable[..., Any]:
+    """Reads a known and an unknown customer for a consumer, into a file of the repository."""
+    asked = pd.DataFrame({"customer_id": [1, 999], "event_timestamp": PRESENT})
+    asked.to_parquet(tmp_path / "labels.parquet")
+
+    def job_for(consumer: str, target: Path, **more: str) -> Any:
+        arguments = (tmp_path / "labels.parquet", target, "--as-of", PRESENT.isoformat())
+        env = {"log": log, "FEATURE_STORE_HASH_KEY": KEY} | more
+        return job(repository, "build_training_set", *arguments, "--consumer", consumer, **env)
+
+    return job_for
+
+
+def test_each_read_is_on_record_with_its_reader(
+    repository: Path, tmp_path: Path, log: Path, read: Callable[..., Any]
+) -> None:
+    targets = (repository / "data" / "mine.parquet", tmp_path / "elsewhere.parquet")
+    for consumer, target in zip(("ML Platform", "marketing ANALYTICS"), targets, strict=True):
+        done = read(consumer, target)
+        assert done.returncode == 0, done.stderr
+    first, second = records(log, "training_set")
+    assert first.figures == {
+        "consumer": "ML Platform",
+        "path": "data/mine.parquet",
+        "digest": sha256_of(targets[0]),
+        "rows": 2,
+        "matched": {VIEW: 1},
+    }
+    assert (first.subject, first.at, first.passed) == (VIEW, PRESENT, True)
+    assert second.passed
+    assert second.figures["consumer"] == "marketing ANALYTICS"
+    assert second.figures["path"] == str(targets[1].resolve())
+
+
+def test_a_reader_who_is_not_approved_gets_nothing_and_is_on_record(
+    tmp_path: Path, log: Path, read: Callable[..., Any]
+) -> None:
+    refused = read("Sales", tmp_path / "out" / "set.parquet", FEATURE_STORE_HASH_KEY="")
+    assert refused.returncode == 2
+    assert "ML Platform, Marketing Analytics" in refused.stderr
+    assert not (tmp_path / "out").exists()
+    (record,) = records(log, "training_set")
+    assert (record.passed, record.at) == (False, PRESENT)
+    assert record.figures["consumer"] == "Sales"
+    assert record.figures["reason"] == "not an approved consumer"
+    assert "path" not in record.figures
+
+
+def test_a_read_that_fails_did_not_pass(
+    tmp_path: Path, log: Path, read: Callable[..., Any]
+) -> None:
+    refused = read("ML Platform", tmp_path / "set.parquet", FEATURE_STORE_HASH_KEY="short")
+    assert refused.returncode == 2
+    (record,) = records(log, "training_set")
+    assert not record.passed
+    assert "too short" in record.figures["error"]
+    assert not {"path", "reason", "rows"} & set(record.figures)
+
+
+def test_a_read_that_cannot_be_recorded_is_not_made(
+    tmp_path: Path, read: Callable[..., Any]
+) -> None:
+    target = tmp_path / "out" / "set.parquet"
+    failed = read("ML Platform", target, log=tmp_path / "no such folder" / "operations.db")
+    assert failed.returncode != 0
+    assert list(target.parent.iterdir()) == []
+
+
+def test_who_reads_must_be_said(repository: Path, tmp_path: Path, log: Path) -> None:
+    refused = job(repository, "build_training_set", "in.parquet", tmp_path / "out", log=log)
+    assert refused.returncode == 2
+    assert "--consumer" in refused.stderr
+    assert not log.exists()
+
+
+# Backfill: the job
+
+
+@contextmanager
+def history_changed(repository: Path, **columns: Any) -> Iterator[None]:
+    """The last row of the change log with other values, for a while."""
+    file = repository / HISTORY
+    kept, table = file.read_bytes(), pq.read_table(file)
+    rows = table.to_pylist()
+    last = max(rows, key=lambda row: row["event_timestamp"])
+    last |= columns
+    pq.write_table(type(table).from_pylist(rows, table.schema), file)
+    try:
+        yield
+    finally:
+        file.write_bytes(kept)
+
+
+def test_a_backfill_reaches_up_to_the_last_refresh(repository: Path) -> None:
+    later = PRESENT + HOUR - HOUR / 3  # meanwhile an event left the window
+    assert any(PRESENT < e.event_timestamp + 30 * DAY <= later for e in ORACLE.events)
+    done = job(repository, "backfill", "--as-of", later.isoformat())
+    assert done.returncode == 0, done.stdout + done.stderr
+    stamps = pq.read_table(repository / HISTORY)["event_timestamp"].to_pylist()
+    expected = sum(PRESENT - 7 * DAY < stamp <= PRESENT for stamp in stamps)
+    assert f"{expected} rows of 7d recomputed, 0 differ" in done.stdout
+    (record,) = records(log_of(repository), "backfill")
+    assert (record.subject, record.at, record.passed) == (VIEW, later, True)
+    assert record.figures == {
+        "from": (PRESENT - 7 * DAY).isoformat(),
+        "to": PRESENT.isoformat(),
+        "rows": expected,
+        "differing": 0,
+    }
+
+
+def test_a_backfill_that_differs_did_not_pass(repository: Path, log: Path) -> None:
+    refreshed = Record("refresh", VIEW, PRESENT, True)
+    failed_since = Record("refresh", VIEW, PRESENT + HOUR, False)
+    OperationsLog(f"sqlite:///{log}").append(refreshed, failed_since)
+    with history_changed(repository, orders_30d=77):
+        done = job(repository, "backfill", "--as-of", "2026-03-01T14:00Z", log=log)
+    assert done.returncode == 1, done.stderr
+    assert "2 differ" in done.stdout
+    assert "only on record: customer_id=" in done.stdout
+    assert "orders_30d=77" in done.stdout
+    (record,) = records(log, "backfill")
+    assert (record.passed, record.figures["differing"]) == (False, 2)
+    assert record.figures["to"] == PRESENT.isoformat()
+
+
+def test_a_backfill_of_what_was_never_refreshed_is_refused(repository: Path, log: Path) -> None:
+    OperationsLog(f"sqlite:///{log}").append(Record("refresh", VIEW, PRESENT, True))
+    refused = job(repository, "backfill", "--as-of", YESTERDAY.isoformat(), log=log)
+    assert refused.returncode == 2
+    assert "no refresh of customer_profile_v1" in refused.stderr
+    assert records(log, "backfill") == []
+
+
+# Unit tests
+
+
+def test_the_unit_tests_are_on_record_with_the_code_they_tested(unapplied: Path, log: Path) -> None:
+    done = job(unapplied, "unit_tests", "--as-of", "2026-01-01", log=log)
+    assert done.returncode == 0, done.stdout + done.stderr
+    (record,) = records(log, "unit_tests")
+    assert (record.subject, record.passed, record.figures["failures"]) == (VIEW, True, 0)
+    assert 8 <= record.figures["tests"] <= 12
+    pipeline = unapplied / "feature_pipeline"
+    tested = [
+        unapplied / "tests" / "test_known_answers.py",
+        *(f for f in pipeline.iterdir() if f.suffix in (".py", ".sql")),
+    ]
+    assert record.figures["files"] == {
+        str(file.relative_to(unapplied)): sha256_of(file) for file in tested
+    }
+    assert "feature_pipeline/aggregate.sql" in record.figures["files"]
+
+
+def test_a_defect_of_the_aggregation_fails_them(unapplied: Path, log: Path) -> None:
+    sql = unapplied / "feature_pipeline" / "aggregate.sql"
+    right = sql.read_text(encoding="utf-8")
+    sql.write_text(right.replace("in_force_until <= $as_of", "in_force_until < $as_of"))
+    assert sql.read_text(encoding="utf-8") != right
+    done = job(unapplied, "unit_tests", log=log)
+    assert done.returncode == 1, done.stderr
+    assert "failed: test_on_the_far_edge_of_the_window" in done.stdout
+    (record,) = records(log, "unit_tests")
+    assert (record.passed, record.figures["failures"]) == (False, 1)
+    assert record.figures["files"]["feature_pipeline/aggregate.sql"] == sha256_of(sql)
+
+
+A_TEST = "import pytest\ndef test_one(): assert {}\n"
+SKIPPED = A_TEST + "@pytest.mark.skip\ndef test_two(): assert True\n"
+IN_ERROR = A_TEST + "def test_two(absent): assert True\n"
+
+
+@pytest.mark.parametrize(
+    ("source", "code", "not_passed"),
+    [
+        (A_TEST.format(True), 0, {}),
+        (A_TEST.format(False), 1, {"test_one": "failed"}),
+        (SKIPPED.format(True), 1, {"test_two": "skipped"}),
+        (IN_ERROR.format(True), 1, {"test_two": "error"}),
+    ],
+)
+def test_what_did_not_pass_is_named(
+    unapplied: Path, log: Path, source: str, code: int, not_passed: dict[str, str]
+) -> None:
+    (unapplied / "tests" / "test_known_answers.py").write_text(source, encoding="utf-8")
+    # Options of whoever runs the job choose no tests for it.
+    done = job(unapplied, "unit_tests", log=log, PYTEST_ADDOPTS="-k nothing")
+    assert done.returncode == code, done.stderr
+    (record,) = records(log, "unit_tests")
+    assert record.passed is (code == 0)
+    assert record.figures["failures"] == len(not_passed)
+    assert record.figures["not_passed"] == not_passed
+
+
+@pytest.mark.parametrize("source", [None, "", "import nothing_of_that_name\n"])
+def test_tests_that_cannot_run_did_not_pass(unapplied: Path, log: Path, source: str | None) -> None:
+    tests = unapplied / "tests" / "test_known_answers.py"
+    tests.unlink() if source is None else tests.write_text(source, encoding="utf-8")
+    refused = job(unapplied, "unit_tests", log=log)
+    assert refused.returncode == 2, refused.stdout
+    assert refused.stderr.startswith("refused: pytest could not run ")
+    (record,) = records(log, "unit_tests")
+    assert not record.passed
+    assert "tests" not in record.figures
+
+
+def test_without_pytest_they_cannot_run(unapplied: Path, tmp_path: Path, log: Path) -> None:
+    (unapplied / "pytest.py").write_text("raise ModuleNotFoundError('No module named pytest')")
+    refused = job(unapplied, "unit_tests", log=log)
+    assert refused.returncode == 2, refused.stdout
+    assert "No module named pytest" in refused.stderr
+    assert [r.passed for r in records(log, "unit_tests")] == [False]
