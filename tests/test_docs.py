@@ -14,7 +14,7 @@ import duckdb
 import pandas as pd
 import pytest
 import typer
-from feast_copy import HISTORY, copy_of_the_project
+from feast_copy import HISTORY
 from typer.core import TyperGroup, TyperOption
 
 import contract_checks.checks  # noqa: F401  (importing binds them)
@@ -53,11 +53,10 @@ def cells(line: str) -> list[str]:
 
 
 @pytest.fixture
-def copy(real_events: Path, tmp_path: Path) -> Path:
-    """The project in a folder of its own, with the events `make demo` would have ingested."""
-    repository = copy_of_the_project(tmp_path / "copy")
-    shutil.copytree(ROOT / "contracts", repository / "contracts")
-    shutil.copy(real_events, (repository / HISTORY).with_name("customer_events.parquet"))
+def copy(kept_repository: Path, tmp_path: Path) -> Path:
+    """The project in a folder of its own, after `make demo`."""
+    repository = tmp_path / "copy"
+    shutil.copytree(kept_repository, repository)
     labels = {"customer_id": [1, 10], "event_timestamp": pd.to_datetime(["2017-11-15T12:00Z"] * 2)}
     pd.DataFrame(labels).to_parquet(repository / "data" / "labels.parquet")
     return repository
