@@ -1,75 +1,30 @@
-"""The charts of the report: their numbers, their words, and how a browser lays them out."""
+"""The charts of the report: their numbers, their words, and the page they stand on."""
 
 import json
 import re
-import shutil
-import subprocess
 from collections.abc import Callable
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import datetime
 from html import unescape
 from html.parser import HTMLParser
-from pathlib import Path
 from typing import Any
 
 import pytest
-from kept_evidence import AS_OF, FEATURES, HOUR, VIEW, gathered
+from charted_evidence import BINS, CONTRACT, SPREAD, charted, drift, load_test, refresh, written
+from kept_evidence import AS_OF, FEATURES, HOUR, VIEW
 
 from contract_checks.evidence.evidence import Evidence
-from contract_checks.evidence.facts import Distribution, Drift, MissingEvidence, Operations, Parity
+from contract_checks.evidence.facts import MissingEvidence, Operations, Parity
 from contract_checks.judge import judge
-from contract_checks.language.loader import load
-from contract_checks.operations.log import Record
 from contract_checks.report.charts import Chart, measured
-from contract_checks.report.html import page
 
-CONTRACT = load(Path(__file__).parent.parent / "contracts" / "customer_profile_v1.md")
 KEPT, WARNED, BROKEN = "#1a7f4b", "#9a6700", "#c0262d"
 AGE, DRIFT, PARITY, LATENCY = range(4)
-BINS = ("0", "> 0, ≤ 3", "> 3, ≤ <b>9</b> & more", "> 9", "no number")
-SPREAD = Distribution(BINS, (400, 300, 200, 100, 0), (450, 300, 150, 100, 0), 0.0201, 0.0105)
-PAIRS = ((1.0, 1.0), (1.0, 1.0), (2.0, 2.0), (5.0, 7.0), (9.0, float("nan")))
-
-
-def refresh(hours_ago: float, *, passed: bool = True) -> Record:
-    at = AS_OF - hours_ago * HOUR
-    return Record("refresh", VIEW, at, passed, 1.0, {"to": at.isoformat()} if passed else {})
-
-
-def load_test(p95: float = 40.0, **figures: Any) -> Record:
-    measured_then: dict[str, Any] = {
-        "requests": 2000,
-        "errors": 1,
-        "p50_ms": 8.0,
-        "p95_ms": p95,
-        "p99_ms": 55.0,
-        "histogram": [[5.0, 500], [10.0, 1000], [40.0, 400], [80.0, 100]],
-    }
-    return Record("load_test", VIEW, AS_OF - HOUR, True, 1.0, measured_then | figures)
 
 
 @pytest.fixture(scope="module")
 def evidence(tmp_path_factory: pytest.TempPathFactory) -> Evidence:
-    """Four charts' worth: a refresh that failed, a baseline, differing pairs, a load test."""
-    ran = (*(refresh(hours) for hours in (30, 29)), refresh(28, passed=False), refresh(26.5))
-    return replace(
-        gathered(CONTRACT, tmp_path_factory.mktemp("store")),
-        gathered_operations=Operations((*ran, load_test())),
-        gathered_drift=drift(SPREAD),
-        gathered_parity=Parity(
-            1000,
-            {**dict.fromkeys(FEATURES, 0), "orders_30d": 12},
-            (),
-            dict.fromkeys(FEATURES, PAIRS),
-        ),
-    )
-
-
-def drift(spread: Distribution, **changes: Any) -> Drift:
-    since = datetime.fromisoformat("2026-01-01T00:00:00+00:00")
-    features = dict.fromkeys(FEATURES, spread)
-    frozen = Drift(since, since + timedelta(days=30), features, 1.0, 1.0, True)
-    return replace(frozen, **changes)
+    return charted(tmp_path_factory.mktemp("store"))
 
 
 def charts(evidence: Evidence, which: int) -> tuple[Chart, ...]:
@@ -179,6 +134,7 @@ def test_parity_draws_every_pair_of_numbers_once(evidence: Evidence) -> None:
     assert diagonal["x"] == diagonal["y"]
     assert (equal["x"], equal["y"], equal["customdata"]) == ([1, 2], [1, 2], [2, 1])
     assert (differing["x"], differing["y"], differing["marker"]["color"]) == ([5], [7], BROKEN)
+    assert differing["marker"]["symbol"] != equal["marker"]["symbol"]
     assert found[2].title == "orders_30d"
     assert found[2].told == "12 of 1,000 entities differ (1.20%; limit: 1.00%). Drawn: 4."
 
@@ -212,11 +168,18 @@ def test_latency_adds_up_to_all_requests(evidence: Evidence) -> None:
     assert (curve["x"], curve["y"]) == ([5, 10, 40, 80], [25, 75, 95, 100])
     assert (mark["x"], mark["y"], mark["text"]) == ([40], [95], ["p95"])
     assert mark["marker"]["color"] == KEPT
+    assert list(chart.figure.layout.xaxis.tickvals) == [1, 2, 5, 10, 20, 50, 100, 200, 500]
     assert chart.title == "Load test of 2026-03-01 11:00 UTC"
     assert chart.told == (
         "p50 8 ms, p95 40 ms, p99 55 ms; limit: p95 ≤ 50 ms. "
         "1 of 2,000 requests failed (limit: 0.10%)."
     )
+
+
+def test_latency_over_many_decades_names_the_tens(evidence: Evidence) -> None:
+    ran = Operations((load_test(histogram=[[0.2, 5], [9000.0, 1995]]),))
+    (chart,) = charts(replace(evidence, gathered_operations=ran), LATENCY)
+    assert list(chart.figure.layout.xaxis.tickvals) == [0.1, 1, 10, 100, 1000, 10_000]
 
 
 def test_latency_over_its_limit_is_red(evidence: Evidence) -> None:
@@ -232,7 +195,7 @@ def test_limits_are_drawn(evidence: Evidence) -> None:
         low, high = (line.y0, line.y1) if which == AGE else (line.x0, line.x1)
         assert low == high == limit
         assert (ground.y0 if which == AGE else ground.x0) == limit
-        assert line.label.text.startswith("limit ")
+        assert (ground if which == AGE else line).label.text.startswith("limit ")
 
 
 # What is missing is told, and costs no other chart.
@@ -331,10 +294,6 @@ class Figures(HTMLParser):
         return [of[tag]] if tag in of else []
 
 
-def written(evidence: Evidence) -> str:
-    return page(judge(CONTRACT, evidence), evidence, CONTRACT)
-
-
 def test_the_page_tells_every_chart_in_words(evidence: Evidence) -> None:
     read = Figures(written(evidence))
     expected = [chart for of in measured(CONTRACT, evidence) for chart in of.charts]
@@ -351,7 +310,9 @@ def test_the_page_carries_plotly_once_and_names_no_address(evidence: Evidence) -
     assert len(drawn) == 10
     assert all("Plotly.newPlot" in script and len(script) < 20_000 for script in drawn)
     assert "plotly.js v" not in "".join(drawn)
-    assert read.addresses == []
+    places = [f"href=#{place}" for place in re.findall(r'<h[23] id="(.*?)"', text)]
+    assert read.addresses == places
+    assert "href=#measured-4" in places
     outside = re.sub(r"<script>.*?</script>", "", text, flags=re.DOTALL)
     assert re.findall(r"url\(|@import", outside) == []
     assert "default-src 'none'" in outside
@@ -382,92 +343,3 @@ def test_what_a_bin_is_called_ends_no_script(evidence: Evidence) -> None:
     text = written(replace(evidence, gathered_drift=drift(spread)))
     assert len(Figures(text).scripts) == 11
     assert "<script>alert" not in text
-
-
-# in a browser
-
-BROWSER = shutil.which("chromium") or shutil.which("google-chrome")
-FLAGS = (
-    *("--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"),
-    *("--disable-background-networking", "--disable-component-update", "--disable-sync"),
-    *("--hide-scrollbars", "--host-resolver-rules=MAP * ~NOTFOUND", "--window-size=1400,1000"),
-    *("--virtual-time-budget=10000", "--dump-dom"),
-)
-# Asked inside the page, told to the page around it.
-LOOK = """<script>
-const refused = [];
-addEventListener("securitypolicyviolation", event => refused.push(event.blockedURI));
-addEventListener("load", () => setTimeout(() => {
-  const inside = (inner, outer) => inner.left >= outer.left - 1 && inner.right <= outer.right + 1;
-  const box = element => element.getBoundingClientRect();
-  const cards = [...document.querySelectorAll("figure")];
-  parent.postMessage(JSON.stringify({
-    width: innerWidth,
-    scrolls: document.documentElement.scrollWidth - document.documentElement.clientWidth,
-    columns: new Set(cards.map(card => Math.round(box(card).left))).size,
-    drawn: cards.filter(card => [...card.querySelectorAll("svg .trace path")]
-      .some(path => box(path).width > 0)).length,
-    clipped: cards.flatMap(card => [...card.querySelectorAll("svg text")]
-      .filter(text => !inside(box(text), box(card))).map(text => text.textContent)),
-    small: cards.flatMap(card => [...card.querySelectorAll("svg text")]
-      .filter(text => parseFloat(getComputedStyle(text).fontSize) < 11).map(t => t.textContent)),
-    labels: [...cards[1].querySelectorAll(".ytick text")].map(text => text.textContent),
-    refused, asked: performance.getEntriesByType("resource").map(entry => entry.name),
-  }), "*");
-}, 500));
-</script>"""
-AROUND = """<!doctype html><pre></pre><script>
-const seen = [];
-addEventListener("message", event => {
-  seen.push(JSON.parse(event.data));
-  document.querySelector("pre").textContent = JSON.stringify(seen);
-});
-</script>"""
-
-
-def looked_at(text: str, folder: Path) -> dict[int, dict[str, Any]]:
-    """What a browser made of a page in a desktop's and in a phone's width, by width."""
-    if BROWSER is None:
-        pytest.skip("no chromium or google-chrome on PATH: the layout was not looked at")
-    (folder / "page.html").write_text(text.replace("<head>", f"<head>{LOOK}"), encoding="utf-8")
-    frames = "".join(
-        f'<iframe src="page.html" style="width:{width}px;height:900px;border:0"></iframe>'
-        for width in (1280, 390)
-    )
-    around = folder / "around.html"
-    around.write_text(AROUND + frames, encoding="utf-8")
-    profile = f"--user-data-dir={folder / 'profile'}"
-    done = subprocess.run(
-        [BROWSER, *FLAGS, profile, around.as_uri()],
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=120,
-    )
-    found = re.search(r"<pre>(.*?)</pre>", done.stdout, re.DOTALL)
-    assert found and found[1], done.stderr
-    return {seen["width"]: seen for seen in json.loads(unescape(found[1]))}
-
-
-def test_a_browser_draws_it_on_a_desktop_and_on_a_phone(evidence: Evidence, tmp_path: Path) -> None:
-    seen = looked_at(written(evidence), tmp_path)
-    assert set(seen) == {1280, 390}
-    for look in seen.values():
-        assert look["scrolls"] == 0
-        assert look["drawn"] == 10
-        assert look["clipped"] == look["small"] == []
-        assert look["labels"] == list(BINS[:4])
-        assert look["asked"] == look["refused"] == []
-    assert (seen[1280]["columns"], seen[390]["columns"]) == (2, 1)
-
-
-def test_a_browser_asks_for_nothing_and_would_not_be_let(
-    evidence: Evidence, tmp_path: Path
-) -> None:
-    """Without its policy the page would get what it asks for, so all it asks for is seen."""
-    address = "http://charts.invalid/a.png"
-    image = written(evidence).replace("</body>", f'<img src="{address}"></body>')
-    free = re.sub(r'<meta http-equiv="Content-Security-Policy"[^>]*>', "", image)
-    assert free != image
-    assert [look["asked"] for look in looked_at(free, tmp_path).values()] == [[address]] * 2
-    assert [look["refused"] for look in looked_at(image, tmp_path).values()] == [[address]] * 2

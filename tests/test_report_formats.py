@@ -300,12 +300,12 @@ class Texts(HTMLParser):
 
 def test_html_has_a_row_for_every_finding() -> None:
     rows = [" ".join(text.split()) for text in Texts(page(REPORT), "tr").found]
-    assert [row for row in rows if row != "CheckExpectedGotCountSample"] == [
-        "values-are-in-range orders_30d in 0–1,000 1,001 rows {50%} break it 1,001 "
-        "customer_id=7, orders_30d=1001customer_id=8, orders_30d=-1",
-        "values-are-in-range sessions_30d in 0–10 1 row",
-        "features-are-fresh Young enough. no table",
-        "version-is-tagged tag version = v1 v1",
+    assert [row for row in rows if row != "OutcomeCheckExpectedGotCount"] == [
+        "broken values-are-in-range orders_30d in 0–1,000 1,001 rows {50%} break it 1,001",
+        "sample customer_id=7, orders_30d=1001customer_id=8, orders_30d=-1",
+        "broken values-are-in-range sessions_30d in 0–10 1 row",
+        "unknown features-are-fresh Young enough. no table",
+        "kept version-is-tagged tag version = v1 v1",
     ]
 
 
@@ -323,7 +323,28 @@ def test_html_without_measurements_has_no_script_and_fetches_nothing() -> None:
     assert "<script" not in text
     assert "Measured" not in text
     assert "://" not in text
-    assert re.findall(r"(?:src|href)=|url\(|@import", text) == []
+    assert re.findall(r"""src=|href=(?!"#)|url\(|@import""", text) == []
+
+
+def test_html_leads_from_each_count_to_its_clauses() -> None:
+    text = page(REPORT)
+    assert re.findall('href="#(.*?)"', text) == ["broken", "unknown", "kept"]
+    assert re.findall('<h2 id="(.*?)"', text) == ["broken", "unknown", "kept"]
+    assert re.findall("href=", page(EMPTY)) == []
+
+
+def test_html_says_of_how_many_checks_what_they_found() -> None:
+    gists = [" ".join(text.split()) for text in re.findall(r'"gist">(.*?)<', page(REPORT))]
+    assert gists == ["2 of 2 checks broken", "1 of 1 checks unknown", "tag version = v1"]
+
+
+def test_html_writes_instants_as_people_do() -> None:
+    got = "at 2017-11-30T23:00:00+00:00, at 2017-11-30T23:00:00.5+00:00, by 2018-02-28"
+    row = "event_timestamp=2017-11-30T23:00:00+00:00"
+    finding = replace(BROKEN, got=got, sample=(row,))
+    text = re.sub("</?span.*?>", "", page(replace(REPORT, findings=(finding,))))
+    assert "at 2017-11-30 23:00 UTC, at 2017-11-30 23:00:00.5 UTC, by 2018-02-28<" in text
+    assert f"<code>{row}</code>" in text  # a row of data is quoted
 
 
 def test_html_names_no_folder_of_the_machine() -> None:

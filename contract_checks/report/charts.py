@@ -47,7 +47,7 @@ def measured(contract: Contract, evidence: Evidence) -> tuple[Measurement, ...]:
     """Every measurement that has charts; what could not be drawn says why."""
     drawn: dict[str, _Draw] = {
         "§6 Age of the features": _ages,
-        "§7 Drift": _drift,
+        "§7 Drift, in the bins of the PSI": _drift,
         "§8 Online against offline": _parity,
         "§11 Latency": _latency,
     }

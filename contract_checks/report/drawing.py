@@ -1,13 +1,14 @@
 """The kinds of chart, drawn by plotly in the page's colours: numbers in, a plotly Figure out.
 
 Green keeps what is promised; red, and everything over the red ground behind a limit, does not.
+Nothing is told by its colour alone: who cannot tell red from green reads it off a shape or a word.
 """
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from html import escape
 from itertools import accumulate
-from math import isclose, log10
+from math import ceil, floor, isclose, log10
 from typing import Any
 
 import plotly.graph_objects as go
@@ -26,6 +27,7 @@ _AXIS = {
     "title": {"standoff": 8},
     "zeroline": False,
 }
+_OVER = "rgba(192, 38, 45, 0.08)"  # BROKEN, as a ground
 _AT_LIMIT = {"color": BROKEN, "dash": "dash", "width": 1.5}
 _STYLE = go.layout.Template(
     layout={
@@ -61,8 +63,10 @@ def saw_tooth(points: Sequence[tuple[datetime, float]], limit: float, named: str
         line={"color": KEPT, "width": 1.5},
         hovertemplate="%{x|%d %b %H:%M}: %{y:.2f} h<extra></extra>",
     )
-    figure.add_hrect(limit, top, fillcolor=BROKEN, opacity=0.08, line_width=0)
-    figure.add_hline(limit, line=_AT_LIMIT, label=_label(named, "left"))
+    # Written at the top of the ground: above every age, however far that is over the limit.
+    label = _label(named, "top left", "left", "top")
+    figure.add_hrect(limit, top, fillcolor=_OVER, line_width=0, label=label)
+    figure.add_hline(limit, line=_AT_LIMIT)
     figure.update_xaxes(tickformat="%d %b<br>%H:%M", nticks=5)
     figure.update_yaxes(range=[0, top])
     return figure
@@ -97,7 +101,7 @@ def pairs_of_values(counted: Mapping[tuple[float, float], int]) -> Any:
     low, high = min(map(min, counted)), max(map(max, counted))
     margin = (high - low) * 0.05 or 1
     ends = [low - margin, high + margin]
-    figure = _figure("offline", "online")
+    figure = _figure("offline value", "online value")
     figure.add_scatter(
         x=ends,
         y=ends,
@@ -106,7 +110,8 @@ def pairs_of_values(counted: Mapping[tuple[float, float], int]) -> Any:
         hoverinfo="skip",
         showlegend=False,
     )
-    for name, color, equal in (("equal", KEPT, True), ("differing", BROKEN, False)):
+    kinds = (("equal", KEPT, "circle", True), ("differing", BROKEN, "x", False))
+    for name, color, symbol, equal in kinds:
         # As near as measures.comparison asks.
         drawn = [pair for pair in counted if isclose(*pair, rel_tol=1e-12) is equal]
         figure.add_scatter(
@@ -114,7 +119,7 @@ def pairs_of_values(counted: Mapping[tuple[float, float], int]) -> Any:
             y=[online for _, online in drawn],
             mode="markers",
             name=name,
-            marker={"color": color, "opacity": 0.7, "size": 7},
+            marker={"color": color, "opacity": 0.7, "size": 7, "symbol": symbol},
             customdata=[counted[pair] for pair in drawn],
             hovertemplate="offline %{x}, online %{y}; entities: %{customdata:,}<extra></extra>",
         )
@@ -152,11 +157,13 @@ def latencies(
         textposition="bottom right",
         hoverinfo="skip",
     )
-    figure.add_vrect(limit, right, fillcolor=BROKEN, opacity=0.08, line_width=0)
-    roomier = "left" if time > limit else "right"
-    figure.add_vline(limit, line=_AT_LIMIT, label=_label(f"limit {limit:g} ms", roomier))
-    left = min(*ends, limit / 10)  # ten times at least, so that a power of ten is named
-    figure.update_xaxes(type="log", range=[log10(left), log10(right)], dtick=1)
+    figure.add_vrect(limit, right, fillcolor=_OVER, line_width=0)
+    # Written before the line, below the curve: over the ground a phone has no room for it.
+    label = _label(f"limit {limit:g} ms", "start", "right", "bottom")
+    figure.add_vline(limit, line=_AT_LIMIT, label=label)
+    left = min(*ends, limit / 10) * 0.8  # so that a power of ten is named
+    named = _named(left, right)
+    figure.update_xaxes(type="log", range=[log10(left), log10(right)], tickvals=named)
     figure.update_yaxes(range=[0, 105])
     return figure
 
@@ -166,16 +173,23 @@ def _figure(x: str, y: str, **layout: Any) -> Any:
     return go.Figure(layout={"template": _STYLE, **titles, **layout})
 
 
-def _label(text: str, side: str) -> dict[str, Any]:
-    """Written where a limit's line starts, with that side of the text at it."""
+def _label(text: str, place: str, side: str, edge: str) -> dict[str, Any]:
+    """Written at that place of a shape, with that side and that edge of the text at it."""
     return {
         "font": {"color": BROKEN},
         "text": escape(text),
         "textangle": 0,
-        "textposition": "start",
+        "textposition": place,
         "xanchor": side,
-        "yanchor": "bottom",
+        "yanchor": edge,
     }
+
+
+def _named(low: float, high: float) -> list[float]:
+    """What a logarithmic axis names: 1, 2, 5, 10; over more than three decades the tens alone."""
+    steps = (1, 2, 5) if high / low <= 1000 else (1,)
+    decades = range(floor(log10(low)), ceil(log10(high)))
+    return [step * 10.0**decade for decade in decades for step in steps]
 
 
 def _percent(counts: Sequence[int]) -> list[float]:

@@ -5,6 +5,7 @@ from importlib.resources import files
 from pathlib import Path, PurePath
 
 from jinja2 import Environment
+from markupsafe import Markup, escape
 from plotly.offline import get_plotlyjs
 
 from contract_checks.evidence.evidence import Evidence
@@ -14,6 +15,8 @@ from contract_checks.report.charts import Chart, measured
 from contract_checks.report.text import by_clause, gist, worst
 
 _ABSOLUTE_PATH = re.compile(r"""(?:(?<![\w./])|(?<=:///))(?:/[^/\s'"`,;:()]+){2,}/?""")
+_INSTANT = re.compile(r"(\d{4}-\d\d-\d\d)T(\d\d:\d\d)(:\d\d(?:\.\d+)?)\+00:00")
+_DATE = re.compile(r"\d{4}-\d\d-\d\d(?:T[\d:.]{5,15}\+00:00)?")
 
 
 def page(report: Report, evidence: Evidence | None = None, contract: Contract | None = None) -> str:
@@ -25,7 +28,7 @@ def page(report: Report, evidence: Evidence | None = None, contract: Contract | 
     measurements = measured(contract, evidence) if contract and evidence else ()
     template = files("contract_checks.report").joinpath("page.html.j2").read_text(encoding="utf-8")
     environment = Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True)
-    environment.filters |= {"drawn": _drawn, "without_folders": _without_folders}
+    environment.filters |= {"drawn": _drawn, "readable": _readable, "whole": _whole}
     clauses = [(clause, worst(findings), findings) for clause, findings in by_clause(report)]
     groups = [
         (outcome, [(c, gist(f, outcome), f) for c, of, f in clauses if of is outcome])
@@ -56,6 +59,20 @@ def _drawn(chart: Chart, name: str) -> str:
     )
 
 
-def _without_folders(text: str) -> str:
-    """Absolute paths by their last name: a page is passed on, the machine it lay on is not."""
-    return _ABSOLUTE_PATH.sub(lambda path: PurePath(path[0]).name, text)
+def _readable(text: str) -> Markup:
+    """Absolute paths by their last name: a page is passed on, the machine it lay on is not.
+
+    Instants as people write them: 2017-11-30 23:00 UTC.
+    """
+    named = _ABSOLUTE_PATH.sub(lambda path: PurePath(path[0]).name, text)
+    return _whole(_INSTANT.sub(_written, named))
+
+
+def _written(instant: re.Match[str]) -> str:
+    day, minute, seconds = instant.groups()
+    return f"{day} {minute}{'' if seconds == ':00' else seconds} UTC"
+
+
+def _whole(text: str) -> Markup:
+    """No line ends amid a date, at one of its hyphens."""
+    return Markup(_DATE.sub(r'<span class="whole">\g<0></span>', str(escape(text))))  # noqa: S704
