@@ -8,7 +8,6 @@ from contract_checks.language.contract import Contract
 from contract_checks.language.form import CLAUSES
 
 INFORMATIVE = {
-    "§1 business purpose": "says why the feature exists; nothing can keep or break it",
     "§5.1 definition": "says in words what the aggregation and schema clauses say in terms",
     "§5.2 units": "describes the features to people; the values carry no unit to compare",
     "§7 thresholds": "is the heading of the warn and fail clauses, which are judged",

@@ -2,6 +2,7 @@
 
 import json
 import sys
+import traceback
 from enum import StrEnum
 from io import TextIOWrapper
 from pathlib import Path
@@ -12,7 +13,7 @@ import typer
 from contract_checks.commands.binding import explain, list_clauses
 from contract_checks.commands.check import check
 from contract_checks.commands.diff import diff
-from contract_checks.commands.documents import contract_at
+from contract_checks.commands.documents import contract_at, named_or_all
 from contract_checks.commands.gate import gate_contract
 from contract_checks.commands.scaffold import scaffold
 from contract_checks.commands.sign import sign
@@ -36,13 +37,18 @@ class Format(StrEnum):
 
 @app.command()
 def lint(
-    files: Annotated[list[Path], typer.Argument(help="Contract documents.", metavar="FILE...")],
+    files: Annotated[
+        list[Path] | None,
+        typer.Argument(
+            help="Contract documents; all of contracts/ if none is named.", metavar="[FILE...]"
+        ),
+    ] = None,
 ) -> None:
     """Report every problem of contract documents as path:line: clause: message.
 
     Exit code 0: all valid; 2: at least one is not.
     """
-    problems = {file: problems_of(file) for file in files}
+    problems = {file: problems_of(file) for file in named_or_all(files, Path())}
     for file, found in problems.items():
         for problem in found:
             place = typer.style(f"{file}:{problem.line}:", bold=True)
@@ -85,8 +91,15 @@ app.command("verify")(verify_receipt)
 
 
 def main() -> None:
-    """Run the command line; what it writes is UTF-8 whatever the locale."""
+    """Run the command line; what it writes is UTF-8 whatever the locale.
+
+    An error that nobody foresaw exits with 2: nothing was judged, so nothing is broken.
+    """
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, TextIOWrapper):
             stream.reconfigure(encoding="utf-8", errors="backslashreplace")
-    app()
+    try:
+        app()
+    except Exception:
+        traceback.print_exc()
+        sys.exit(2)

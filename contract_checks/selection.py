@@ -24,20 +24,21 @@ def select(selectors: Sequence[str], checks: Sequence[Check]) -> list[Check]:
 
 def _chooses(selector: str, check: Check) -> bool:
     """Section 5 holds 5.1 and 5.2; section 1 does not hold 10."""
-    wanted, clause = _key(selector), _key(check.clause)
+    wanted, clause = key(selector), key(check.clause)
     section = clause.split()[0]
     return wanted in (clause, section, check.name) or section.startswith(f"{wanted}.")
 
 
-def _key(text: str) -> str:
+def key(text: str) -> str:
+    """A clause as it may be typed: `§6 freshness`, `6 Freshness`."""
     return " ".join(text.replace("§", " ").lower().split())
 
 
 def _advice(selector: str, checks: Sequence[Check]) -> str:
     known = {name for check in checks for name in (check.clause, check.name)}
-    by_key = {_key(name): name for name in sorted(known)}
+    by_key = {key(name): name for name in sorted(known)}
     labels = {key.partition(" ")[2]: name for key, name in by_key.items() if " " in key}
-    keys = get_close_matches(_key(selector), [*by_key, *labels])
+    keys = get_close_matches(key(selector), [*by_key, *labels])
     near = dict.fromkeys((by_key | labels)[key] for key in keys)
     hint = (
         f"did you mean {' or '.join(near)}?"

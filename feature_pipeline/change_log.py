@@ -29,6 +29,8 @@ class Aggregated:
     events: IntakeCounts
     history_rows: int
     customers: int
+    newest: datetime | None
+    """Stamp of the newest row; None where there is none."""
 
 
 def aggregate(
@@ -82,12 +84,13 @@ def aggregate(
         if served is not None and served.is_file():
             on_step("comparing with what was served")
             _refuse_to_take_back(connection, served, history_draft)
-        rows, customers = one_row(
+        rows, customers, newest = one_row(
             connection,
-            "SELECT count(*), count(DISTINCT customer_id) FROM read_parquet($history)",
+            """SELECT count(*), count(DISTINCT customer_id), max(event_timestamp)
+            FROM read_parquet($history)""",
             {"history": this_file(history_draft)},
         )
-    return Aggregated(counts, history_rows=rows, customers=customers)
+    return Aggregated(counts, history_rows=rows, customers=customers, newest=newest)
 
 
 def _refuse_to_take_back(

@@ -17,7 +17,7 @@ from contract_checks.language.contract import Contract
 from contract_checks.language.loader import InvalidContract, load
 from contract_checks.measures.calendar import one_period_before
 from contract_checks.operations.log import Record
-from scripts.command_line import CONTRACT, ROOT, refusals_exit
+from scripts.command_line import CONTRACT, ROOT, DocumentOption, refusals_exit
 from scripts.recording import recorded
 
 _SHOWN_PATHS = 3
@@ -51,13 +51,14 @@ def main(
         datetime | None,
         typer.Option(parser=instant, metavar="TIME", help="End of the period; default now."),
     ] = None,
+    document: DocumentOption = CONTRACT,
 ) -> None:
     """Show who read the feature in the review period up to a time, and record that it was reviewed.
 
     Exit code 0: approved consumers alone; 1: another one was given data; 2: refused.
     """
     with refusals_exit(MissingEvidence, InvalidContract):
-        contract = load(CONTRACT)
+        contract = load(document)
         review = access_review(contract, as_of or now())
     Console().print(_table(review, contract))
     typer.echo(f"{len(review.readers)} readers, {review.start:%Y-%m-%d} to {review.end:%Y-%m-%d}")

@@ -10,15 +10,17 @@ import typer
 from contract_checks.clock import instant, now
 from contract_checks.evidence.facts import MissingEvidence
 from contract_checks.evidence.operations import read_operations
+from contract_checks.evidence.tables import DuckTable, stretch_digest
 from contract_checks.findings import Outcome
 from contract_checks.language.contract import Contract
 from contract_checks.language.loader import InvalidContract, load
 from contract_checks.language.sentence import spell
 from feature_pipeline.backfill import Backfill, compare_with_rebuild
+from feature_pipeline.engine import this_file
 from feature_pipeline.refusal import RefusedError
-from scripts.command_line import CONTRACT, EVENTS, HISTORY, ROOT, refusals_exit
+from scripts.command_line import CONTRACT, EVENTS, HISTORY, ROOT, DocumentOption, refusals_exit
 from scripts.progress import steps
-from scripts.recording import recorded
+from scripts.recording import digests_of, recorded
 
 
 def main(
@@ -26,6 +28,7 @@ def main(
         datetime | None,
         typer.Option(parser=instant, metavar="TIME", help="History up to this; default now."),
     ] = None,
+    document: DocumentOption = CONTRACT,
 ) -> None:
     """Recompute the stretch of history that ends with the last refresh, and compare every row.
 
@@ -35,7 +38,7 @@ def main(
         refusals_exit(RefusedError, MissingEvidence, InvalidContract, duckdb.Error),
         steps() as on_step,
     ):
-        contract = load(CONTRACT)
+        contract = load(document)
         compared = backfill(contract, as_of or now(), on_step)
     typer.echo(
         f"{compared.rows:,} rows of {spell(contract.test_plan.backfill_window)} recomputed, "
@@ -59,6 +62,7 @@ def backfill(
     """
     end, stretch = _last_refresh(contract, as_of), contract.test_plan.backfill_window
     with recorded("backfill", contract.view_name, as_of) as figures:
+        figures["files"] = digests_of("feature_pipeline")
         figures |= {"from": (end - stretch).isoformat(), "to": end.isoformat()}
         compared = compare_with_rebuild(
             EVENTS,
@@ -70,6 +74,7 @@ def backfill(
             on_step=on_step,
         )
         figures |= {"rows": compared.rows, "differing": compared.differing}
+        figures["digest"] = _digest(contract, end - stretch, end)
         figures["passed"] = outcome(compared) is Outcome.KEPT
     return compared
 
@@ -77,6 +82,15 @@ def backfill(
 def outcome(compared: Backfill) -> Outcome:
     """The same events make the same history: a single difference breaks it."""
     return Outcome.BROKEN if compared.differing else Outcome.KEPT
+
+
+def _digest(contract: Contract, after: datetime, until: datetime) -> str:
+    """Of what was compared: history that is another one later has not been validated."""
+    with duckdb.connect() as connection:
+        connection.execute("SET TimeZone = 'UTC'")
+        connection.read_parquet(this_file(HISTORY)).create_view("history")
+        history = DuckTable(connection, "history")
+        return stretch_digest(history, contract.time.event_timestamp, after, until)
 
 
 def _last_refresh(contract: Contract, as_of: datetime) -> datetime:

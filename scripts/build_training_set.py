@@ -19,7 +19,7 @@ from feature_access.hashing import hash_key_from
 from feature_access.refusal import RefusedError
 from feature_pipeline.atomic import replacing
 from feature_pipeline.refusal import RefusedError as TargetRefusedError
-from scripts.command_line import CONTRACT, ROOT, refusals_exit
+from scripts.command_line import CONTRACT, ROOT, DocumentOption, refusals_exit
 from scripts.recording import recorded
 
 if TYPE_CHECKING:
@@ -41,6 +41,7 @@ def main(
         datetime | None,
         typer.Option(parser=instant, metavar="TIME", help="When it was read; default now."),
     ] = None,
+    document: DocumentOption = CONTRACT,
 ) -> None:
     """Write ENTITIES with its features to TRAINING_SET, in the same order.
 
@@ -49,7 +50,7 @@ def main(
     """
     with refusals_exit(RefusedError, TargetRefusedError, InvalidContract, ValueError, RuntimeError):
         built = build(
-            load(CONTRACT), as_of or now(), consumer, entities, training_set, os.environ, service
+            load(document), as_of or now(), consumer, entities, training_set, os.environ, service
         )
     typer.echo(f"{built.rows.num_rows:,} rows written to {training_set}")
     for view, matched in built.matched.items():
@@ -71,8 +72,8 @@ def build(
 
     Raises:
         RefusedError: the contract does not approve the consumer, there is no hash key in the
-            environment, no such file of entities, or no such service; or the target cannot be
-            written.
+            environment, no such file of entities, or no such service; the service serves another
+            version; or the target cannot be written.
         ValueError: see `feature_access.training_set`.
     """
     with ExitStack() as unread, recorded("training_set", contract.view_name, as_of) as figures:
@@ -91,6 +92,11 @@ def build(
         from feature_access.training_set import build_training_set
 
         built = build_training_set(open_store(ROOT), service, pd.read_parquet(entities), key)
+        if contract.view_name not in built.matched:  # another document says who may read it
+            raise RefusedError(
+                f"service {service} serves {', '.join(built.matched)}, and {contract.path} is of "
+                f"{contract.view_name}: name the document of what is to be read with --contract"
+            )
         draft = unread.enter_context(replacing(target))  # in place only once it is on record
         pq.write_table(built.rows, draft)
         figures |= {

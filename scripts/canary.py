@@ -12,8 +12,8 @@ from contract_checks.language.loader import InvalidContract, load
 from contract_checks.measures.comparison import Comparison, compare
 from feature_access.refusal import RefusedError as ReadRefusedError
 from feature_pipeline.refusal import RefusedError
-from scripts.command_line import CONTRACT, ROOT, refusals_exit
-from scripts.recording import recorded
+from scripts.command_line import CONTRACT, ROOT, DocumentOption, refusals_exit
+from scripts.recording import digests_of, recorded
 from scripts.sampling import features_of, offline_answers, pinned_service, sampled
 
 if TYPE_CHECKING:
@@ -28,13 +28,14 @@ def main(
     customers: Annotated[
         int, typer.Option(help="Customers of the slice.", min=1, max=10_000)
     ] = 200,
+    document: DocumentOption = CONTRACT,
 ) -> None:
     """Materialize a slice of customers into a namespace of its own, read it back and remove it.
 
     Exit code 0: every customer has the offline values; 1: some have not; 2: refused.
     """
     with refusals_exit(RefusedError, ReadRefusedError, InvalidContract):
-        contract, moment = load(CONTRACT), as_of or now()
+        contract, moment = load(document), as_of or now()
         # Imported late: Feast takes seconds, which --help should not.
         from feature_access.registry import open_store
 
@@ -57,6 +58,7 @@ def canary(
     ttl = store.get_feature_view(contract.view_name).ttl  # older rows are not materialized
     keys = sampled(store, contract, as_of, customers, *([as_of - ttl] if ttl else []))
     with recorded("canary", contract.view_name, as_of) as figures:
+        figures["files"] = digests_of("feature_access", "feature_pipeline")
         compared = compare(
             offline_answers(store, service, keys, as_of),
             read_back(store, contract.view_name, keys, as_of),

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Annotated
 
 import typer
 from rich.console import Console
@@ -15,6 +16,19 @@ HISTORY = WAREHOUSE / "customer_features_offline.parquet"
 QUARANTINE = WAREHOUSE / "customer_events_quarantine.parquet"
 
 COULD_NOT_JUDGE = 2
+
+DocumentOption = Annotated[
+    Path, typer.Option("--contract", help="Document of the version.", metavar="FILE")
+]
+"""Whose version a job works for, where several are served side by side."""
+
+
+def to_declare(service: str, view: str) -> str:
+    """What is left to a person once the pointer has moved."""
+    return (
+        f"declare service {service} with {view} in feature_repo/ now: the next `feast apply` "
+        "registers what stands there"
+    )
 
 
 @contextmanager

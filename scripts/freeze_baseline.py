@@ -9,14 +9,15 @@ from rich.console import Console
 from rich.table import Table
 
 from contract_checks.clock import instant, now
+from contract_checks.evidence.declared import RegisteredView
 from contract_checks.evidence.drift import freeze
-from contract_checks.evidence.facts import MissingEvidence, RegisteredView
+from contract_checks.evidence.facts import MissingEvidence
 from contract_checks.evidence.operations import read_operations
 from contract_checks.evidence.registry import read_registry
 from contract_checks.language.contract import Contract
 from contract_checks.language.loader import InvalidContract, load
 from contract_checks.measures.psi import Bins
-from scripts.command_line import CONTRACT, ROOT, refusals_exit
+from scripts.command_line import CONTRACT, ROOT, DocumentOption, refusals_exit
 from scripts.recording import recorded
 
 _ALWAYS = datetime.max.replace(tzinfo=UTC)
@@ -27,6 +28,7 @@ def main(
         datetime | None,
         typer.Option(parser=instant, metavar="TIME", help="Freeze as of this time; default now."),
     ] = None,
+    document: DocumentOption = CONTRACT,
 ) -> None:
     """Freeze the features' distributions over the baseline window, before a promotion.
 
@@ -36,7 +38,7 @@ def main(
     Exit code 0: frozen and on record; 2: refused.
     """
     with refusals_exit(MissingEvidence, InvalidContract, duckdb.Error):
-        contract, moment = load(CONTRACT), as_of or now()
+        contract, moment = load(document), as_of or now()
         figures = freeze_baseline(contract, moment)
         promoted = _promoted_at(contract)
     Console().print(_table(figures))

@@ -14,8 +14,8 @@ from contract_checks.language.loader import InvalidContract, load
 from contract_checks.language.sentence import spell
 from contract_checks.measures.proportions import at_most, upper_bound
 from feature_access.refusal import RefusedError
-from scripts.command_line import CONTRACT, ROOT, refusals_exit
-from scripts.recording import recorded
+from scripts.command_line import CONTRACT, ROOT, DocumentOption, refusals_exit
+from scripts.recording import digests_of, recorded
 from scripts.sampling import pinned_service, sampled
 
 if TYPE_CHECKING:
@@ -34,6 +34,7 @@ def main(
     ] = None,
     requests: Annotated[int, typer.Option(help="Look-ups, one customer each.", min=1)] = 3_000,
     rate: Annotated[float, typer.Option(help="Look-ups a second.", min=0.001)] = 500,
+    document: DocumentOption = CONTRACT,
 ) -> None:
     """Look customers up at a fixed rate; a look-up's latency counts from when it was due.
 
@@ -42,7 +43,7 @@ def main(
     from feature_access.registry import open_store
 
     with refusals_exit(RefusedError, InvalidContract):
-        contract = load(CONTRACT)
+        contract = load(document)
         measured = load_test(open_store(ROOT), contract, as_of or now(), requests, rate)
     Console().print(_table(measured, contract))
     judged = outcome(measured, contract)
@@ -67,6 +68,7 @@ def load_test(
     service = pinned_service(store, contract)
     customers = sampled(store, contract, as_of, _CUSTOMERS).to_pylist()
     with recorded("load_test", contract.view_name, as_of) as figures:
+        figures["files"] = digests_of("feature_access")
         measured = measuring.load_test(store, service.name, customers, requests=requests, rate=rate)
         judged = outcome(measured, contract)
         figures |= {"requests": requests, "rate": rate, "errors": measured.errors}

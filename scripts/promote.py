@@ -9,13 +9,14 @@ import typer
 from rich.console import Console
 
 from contract_checks.clock import instant, now
-from contract_checks.evidence.facts import MissingEvidence, ProbeRun, RegisteredView
+from contract_checks.evidence.declared import RegisteredView
+from contract_checks.evidence.facts import MissingEvidence, ProbeRun
 from contract_checks.evidence.fingerprint import fingerprint
 from contract_checks.language.contract import Contract
 from contract_checks.language.loader import InvalidContract, load
 from feature_access.refusal import RefusedError as ReadRefusedError
 from feature_pipeline.refusal import RefusedError
-from scripts.command_line import CONTRACT, ROOT, refusals_exit
+from scripts.command_line import CONTRACT, ROOT, refusals_exit, to_declare
 from scripts.progress import steps
 from scripts.recording import recorded
 
@@ -60,6 +61,7 @@ def main(
         typer.echo(f"not promoted: {result.refusal}", err=True)
         raise typer.Exit(result.exit_code)
     typer.echo(f"{terms.view_name} is promoted; receipt: {result.receipt}")
+    typer.echo(to_declare(terms.overview.feature_name, terms.view_name))
 
 
 def promote(

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from datetime import datetime
 from typing import Any
 
+from contract_checks.digest import digest_of_file
 from contract_checks.operations.log import OperationsLog, Record, address_of
 from scripts.command_line import ROOT
 
@@ -14,6 +15,14 @@ from scripts.command_line import ROOT
 def operations_log() -> OperationsLog:
     """The repository's log."""
     return OperationsLog(address_of(ROOT, os.environ))
+
+
+def digests_of(*places: str) -> dict[str, str]:
+    """Of files of the repository, and of the code in its folders, by path: what a record is of."""
+    found = [ROOT / place for place in places]
+    code = [f for room in found for kind in ("*.py", "*.sql") for f in room.glob(kind)]
+    files = sorted(file for file in (*found, *code) if file.is_file())
+    return {file.relative_to(ROOT).as_posix(): digest_of_file(file) for file in files}
 
 
 @contextmanager

@@ -1,6 +1,7 @@
 """Refresh the feature store: events to change log to online store, up to an instant."""
 
 from collections.abc import Callable
+from contextlib import ExitStack
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -13,7 +14,15 @@ from contract_checks.language.loader import InvalidContract, load
 from feature_pipeline.change_log import Aggregated, aggregate
 from feature_pipeline.outliers import flag_outliers
 from feature_pipeline.refusal import RefusedError
-from scripts.command_line import CONTRACT, EVENTS, HISTORY, QUARANTINE, ROOT, refusals_exit
+from scripts.command_line import (
+    CONTRACT,
+    EVENTS,
+    HISTORY,
+    QUARANTINE,
+    ROOT,
+    DocumentOption,
+    refusals_exit,
+)
 from scripts.progress import steps
 from scripts.recording import recorded
 
@@ -27,14 +36,17 @@ def main(
         typer.Option(parser=instant, metavar="TIME", help="Refresh up to this time; default now."),
     ] = None,
     events: Annotated[Path, typer.Option(help="customer_events, parquet.")] = EVENTS,
+    document: DocumentOption = CONTRACT,
 ) -> None:
     """Bring the offline and the online store up to a time. Run it hourly, after `feast apply`.
+
+    Every registered version of the feature comes along: they are read from one offline table.
 
     Exit code 0: done and on record; 2: refused, nothing written.
     """
     moment = as_of or now()
     with refusals_exit(RefusedError, InvalidContract), steps() as on_step:
-        contract = load(CONTRACT)
+        contract = load(document)
         on_step("opening the feature store")
         # Imported late: Feast takes seconds, which --help should not.
         from feature_access.registry import open_store
@@ -51,7 +63,7 @@ def refresh(
     events: Path = EVENTS,
     on_step: Callable[[str], None] = lambda step: None,
 ) -> Aggregated:
-    """Bring both stores up to `as_of`, and leave a record.
+    """Bring both stores up to `as_of`, and leave a record for each version of the feature.
 
     Raises:
         RefusedError: the contract's view is not registered, which leaves no record; the online
@@ -59,9 +71,11 @@ def refresh(
     """
     from feature_pipeline.materialize import materialize_up_to, refuse_to_go_back
 
-    before = _materialized_to(store, contract.view_name)
-    with recorded("refresh", contract.view_name, as_of) as figures:
-        figures |= {"from": before and before.isoformat(), "to": as_of.isoformat()}
+    versions = _versions(store, contract)
+    with ExitStack() as records:
+        ran = [records.enter_context(recorded("refresh", view, as_of)) for view in versions]
+        for figures, before in zip(ran, versions.values(), strict=True):
+            figures |= {"from": before and before.isoformat(), "to": as_of.isoformat()}
         refuse_to_go_back(store, as_of)  # before anything is written
         done = aggregate(
             events,
@@ -74,30 +88,34 @@ def refresh(
             on_step=on_step,
         )
         on_step("flagging outliers")
-        figures |= {
+        counted = {
             "events": done.events.ingested,
             "kept": done.events.kept,
             "superseded": done.events.superseded,
             "quarantined": done.events.quarantined,
             "history_rows": done.history_rows,
+            "newest": done.newest and done.newest.isoformat(),
             "outliers": flag_outliers(HISTORY, contract.quality.outliers.percentile),
         }
+        for figures in ran:
+            figures |= counted
         on_step("materializing")
         materialize_up_to(store, as_of)
     return done
 
 
-def _materialized_to(store: "FeatureStore", view: str) -> datetime | None:
-    """How far the view is materialized; None where it never was."""
-    from feast.errors import FeatureViewNotFoundException
-
-    try:
-        intervals = store.get_feature_view(view).materialization_intervals
-    except FeatureViewNotFoundException as error:
+def _versions(store: "FeatureStore", contract: Contract) -> dict[str, datetime | None]:
+    """How far each registered version of the feature is materialized; None where it never was."""
+    views = [v for v in store.list_batch_feature_views() if contract.has_version(v.name)]
+    versions = {
+        view.name: max((end for _, end in view.materialization_intervals), default=None)
+        for view in views
+    }
+    if contract.view_name not in versions:
         raise RefusedError(
-            f"no feature view {view} is registered: run `feast apply` first"
-        ) from error
-    return max((end for _, end in intervals), default=None)
+            f"no feature view {contract.view_name} is registered: run `feast apply` first"
+        )
+    return versions
 
 
 if __name__ == "__main__":

@@ -9,10 +9,11 @@ import typer
 from contract_checks.clock import instant, now
 from contract_checks.evidence.facts import MissingEvidence, Operations
 from contract_checks.evidence.operations import read_operations
+from contract_checks.evidence.versions import moves_of_the_pointer, version_before
 from contract_checks.language.contract import Contract
 from contract_checks.language.loader import InvalidContract, load
 from feature_pipeline.refusal import RefusedError
-from scripts.command_line import CONTRACT, ROOT, refusals_exit
+from scripts.command_line import CONTRACT, ROOT, refusals_exit, to_declare
 from scripts.recording import recorded
 
 if TYPE_CHECKING:
@@ -29,7 +30,7 @@ def main(
     ] = None,
     dry_run: Annotated[bool, typer.Option(help="Say what would be done, and do nothing.")] = False,
 ) -> None:
-    """Point the feature's service back at the version that was promoted before the one it serves.
+    """Point the feature's service back at what it served before its version was promoted.
 
     Readers see it with the next refresh of their registry; nothing is deployed.
 
@@ -47,6 +48,8 @@ def main(
             roll_back(store, terms, moment)
     done = "would serve" if dry_run else "serves"
     typer.echo(f"service {terms.overview.feature_name} {done} {before} in place of {served}")
+    if not dry_run:
+        typer.echo(to_declare(terms.overview.feature_name, before))
 
 
 def roll_back(store: "FeatureStore", contract: Contract, as_of: datetime) -> str:
@@ -75,14 +78,13 @@ def _served_and_before(
     if not isinstance(operations, Operations):
         raise operations
     served = pointed_at(store, feature)
-    promoted = [r.subject for r in operations.of("promotion") if r.passed]
-    versions = [view for view in promoted if view.startswith(f"{feature}_v")]
-    if served not in versions:
+    moves = moves_of_the_pointer(contract, operations)
+    if served not in {move.subject for move in moves if move.job == "promotion"}:
         raise RefusedError(f"service {feature} serves {served}, whose promotion is not on record")
-    before = versions[: versions.index(served)]
-    if not before:
+    before = version_before(moves, served)
+    if before is None:
         raise RefusedError(f"no version of {feature} was promoted before {served}")
-    return served, before[-1]
+    return served, before
 
 
 if __name__ == "__main__":

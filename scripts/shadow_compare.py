@@ -18,8 +18,8 @@ from contract_checks.measures.comparison import Comparison, compare
 from contract_checks.measures.proportions import at_most, upper_bound
 from feature_access.hashing import HASH_KEY_VARIABLE, hash_key_from, hashed
 from feature_access.refusal import RefusedError
-from scripts.command_line import CONTRACT, ROOT, refusals_exit
-from scripts.recording import recorded
+from scripts.command_line import CONTRACT, ROOT, DocumentOption, refusals_exit
+from scripts.recording import digests_of, recorded
 from scripts.sampling import features_of, offline_answers, pinned_service, sampled, unknown
 
 if TYPE_CHECKING:
@@ -36,6 +36,7 @@ def main(
         typer.Option(parser=instant, metavar="TIME", help="Offline as of this; default now."),
     ] = None,
     reads: Annotated[int, typer.Option(help="Customers to read in both stores.", min=1)] = 1_000,
+    document: DocumentOption = CONTRACT,
 ) -> None:
     """Read customers online and offline, a few unknown ones among them, and compare every feature.
 
@@ -46,7 +47,7 @@ def main(
 
     with refusals_exit(RefusedError, InvalidContract, OnlineStoreEmptyError):
         hash_key = hash_key_from(os.environ) if os.environ.get(HASH_KEY_VARIABLE) else None
-        contract = load(CONTRACT)
+        contract = load(document)
         compared = shadow_compare(open_store(ROOT), contract, as_of or now(), reads)
     Console().print(_table(compared))
     for line in _worst(compared, hash_key) if hash_key else ():
@@ -74,6 +75,7 @@ def shadow_compare(
     known = sampled(store, contract, as_of, reads - strangers)
     keys = pa.concat_tables([known, unknown(store, contract, known.slice(0, strangers))])
     with recorded("shadow_compare", contract.view_name, as_of) as figures:
+        figures["files"] = digests_of("feature_access")
         compared = compare(
             offline_answers(store, service, keys, as_of),
             _online_answers(store, service, keys),

@@ -13,16 +13,14 @@ import typer
 from junitparser import JUnitXml, TestCase
 
 from contract_checks.clock import instant, now
-from contract_checks.digest import digest_of_file
 from contract_checks.findings import Outcome
 from contract_checks.language.contract import Contract
 from contract_checks.language.loader import InvalidContract, load
 from feature_pipeline.refusal import RefusedError
-from scripts.command_line import CONTRACT, ROOT, refusals_exit
-from scripts.recording import recorded
+from scripts.command_line import CONTRACT, ROOT, DocumentOption, refusals_exit
+from scripts.recording import digests_of, recorded
 
 TESTS = ROOT / "tests" / "test_known_answers.py"
-TESTED = ROOT / "feature_pipeline"
 _RAN = (0, 1)
 """pytest's exit codes when every test passed, or some did not."""
 
@@ -41,13 +39,14 @@ def main(
         datetime | None,
         typer.Option(parser=instant, metavar="TIME", help="When they ran; default now."),
     ] = None,
+    document: DocumentOption = CONTRACT,
 ) -> None:
     """Run the aggregation's tests, and record with what outcome and of which code.
 
     Exit code 0: all passed; 1: some did not; 2: they could not be run.
     """
     with refusals_exit(RefusedError, InvalidContract):
-        tested = unit_tests(load(CONTRACT), as_of or now())
+        tested = unit_tests(load(document), as_of or now())
     typer.echo(f"{tested.tests} tests, {len(tested.not_passed)} of them did not pass")
     for name, why in tested.not_passed.items():
         typer.echo(f"{why}: {name}")
@@ -62,7 +61,7 @@ def unit_tests(contract: Contract, as_of: datetime) -> Tested:
     """
     with recorded("unit_tests", contract.view_name, as_of) as figures:
         # Before they run: a file changed meanwhile is then another than the one on record.
-        figures["files"] = _digests()
+        figures["files"] = digests_of("feature_pipeline", "tests/test_known_answers.py")
         tested = _run()
         figures |= {"tests": tested.tests, "failures": len(tested.not_passed)}
         figures |= {"not_passed": tested.not_passed, "passed": outcome(tested) is Outcome.KEPT}
@@ -95,13 +94,6 @@ def _run() -> Tested:
 
 def _why(case: TestCase) -> str:
     return "error" if case.is_error else "failed" if case.is_failure else "skipped"
-
-
-def _digests() -> dict[str, str]:
-    """Of the tests and of everything that makes the features, by path from the repository."""
-    code = [file for kind in ("*.py", "*.sql") for file in TESTED.glob(kind)]
-    files = sorted(file for file in (TESTS, *code) if file.is_file())
-    return {file.relative_to(ROOT).as_posix(): digest_of_file(file) for file in files}
 
 
 if __name__ == "__main__":

@@ -3,29 +3,36 @@
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from contract_checks.evidence.declared import (
+    RegisteredEntity,
+    RegisteredField,
+    RegisteredService,
+    RegisteredView,
+    Registry,
+)
 from contract_checks.evidence.evidence import Evidence
 from contract_checks.evidence.facts import (
     Distribution,
     Drift,
+    MissingEvidence,
+    OfflineStore,
+    OnlineStore,
     Operations,
     Parity,
     ProbeAnswer,
     ProbeRun,
-    RegisteredEntity,
-    RegisteredField,
-    RegisteredView,
-    Registry,
     TrainingSet,
 )
 from contract_checks.evidence.fingerprint import fingerprint
 from contract_checks.evidence.probes import load_probes, probes_of
-from contract_checks.evidence.tables import read_join, read_offline_store
+from contract_checks.evidence.tables import read_join, read_offline_store, stretch_digest
 from contract_checks.language.contract import Contract
 from contract_checks.language.signing import Signature, signed_content
 from contract_checks.operations.log import Record
@@ -36,6 +43,11 @@ VIEW = "customer_profile_v1"
 FEATURES = ("avg_order_value_30d", "distinct_order_days_30d", "orders_30d", "sessions_30d")
 HOUR = timedelta(hours=1)
 _ZONED = pa.timestamp("us", tz="UTC")
+
+KEPT_ONLINE = OnlineStore(AS_OF - timedelta(days=20), AS_OF - 2 * HOUR, AS_OF - 2 * HOUR)
+
+TESTED_CODE = b"SELECT 1"
+"""What lay in `a.sql` when the jobs ran."""
 
 Rows = list[dict[str, Any]]
 Records = list[Record]
@@ -71,13 +83,15 @@ def kept_events() -> Rows:
 
 def kept_view(offline: Path) -> RegisteredView:
     """The feature view as feature_repo declares it."""
-    entity = RegisteredEntity("customer_id", ("customer_id",), "INT64")
+    entity = RegisteredEntity(
+        "customer_id", ("customer_id",), "INT64", "Customer Analytics Team", "A customer."
+    )
     return RegisteredView(
         name=VIEW,
         entities=(entity,),
         ttl=timedelta(days=30),
         owner="Customer Analytics Team",
-        description="",
+        description="How a customer behaved lately.",
         tags={
             "version": "v1",
             "status": "Active",
@@ -112,6 +126,12 @@ def kept_view(offline: Path) -> RegisteredView:
     )
 
 
+def serving(*views: str, features: tuple[str, ...] = FEATURES) -> RegisteredService:
+    """A service of those views."""
+    served = dict.fromkeys(views, features)
+    return RegisteredService(served, "Customer Analytics Team", "Customers' behaviour.")
+
+
 def kept_probes(contract: Contract) -> ProbeRun:
     """Every probe answered as the contract expects."""
     probes = load_probes(contract, probes_of(contract)).probes
@@ -120,24 +140,37 @@ def kept_probes(contract: Contract) -> ProbeRun:
 
 
 def kept_records(
-    contract: Contract, view: RegisteredView, outliers: dict[str, int]
+    contract: Contract,
+    view: RegisteredView,
+    offline: OfflineStore | MissingEvidence,
+    outliers: dict[str, int],
 ) -> list[Record]:
     """A day of hourly refreshes, then a rehearsal and the promotion it ended in."""
 
     def ran(job: str, subject: str = VIEW, hours: float = 1, **figures: Any) -> Record:
         return Record(job, subject, AS_OF - timedelta(hours=hours), True, 1.0, figures)
 
+    code = {"a.sql": sha256(TESTED_CODE).hexdigest()}
+    start, newest = AS_OF - timedelta(days=7), None
+    stretch, digest = {"from": start.isoformat(), "to": AS_OF.isoformat()}, ""
+    if isinstance(offline, OfflineStore):
+        newest = offline.newest and offline.newest.isoformat()
+        if "event_timestamp" in offline.history.columns:
+            digest = stretch_digest(offline.history, "event_timestamp", start, AS_OF)
     compared = {f: {"compared": 1000, "mismatched": 0, "upper_bound": 0.003} for f in FEATURES}
     return [
-        *(ran("refresh", hours=hours, outliers=outliers) for hours in range(30, -1, -1)),
+        *(
+            ran("refresh", hours=hours, outliers=outliers, newest=newest)
+            for hours in range(30, -1, -1)
+        ),
         *(ran("upstream", job, rows=200) for job in contract.source.upstream),
         ran("training_set", hours=40, path="set.parquet", rows=9, consumer="ml platform"),
         ran("access_review", hours=39),
-        ran("unit_tests", tests=9, failures=0, files={}),
-        ran("backfill", rows=100, differing=0),
-        ran("canary", customers=100, differing=0),
-        ran("shadow_compare", reads=1000, features=compared),
-        ran("load_test", requests=3000, errors=0, error_rate=0.0, p95_ms=2.5),
+        ran("unit_tests", tests=9, failures=0, files=code),
+        ran("backfill", rows=100, differing=0, files=code, digest=digest, **stretch),
+        ran("canary", customers=100, differing=0, files=code),
+        ran("shadow_compare", reads=1000, features=compared, files=code),
+        ran("load_test", requests=3000, errors=0, error_rate=0.0, p95_ms=2.5, files=code),
         ran("promotion", **fingerprint(contract, view, kept_probes(contract))),
     ]
 
@@ -189,12 +222,14 @@ def gathered(
     registry: Callable[[Registry], Registry] = lambda registry: registry,
     probes: Callable[[ProbeRun], ProbeRun] = lambda probes: probes,
     records: Callable[[list[Record]], Any] = lambda records: None,
-    changed_files: tuple[str, ...] = (),
+    changed_files: dict[tuple[str, str], tuple[str, ...]] | None = None,
     drift: Callable[[Drift], Drift] = lambda drift: drift,
     oldest: datetime = AS_OF - timedelta(days=300),
     unmasked: int = 0,
     promoted_from: Contract | None = None,
     parity: Callable[[Parity], Parity] = lambda parity: parity,
+    online: OnlineStore = KEPT_ONLINE,
+    training_sets: tuple[TrainingSet, ...] | None = None,
 ) -> Evidence:
     """Evidence read from real files, after each given change was made to what it is read from."""
     table, happened = kept_rows(), kept_events()
@@ -208,24 +243,28 @@ def gathered(
         project="feature_store",
         entities={entity.name: entity for entity in declared.entities},
         views={declared.name: declared},
-        services={VIEW: {VIEW: FEATURES}, "customer_profile": {VIEW: FEATURES}},
+        services={VIEW: serving(VIEW), "customer_profile": serving(VIEW)},
     )
     promoted = promoted_from or contract
     known = [row for row in table if row.get("event_timestamp") and row["event_timestamp"] <= AS_OF]
     _write(known or table, folder / "known.parquet", types or {})
     outliers = flag_outliers(folder / "known.parquet", contract.quality.outliers.percentile)
-    ran = kept_records(promoted, kept_view(offline), outliers)
+    stored = read_offline_store(contract, declared, AS_OF)
+    ran = kept_records(promoted, kept_view(offline), stored, outliers)
     records(ran)
     return Evidence(
         as_of=AS_OF,
         gathered_registry=registry(objects),
-        gathered_offline=read_offline_store(contract, declared, AS_OF),
+        gathered_offline=stored,
+        gathered_online=online,
         gathered_join=read_join(contract, declared, AS_OF),
         gathered_probes=probes(kept_probes(contract)),
         gathered_parity=parity(Parity(200, dict.fromkeys(FEATURES, 0), ())),
-        gathered_operations=Operations(tuple(sorted(ran, key=lambda r: r.at)), changed_files),
+        gathered_operations=Operations(tuple(sorted(ran, key=lambda r: r.at)), changed_files or {}),
         gathered_drift=drift(kept_drift()),
-        gathered_training_sets=(TrainingSet("set.parquet", 9, {"customer_id": unmasked}),),
+        gathered_training_sets=(TrainingSet("set.parquet", 9, {"customer_id": unmasked}),)
+        if training_sets is None
+        else training_sets,
         gathered_oldest={"offline": oldest, "online": oldest},
         gathered_signatures=kept_signatures(promoted),
     )
@@ -323,6 +362,38 @@ def released(version: str, days: int) -> Callable[[Records], Any]:
     return change
 
 
+def rolled_back(version: str, days: int) -> Callable[[Records], Any]:
+    """Promote another version of the feature, days ago, and go back to this one after an hour."""
+
+    def change(records: Records) -> None:
+        released(version, days)(records)
+        at, other = AS_OF - timedelta(days=days) + HOUR, f"customer_profile_{version}"
+        records.append(Record("rollback", VIEW, at, True, figures={"from": other}))
+
+    return change
+
+
+def preceded(days: int) -> Callable[[Records], Any]:
+    """Promote v0, whose support ends 90 days after this version, which is promoted days ago."""
+
+    def change(records: Records) -> None:
+        v1 = next(record for record in records if record.job == "promotion")
+        at, terms = AS_OF - timedelta(days=days), v1.figures["terms"]
+        plan = {**terms["versioning"]["deprecation"], "version": "v0", "successor": "v1"}
+        figures = v1.figures | {
+            "terms": terms
+            | {
+                "overview": {**terms["overview"], "version": "v0"},
+                "versioning": {**terms["versioning"], "deprecation": plan},
+            }
+        }
+        v0 = replace(v1, at=at - HOUR, subject="customer_profile_v0", figures=figures)
+        records.remove(v1)
+        records.extend([v0, replace(v1, at=at)])
+
+    return change
+
+
 def points_at(version: str, beside: bool = False) -> Callable[[Registry], Registry]:
     """Let the pointer serve another version, in the place of this one or beside it."""
 
@@ -330,7 +401,7 @@ def points_at(version: str, beside: bool = False) -> Callable[[Registry], Regist
         name = f"customer_profile_{version}"
         mine = registry.views[VIEW]
         old = mine if beside else replace(mine, materialized_to=AS_OF - timedelta(days=1))
-        services = {**registry.services, "customer_profile": {name: FEATURES}}
+        services = {**registry.services, "customer_profile": serving(name)}
         return replace(
             registry,
             views={**registry.views, VIEW: old, name: replace(mine, name=name)},

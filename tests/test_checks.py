@@ -12,6 +12,7 @@ from kept_evidence import (
     AS_OF,
     FEATURES,
     HOUR,
+    KEPT_ONLINE,
     VIEW,
     alerted,
     answered,
@@ -21,7 +22,10 @@ from kept_evidence import (
     gathered,
     moved,
     points_at,
+    preceded,
     released,
+    rolled_back,
+    serving,
     set_field,
     set_in,
     set_tag,
@@ -30,7 +34,7 @@ from kept_evidence import (
 
 from contract_checks import checks
 from contract_checks.evidence.evidence import Evidence
-from contract_checks.evidence.facts import MissingEvidence, RegisteredEntity
+from contract_checks.evidence.facts import MissingEvidence, OnlineStore, Parity, TrainingSet
 from contract_checks.findings import Outcome
 from contract_checks.judge import CHECKS, judge
 from contract_checks.language.contract import Contract
@@ -51,19 +55,19 @@ SEMANTICS = SCHEMA | {"§7 semantic drift checks"}
 # What is changed, and the clauses it must break: those and no others.
 BREAKS: dict[str, tuple[dict[str, Any], set[str]]] = {
     "service of the version is gone": (
-        {"registry": lambda r: replace(r, services={"customer_profile": {VIEW: FEATURES}})},
+        {"registry": lambda r: replace(r, services={"customer_profile": serving(VIEW)})},
         {"§1 feature name"},
     ),
     "pinned service holds another view too": (
-        {
-            "registry": lambda r: replace(
-                r, services={**r.services, VIEW: {VIEW: FEATURES, "other": FEATURES}}
-            )
-        },
+        {"registry": lambda r: replace(r, services={**r.services, VIEW: serving(VIEW, "other")})},
         {"§1 feature name"},
     ),
     "the pointer serves one feature of four": (
-        {"registry": lambda r: replace(r, services={**r.services, POINTER: {VIEW: FEATURES[:1]}})},
+        {
+            "registry": lambda r: replace(
+                r, services={**r.services, POINTER: serving(VIEW, features=FEATURES[:1])}
+            )
+        },
         {"§1 feature name"},
     ),
     "3 of 200 customers are served another value": (
@@ -82,20 +86,44 @@ BREAKS: dict[str, tuple[dict[str, Any], set[str]]] = {
     "no version": ({"view": set_tag("version", None)}, {"§1 version"}),
     "another status": ({"view": set_tag("status", "Draft")}, {"§1 status"}),
     "another owner": ({"view": lambda v: replace(v, owner="Nobody")}, {"§1 owner"}),
+    "an entity without owner": (
+        {"view": lambda v: replace(v, entities=(replace(v.entities[0], owner=""),))},
+        {"§1 owner"},
+    ),
+    "a service of another owner": (
+        {
+            "registry": lambda r: replace(
+                r, services={**r.services, POINTER: replace(serving(VIEW), owner="Nobody")}
+            )
+        },
+        {"§1 owner"},
+    ),
+    "nothing says what it is for": (
+        {"view": lambda v: replace(v, description=" ")},
+        {"§1 business purpose"},
+    ),
+    "the pointer joins by another key": (
+        {
+            "registry": lambda r: replace(
+                r, services={**r.services, POINTER: replace(serving(VIEW), renamed=(VIEW,))}
+            )
+        },
+        {"§2 join keys"},
+    ),
+    "the table's owner is another": (
+        {"view": lambda v: replace(v, source_owner="Intern")},
+        {"§4 source owner"},
+    ),
     "another steward": ({"view": set_tag("steward", "Nobody")}, {"§1 steward"}),
     "a use case less": ({"view": set_tag("use_cases", "Churn prediction")}, {"§1 model"}),
     "another entity": (
-        {
-            "view": lambda v: replace(
-                v, entities=(RegisteredEntity("household", ("customer_id",), "INT64"),)
-            )
-        },
+        {"view": lambda v: replace(v, entities=(replace(v.entities[0], name="household"),))},
         {"§2 primary entity"} | SCHEMA,
     ),
     "another join key": (
         {
             "view": lambda v: replace(
-                v, entities=(RegisteredEntity("customer_id", ("household",), "INT64"),)
+                v, entities=(replace(v.entities[0], join_keys=("household",)),)
             )
         },
         {"§2 join keys"} | SCHEMA,
@@ -209,9 +237,10 @@ BREAKS: dict[str, tuple[dict[str, Any], set[str]]] = {
             "rows": lambda rows: [
                 row.update(event_timestamp=AS_OF - timedelta(hours=2, microseconds=1))
                 for row in rows
-            ]
+            ],
+            "records": failed("refresh", lambda r: r.at > AS_OF - 3 * HOUR),
         },
-        {"§6 freshness"},
+        {"§6 freshness", "§4 refresh cadence"},
     ),
     "online older than two hours": (
         {"view": lambda v: replace(v, materialized_to=AS_OF - timedelta(hours=2, microseconds=1))},
@@ -366,7 +395,7 @@ BREAKS |= {
             "document": ("Marketing Analytics", "Marketing Analytics, Sales"),
             "view": set_tag("approved_consumers", "ML Platform, Marketing Analytics, Sales"),
         },
-        {"§10 served versions immutable", *APPROVALS},
+        set(APPROVALS),
     ),
     "words were changed after they were signed": (
         {"document": ("made-up events", "invented events")},
@@ -376,13 +405,75 @@ BREAKS |= {
         {"records": released("v2", days=89), "registry": points_at("v2")},
         {"§10 deprecation plan", "§6 freshness"},
     ),
+    "v1 answers otherwise since v2 is out": (
+        {
+            "records": released("v2", days=9),
+            "registry": points_at("v2", beside=True),
+            "probes": answered("§5.1 aggregation", orders_30d=77),
+        },
+        SEMANTICS | {"§5.1 aggregation"},
+    ),
+    "v0 is gone before its time": (
+        {"records": preceded(days=89)},
+        {"§10 rollback plan"},
+    ),
+    "v2 was rolled back but is served": (
+        {"records": rolled_back("v2", days=9), "registry": points_at("v2", beside=True)},
+        {"§10 rollback plan"},
+    ),
     "the pointer was moved past the log": (
         {"registry": points_at("v2", beside=True)},
         {"§10 rollback plan"},
     ),
     "unit tests failed": ({"records": failed("unit_tests")}, {"§11 unit tests"}),
     "no unit test ran": ({"records": figured("unit_tests", tests=0)}, {"§11 unit tests"}),
-    "a tested file changed": ({"changed_files": ("a.sql",)}, {"§11 unit tests"}),
+    **{
+        f"code changed since {job}": (
+            {"changed_files": {(job, VIEW): ("a.sql",)}},
+            {clause},
+        )
+        for job, clause in (
+            ("unit_tests", "§11 unit tests"),
+            ("backfill", "§11 backfill validation"),
+            ("canary", "§11 canary materialization"),
+            ("shadow_compare", "§11 shadow reads"),
+            ("load_test", "§11 performance tests"),
+        )
+    },
+    "another history was validated": (
+        {"records": figured("backfill", digest="another")},
+        {"§11 backfill validation"},
+    ),
+    "six days of history were validated": (
+        {"records": figured("backfill", **{"from": (AS_OF - timedelta(days=6)).isoformat()})},
+        {"§11 backfill validation"},
+    ),
+    "rows that the last refresh wrote are gone, and the newest is old": (
+        {
+            "rows": lambda rows: [
+                row.update(event_timestamp=AS_OF - timedelta(hours=2, microseconds=1))
+                for row in rows
+            ],
+            "records": figured("refresh", newest=AS_OF.isoformat()),
+        },
+        {"§6 freshness"},
+    ),
+    "the online store lacks the newest rows": (
+        {"online": replace(KEPT_ONLINE, newest=AS_OF - timedelta(hours=3))},
+        {"§6 freshness"},
+    ),
+    "the online store serves no row": (
+        {"online": replace(KEPT_ONLINE, newest=None)},
+        {"§6 freshness"},
+    ),
+    "a stranger is served a value": (
+        {"parity": lambda p: replace(p, strangers={"orders_30d": 1})},
+        {"§8 acceptable delta"},
+    ),
+    "a training set is not the one that was built": (
+        {"training_sets": (TrainingSet("set.parquet", 9, {"customer_id": 0}, as_built=False),)},
+        {"§9 masking"},
+    ),
     "unit tests are a week old": (
         {"records": moved("unit_tests", -7 * 24 * HOUR)},
         {"§11 unit tests"},
@@ -470,6 +561,8 @@ KEEPS: dict[str, dict[str, Any]] = {
         "records": released("v2", days=90),
         "registry": points_at("v2", beside=True),
     },
+    "v2 was rolled back and taken away": {"records": rolled_back("v2", days=9)},
+    "v0 may be gone after its time": {"records": preceded(days=90)},
     "drift below the warning": {"drift": drifted(psi=0.0999)},
     "a warning that was told": {"drift": drifted(psi=0.15), "records": alerted("§7 warn")},
     "a refresh three minutes late": {
@@ -477,6 +570,15 @@ KEEPS: dict[str, dict[str, Any]] = {
     },
     "a review exactly a quarter ago": {
         "records": moved("access_review", -timedelta(days=90) + 39 * HOUR)
+    },
+    "a quiet night: nothing changed for five hours": {
+        "rows": lambda rows: [row.update(event_timestamp=AS_OF - 5 * HOUR) for row in rows],
+        "online": replace(KEPT_ONLINE, newest=AS_OF - 5 * HOUR, newest_to_serve=AS_OF - 5 * HOUR),
+    },
+    "nothing is left to serve": {"online": OnlineStore(None, None, None)},
+    "no training set is there still": {"training_sets": ()},
+    "three of a sample of a thousand differ": {
+        "parity": lambda p: Parity(1000, {"orders_30d": 3}, (), entities=9999)
     },
     "a row exactly 365 days old": {"oldest": AS_OF - timedelta(days=365)},
     "exactly two hours old online": {
@@ -553,6 +655,15 @@ def test_broken(case: str, contract: Contract, tmp_path: Path) -> None:
         assert finding.line is not None
 
 
+def test_what_cannot_be_told_hides_no_change(contract: Contract, tmp_path: Path) -> None:
+    """An edit of a promoted document that leaves its probes without an answer."""
+    looser = ("Feature age ≤ 2 hours", "Feature age ≤ 3 hours")
+    contract, evidence = reworded(contract, tmp_path, document=looser)
+    report = judge(contract, replace(evidence, gathered_probes=MissingEvidence("no answer")))
+    immutable = [f for f in report.findings if f.clause == "§10 served versions immutable"]
+    assert [f.outcome for f in immutable] == [Outcome.BROKEN, Outcome.KEPT, Outcome.UNKNOWN]
+
+
 def test_every_bound_clause_has_a_case_that_breaks_it() -> None:
     bound = {check.clause for check in CHECKS}
     assert len(bound) > 40
@@ -611,6 +722,34 @@ def test_a_tampered_baseline_is_broken_and_measures_nothing(
     assert {f.clause for f in report.having(Outcome.BROKEN)} == {"§7 baseline window"}
     unknown = {f.clause for f in report.having(Outcome.UNKNOWN)}
     assert unknown == {"§7 warn", "§7 fail", "§7 join drift checks"}
+
+
+@pytest.mark.parametrize(
+    ("changes", "clause", "told"),
+    [
+        (
+            {"parity": lambda p: Parity(1000, {"orders_30d": 6}, (), entities=9999)},
+            "§8 acceptable delta",
+            "too many of the sample differ to tell: orders_30d 0.60% (6 of 1,000)",
+        ),
+        (
+            {"records": without("training_set")},
+            "§9 masking",
+            "no training set is on record: run scripts/build_training_set.py",
+        ),
+        (
+            {"records": figured("canary", files={})},
+            "§11 canary materialization",
+            "the last canary names no file of the code that ran",
+        ),
+    ],
+)
+def test_what_cannot_be_told_is_unknown(
+    changes: dict[str, Any], clause: str, told: str, contract: Contract, tmp_path: Path
+) -> None:
+    report = judge(contract, gathered(contract, tmp_path, **changes))
+    assert [(f.clause, f.got) for f in report.having(Outcome.UNKNOWN)] == [(clause, told)]
+    assert report.having(Outcome.BROKEN) == []
 
 
 def test_no_active_entity_leaves_the_match_rate_unknown(contract: Contract, tmp_path: Path) -> None:

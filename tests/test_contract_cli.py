@@ -3,6 +3,7 @@
 import json
 import os
 import resource
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -10,7 +11,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from contract_checks.cli import app
+from contract_checks.cli import app, main
 from contract_checks.language.loader import load
 
 ROOT = Path(__file__).parents[1]
@@ -76,11 +77,41 @@ def test_export_of_an_invalid_document_writes_only_problems() -> None:
     assert len(done.stderr.decode().splitlines()) == 5
 
 
+@pytest.mark.parametrize("command", [["lint"], ["list"], ["explain", "§1 owner"], ["check"]])
+def test_the_repositorys_own_document_is_read_where_none_is_named(
+    command: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    done = CliRunner().invoke(app, command)
+    assert (done.exit_code, done.stderr) == (2, "no contract in contracts: name a document\n")
+    if command == ["check"]:
+        return
+    (tmp_path / "contracts").mkdir()
+    shutil.copy(OURS, tmp_path / "contracts")
+    assert CliRunner().invoke(app, command).exit_code == 0
+    shutil.copy(OURS, tmp_path / "contracts" / "another.md")
+    done = CliRunner().invoke(app, command)
+    assert done.exit_code == (0 if command == ["lint"] else 2)
+    assert command == ["lint"] or done.stderr.startswith("name one document: contracts/another.md")
+
+
+def test_an_error_nobody_foresaw_exits_2(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def fail() -> None:
+        raise ArithmeticError("unforeseen")
+
+    monkeypatch.setattr("contract_checks.cli.app", fail)
+    with pytest.raises(SystemExit) as left:
+        main()
+    assert left.value.code == 2
+    assert "ArithmeticError: unforeseen" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(
     "arguments",
     [
         ("frobnicate",),
-        ("lint",),
         ("lint", "--no-such-option", "x"),
         ("export", "x", "--to", "xml"),
         ("sign", "x"),

@@ -54,7 +54,7 @@ def demo(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, subprocess.Com
 def test_it_keeps_its_contract(demo: tuple[Path, subprocess.CompletedProcess[str]]) -> None:
     _, done = demo
     assert done.returncode == 0, done.stdout + done.stderr
-    assert "70 kept, 0 broken," in done.stdout
+    assert "71 kept, 0 broken," in done.stdout
     assert "142,594 events ingested: 116,018 kept, 26,576 superseded, 0" in done.stdout
     assert "plain, over HTTP and offline agree" in done.stdout
 
@@ -106,14 +106,14 @@ def test_a_tampered_online_store_is_broken_and_a_flushed_one_is_not_judged(
     tampered = check(copy)
     assert tampered.returncode == 1
     assert "broken  §8 acceptable delta" in tampered.stdout
-    assert "69 kept, 1 broken, 0 unknown" in tampered.stdout
+    assert "70 kept, 1 broken, 0 unknown" in tampered.stdout
 
     with sqlite3.connect(copy / "data" / "online_store.db") as online:
         online.execute(f"DELETE FROM {table}")
     flushed = check(copy)
     assert flushed.returncode == 2
     assert "OnlineStoreEmptyError: the online store holds nothing" in flushed.stdout
-    assert "68 kept, 0 broken, 2 unknown" in flushed.stdout
+    assert "68 kept, 0 broken, 3 unknown" in flushed.stdout
 
 
 def test_a_refresh_never_takes_back_what_was_served(

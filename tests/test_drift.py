@@ -19,18 +19,10 @@ from feast_copy import HISTORY, apply, copy_of_the_project
 from typer.testing import CliRunner
 
 import contract_checks.checks.drift  # noqa: F401  (importing binds the checks)
+from contract_checks.evidence.declared import RegisteredEntity, RegisteredView, Registry
 from contract_checks.evidence.drift import freeze, read_drift
 from contract_checks.evidence.evidence import Evidence
-from contract_checks.evidence.facts import (
-    Distribution,
-    Drift,
-    Join,
-    MissingEvidence,
-    Operations,
-    RegisteredEntity,
-    RegisteredView,
-    Registry,
-)
+from contract_checks.evidence.facts import Distribution, Drift, Join, MissingEvidence, Operations
 from contract_checks.findings import Finding, Outcome
 from contract_checks.judge import CHECKS
 from contract_checks.language.contract import Contract
@@ -437,6 +429,7 @@ def evidence(
         "as_of": AS_OF + timedelta(hours=2),
         "gathered_registry": Registry("feature_store", {}, {VIEW: view}, {}),
         "gathered_offline": absent,
+        "gathered_online": absent,
         "gathered_join": join,
         "gathered_probes": absent,
         "gathered_parity": absent,

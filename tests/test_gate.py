@@ -12,13 +12,14 @@ from typing import Any
 
 import pytest
 from click.testing import Result
-from kept_evidence import AS_OF, FEATURES, VIEW, gathered, kept_signatures, kept_view
+from kept_evidence import AS_OF, TESTED_CODE, VIEW, gathered, kept_signatures, kept_view, serving
 from typer.testing import CliRunner
 
 from contract_checks.cli import app
 from contract_checks.commands.gate import gate
+from contract_checks.evidence.declared import Registry
 from contract_checks.evidence.evidence import Evidence
-from contract_checks.evidence.facts import MissingEvidence, Registry
+from contract_checks.evidence.facts import MissingEvidence
 from contract_checks.evidence.operations import read_operations
 from contract_checks.findings import Outcome
 from contract_checks.language.contract import Contract
@@ -69,7 +70,7 @@ class Small:
         view = kept_view(repository.resolve() / DATA / "customer_features_offline.parquet")
         entities = {entity.name: entity for entity in view.entities}
         return self.registry(
-            Registry("feature_store", entities, {VIEW: view}, {VIEW: {VIEW: FEATURES}})
+            Registry("feature_store", entities, {VIEW: view}, {VIEW: serving(VIEW)})
         )
 
     def stands_in(self, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -91,6 +92,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     contract = load(contracts / f"{VIEW}.md")
     signatures_of(contract).write_text(as_text(kept_signatures(contract)), encoding="utf-8")
     evidence = gathered(contract, warehouse)
+    (folder / "a.sql").write_bytes(TESTED_CODE)
     (warehouse / "customer_events_quarantine.parquet").write_bytes(b"three late events")
     OperationsLog(address_of(folder, {})).append(*evidence.operations.records)
     return folder
@@ -417,7 +419,8 @@ def in_view(**changes: Any) -> Callable[[Registry], Registry]:
         in_view(fields=()),
         in_view(online=False),
         lambda r: replace(r, project="other"),
-        lambda r: replace(r, services={**r.services, "more": {VIEW: ("orders_30d",)}}),
+        lambda r: replace(r, services={**r.services, "more": serving(VIEW)}),
+        lambda r: replace(r, services={VIEW: serving(VIEW, features=("orders_30d",))}),
         lambda r: replace(r, entities={}),
         lambda r: replace(r, views={**r.views, "more": r.views[VIEW]}),
     ],
@@ -429,6 +432,13 @@ def test_every_declaration_counts(change: Callable[[Registry], Registry], passed
 
 def test_how_far_it_was_materialized_does_not_count(passed: Small) -> None:
     passed.registry = in_view(materialized_to=AS_OF + timedelta(days=3))
+    assert differing(passed) == []
+
+
+@pytest.mark.parametrize("served", [VIEW, "customer_profile_v2"])
+def test_where_the_pointer_points_does_not_count(served: str, passed: Small) -> None:
+    pointer = {"customer_profile": serving(served)}
+    passed.registry = lambda r: replace(r, services=r.services | pointer)
     assert differing(passed) == []
 
 

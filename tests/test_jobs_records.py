@@ -16,6 +16,7 @@ import pandas as pd
 import pyarrow.parquet as pq
 import pytest
 from feast_copy import HISTORY, apply, copy_of_the_whole_project, run
+from next_version import NEXT_DOCUMENT, write_document
 from oracle import Event, Oracle, Profile, write_events
 
 from contract_checks.operations.log import OperationsLog, Record
@@ -136,6 +137,7 @@ def test_each_refresh_leaves_a_record_of_what_it_did(repository: Path) -> None:
             "superseded": counts.superseded,
             "quarantined": counts.quarantined,
             "history_rows": known.num_rows,
+            "newest": max(known["event_timestamp"].to_pylist()).isoformat(),
             "outliers": {name: above(known[name].to_numpy()) for name in sorted(Profile._fields)},
         }
     assert (second.figures["superseded"], second.figures["quarantined"]) == (1, 1)
@@ -195,8 +197,8 @@ def read(repository: Path, tmp_path: Path, log: Path) -> Callable[..., Any]:
     asked = pd.DataFrame({"customer_id": [1, 999], "event_timestamp": PRESENT})
     asked.to_parquet(tmp_path / "labels.parquet")
 
-    def job_for(consumer: str, target: Path, **more: str) -> Any:
-        arguments = (tmp_path / "labels.parquet", target, "--as-of", PRESENT.isoformat())
+    def job_for(consumer: str, target: Path, *options: str | Path, **more: str) -> Any:
+        arguments = (tmp_path / "labels.parquet", target, "--as-of", PRESENT.isoformat(), *options)
         env = {"log": log, "FEATURE_STORE_HASH_KEY": KEY} | more
         return job(repository, "build_training_set", *arguments, "--consumer", consumer, **env)
 
@@ -258,6 +260,20 @@ def test_a_read_that_cannot_be_recorded_is_not_made(
     assert list(target.parent.iterdir()) == []
 
 
+def test_what_another_documents_version_serves_is_not_read(
+    repository: Path, tmp_path: Path, log: Path, read: Callable[..., Any]
+) -> None:
+    shutil.copytree(repository / "contracts", tmp_path / "contracts")
+    write_document(tmp_path)
+    refused = read("ML Platform", tmp_path / "set.parquet", "--contract", tmp_path / NEXT_DOCUMENT)
+    assert refused.returncode == 2
+    assert f"service customer_profile serves {VIEW}" in refused.stderr
+    assert "name the document of what is to be read with --contract" in refused.stderr
+    assert not (tmp_path / "set.parquet").exists()
+    (record,) = records(log, "training_set")
+    assert (record.subject, record.passed) == ("customer_profile_v2", False)
+
+
 def test_who_reads_must_be_said(repository: Path, tmp_path: Path, log: Path) -> None:
     refused = job(repository, "build_training_set", "in.parquet", tmp_path / "out", log=log)
     assert refused.returncode == 2
@@ -293,7 +309,10 @@ def test_a_backfill_reaches_up_to_the_last_refresh(repository: Path) -> None:
     assert f"{expected} rows of 7d recomputed, 0 differ" in done.stdout
     (record,) = records(log_of(repository), "backfill")
     assert (record.subject, record.at, record.passed) == (VIEW, later, True)
-    assert record.figures == {
+    figures = dict(record.figures)
+    assert set(figures.pop("files")) >= {"feature_pipeline/aggregate.sql"}
+    assert figures.pop("digest").strip("-").isdigit()
+    assert figures == {
         "from": (PRESENT - 7 * DAY).isoformat(),
         "to": PRESENT.isoformat(),
         "rows": expected,

@@ -4,14 +4,16 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
+from dataclasses import fields
 from pathlib import Path
 
 import pytest
 from kept_evidence import AS_OF, VIEW
 
 from contract_checks import checks
+from contract_checks.evidence.declared import Registry
 from contract_checks.evidence.evidence import Evidence
-from contract_checks.evidence.facts import MissingEvidence, ProbeRun, Registry
+from contract_checks.evidence.facts import MissingEvidence, ProbeRun
 from contract_checks.evidence.probe_run import run_probes
 from contract_checks.evidence.probes import InvalidProbes, load_probes, probes_of
 from contract_checks.evidence.registry import read_registry
@@ -134,7 +136,8 @@ def restored(repository: Path) -> Iterator[None]:
 
 def broken_by_probes(contract: Contract, run: ProbeRun | MissingEvidence) -> set[str]:
     absent = MissingEvidence("not looked at")
-    report = judge(contract, Evidence(AS_OF, absent, absent, absent, run, absent))
+    nothing = {f.name: absent for f in fields(Evidence) if f.name.startswith("gathered_")}
+    report = judge(contract, Evidence(as_of=AS_OF, **(nothing | {"gathered_probes": run})))
     return {finding.clause for finding in report.having(Outcome.BROKEN)}
 
 
@@ -198,8 +201,12 @@ def test_another_window_moves_the_probes(
         ),
         (
             'job="x"\n[[probe]]\nclause="§5.1 filters"\nname="n"\n'
-            'events=[{at="T - a while"}]\nexpect={}',
+            'events=[{at="T - a while"}]\nexpect={orders_30d=1}',
             "is not T followed by terms",
+        ),
+        (
+            'job="x"\n[[probe]]\nclause="§5.1 filters"\nname="n"\nevents=[]\nexpect={}',
+            "'n' expects nothing",
         ),
     ],
 )

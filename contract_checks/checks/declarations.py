@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator
 from datetime import timedelta
 
 from contract_checks.checks.served_view import served_view
+from contract_checks.evidence.declared import RegisteredService
 from contract_checks.evidence.evidence import Evidence
 from contract_checks.judge import Verdict, check
 from contract_checks.language import values
@@ -35,6 +36,10 @@ _SERVED_BY: dict[str, Callable[[str, str], tuple[str, ...]]] = {
 }
 
 
+def _is_served(contract: Contract) -> bool:
+    return contract.overview.status in ("active", "deprecated")
+
+
 @check("§1 feature name", held_in="registry")
 def feature_is_registered(contract: Contract, evidence: Evidence) -> Iterator[Verdict]:
     """A feature view carries the feature's name and version; services serve all its features."""
@@ -45,11 +50,12 @@ def feature_is_registered(contract: Contract, evidence: Evidence) -> Iterator[Ve
         yield Verdict(
             service in services, f"feature service {service}", _shown(tuple(sorted(services)))
         )
-    for service, features in ((s, services.get(s, {}).get(pinned)) for s in (pinned, pointer)):
-        if features is not None:
+    for service in (pinned, pointer):
+        if service in services and pinned in services[service].views:
+            features = services[service].views[pinned]
             yield _same(contract.features, features, f"features of {pinned} in service {service}")
     if pinned in services:
-        yield _same((pinned,), tuple(services[pinned]), f"views of service {pinned}")
+        yield _same((pinned,), tuple(services[pinned].views), f"views of service {pinned}")
 
 
 @check("§1 status", held_in="registry")
@@ -58,11 +64,13 @@ def only_active_contracts_are_served(contract: Contract, evidence: Evidence) -> 
     pinned, pointer = contract.view_name, contract.overview.feature_name
     allowed = _SERVED_BY[contract.overview.status](pinned, pointer)
     serving = tuple(
-        sorted(name for name, views in evidence.registry.services.items() if pinned in views)
+        sorted(name for name, s in evidence.registry.services.items() if pinned in s.views)
     )
     outside = tuple(
         name for name in serving if contract.overview.status != "active" and name not in allowed
     )
+    if not _is_served(contract) and pinned in evidence.registry.views:
+        yield _same(False, evidence.view(pinned).online, f"{pinned} online")
     yield Verdict(
         not outside,
         f"a contract that is {contract.overview.status} is served by "
@@ -75,8 +83,43 @@ def only_active_contracts_are_served(contract: Contract, evidence: Evidence) -> 
 
 @check("§1 owner", held_in="registry")
 def owner_is_declared(contract: Contract, evidence: Evidence) -> Iterator[Verdict]:
-    """The feature view's owner is the contract's."""
-    yield _same(contract.overview.owner, served_view(contract, evidence).owner, "owner")
+    """The owner of the feature view and its own services is the contract's; entities have one."""
+    view, owner = served_view(contract, evidence), contract.overview.owner
+    yield _same(owner, view.owner, "owner")
+    for entity in view.entities:  # which features of several owners may share
+        told = entity.owner or "none"
+        yield Verdict(bool(entity.owner), f"entity {entity.name} has an owner", told)
+    for name, service in _own_services(contract, evidence):
+        yield _same(owner, service.owner, f"owner of service {name}")
+
+
+@check("§1 business purpose", held_in="registry")
+def purpose_is_described(contract: Contract, evidence: Evidence) -> Iterator[Verdict]:
+    """View, entities and services tell whoever finds them in the registry what they are for."""
+    view = served_view(contract, evidence)
+    described = {f"feature view {view.name}": view.description}
+    described |= {f"entity {entity.name}": entity.description for entity in view.entities}
+    described |= {
+        f"service {name}": service.description
+        for name, service in _own_services(contract, evidence)
+    }
+    without = tuple(what for what, text in described.items() if not text.strip())
+    yield Verdict(
+        not without,
+        "a description of every object",
+        f"{len(described) - len(without)} of {len(described)} have one",
+        len(without),
+        without,
+    )
+
+
+def _own_services(
+    contract: Contract, evidence: Evidence
+) -> Iterator[tuple[str, RegisteredService]]:
+    """The version's own service and the pointer, as far as they are registered."""
+    for name in (contract.view_name, contract.overview.feature_name):
+        if name in evidence.registry.services:
+            yield name, evidence.registry.services[name]
 
 
 @check("§2 primary entity", held_in="registry")
@@ -89,10 +132,18 @@ def entity_is_declared(contract: Contract, evidence: Evidence) -> Iterator[Verdi
 
 @check("§2 join keys", held_in="registry")
 def join_keys_are_declared(contract: Contract, evidence: Evidence) -> Iterator[Verdict]:
-    """The entities' join keys are the contract's."""
+    """The entities' join keys are the contract's, also where a service serves the view."""
     entities = served_view(contract, evidence).entities
     keys = tuple(key for entity in entities for key in entity.join_keys)
     yield _same(tuple(sorted(contract.entity.join_keys)), tuple(sorted(keys)), "join keys")
+    for name, service in _own_services(contract, evidence):
+        if service.renamed:
+            yield Verdict(
+                False,
+                f"service {name} serves views by their own names and join keys",
+                f"others for {_shown(service.renamed)}",
+                len(service.renamed),
+            )
 
 
 @check("§2 join failure policy", held_in="registry")
@@ -123,6 +174,12 @@ def ttl_is_the_lookback(contract: Contract, evidence: Evidence) -> Iterator[Verd
     yield _same(contract.time.lookback, served_view(contract, evidence).ttl, "ttl")
 
 
+@check("§4 source owner", held_in="registry")
+def source_owner_is_declared(contract: Contract, evidence: Evidence) -> Iterator[Verdict]:
+    """The owner of the table that the view reads is the source's."""
+    yield _same(contract.source.owner, served_view(contract, evidence).source_owner, "owner")
+
+
 @check("§8 offline computation path", held_in="registry")
 def offline_path_is_declared(contract: Contract, evidence: Evidence) -> Iterator[Verdict]:
     """The view reads the contract's offline table."""
@@ -131,10 +188,11 @@ def offline_path_is_declared(contract: Contract, evidence: Evidence) -> Iterator
 
 @check("§8 online computation path", held_in="registry")
 def online_path_is_declared(contract: Contract, evidence: Evidence) -> Iterator[Verdict]:
-    """`<Feast project>.<feature view>` is the contract's online path, and it is served online."""
+    """`<Feast project>.<feature view>` is the online path; online, if the status has it served."""
     view = served_view(contract, evidence)
     yield _same(contract.parity.online_path, f"{evidence.registry.project}.{view.name}", "path")
-    yield _same(True, view.online, "online")
+    if _is_served(contract):
+        yield _same(True, view.online, "online")
 
 
 def _columns(text: str) -> tuple[str, ...]:

@@ -66,9 +66,18 @@ def training_sets_are_masked(contract: Contract, evidence: Evidence) -> Iterator
         return
     if contract.privacy.masking.method != "hashed":
         raise MissingEvidence(f"columns {contract.privacy.masking.method} cannot be measured yet")
-    if not evidence.training_sets:
+    built = [r for r in evidence.operations.of("training_set", contract.view_name) if r.passed]
+    if not built:
         raise MissingEvidence("no training set is on record: run scripts/build_training_set.py")
+    if not evidence.training_sets:
+        yield Verdict(True, "training sets masked", f"{len(built)} on record, none is there still")
     for training_set in evidence.training_sets:
+        yield Verdict(
+            training_set.as_built,
+            f"{training_set.path} as it was built",
+            "the same" if training_set.as_built else "another file than the one on record",
+            int(not training_set.as_built),
+        )
         for column in contract.privacy.masking.columns:
             plain = training_set.unmasked.get(column, 0)
             yield Verdict(

@@ -1,9 +1,11 @@
 """§8, §11: what has to pass before a promotion did pass, and lately."""
 
 from collections.abc import Iterator
+from datetime import datetime
 
 from contract_checks.evidence.evidence import Evidence
 from contract_checks.evidence.facts import MissingEvidence
+from contract_checks.evidence.tables import stretch_digest
 from contract_checks.judge import Verdict, check
 from contract_checks.language.contract import Contract
 from contract_checks.language.sentence import spell
@@ -19,6 +21,24 @@ def _recent(contract: Contract, evidence: Evidence, record: Record) -> Verdict:
         f"{record.job} run within the last {spell(longest)}",
         f"{age} ago, at {record.at.isoformat()}",
         int(age > longest),
+    )
+
+
+def _of_this_code(evidence: Evidence, record: Record) -> Verdict:
+    """The code that ran is the code there is.
+
+    Raises:
+        MissingEvidence: the record names no file.
+    """
+    if not record.figures.get("files"):
+        raise MissingEvidence(f"the last {record.job} names no file of the code that ran")
+    changed = evidence.operations.changed_files.get((record.job, record.subject), ())
+    return Verdict(
+        not changed,
+        f"code unchanged since {record.job}",
+        f"{len(changed)} files changed",
+        len(changed),
+        changed[:3],
     )
 
 
@@ -67,14 +87,7 @@ def unit_tests_passed(contract: Contract, evidence: Evidence) -> Iterator[Verdic
         f"{tests} tests, {failures} failed",
         failures,
     )
-    changed = evidence.operations.changed_files
-    yield Verdict(
-        not changed,
-        "tests and tested code unchanged since",
-        f"{len(changed)} files changed",
-        len(changed),
-        changed[:3],
-    )
+    yield _of_this_code(evidence, record)
 
 
 @check("§11 backfill validation", held_in="operations")
@@ -82,6 +95,15 @@ def backfill_agrees(contract: Contract, evidence: Evidence) -> Iterator[Verdict]
     """History recomputed from events is the history on record, row by row."""
     record, stretch = _last(contract, evidence, "backfill"), contract.test_plan.backfill_window
     yield _recent(contract, evidence, record)
+    start, end = (datetime.fromisoformat(record.figures[name]) for name in ("from", "to"))
+    yield Verdict(end - start >= stretch, f"{spell(stretch)} recomputed", f"{end - start}")
+    time = contract.time.event_timestamp
+    same = record.figures.get("digest") == stretch_digest(
+        evidence.offline.history, time, start, end
+    )
+    told = "the same" if same else "other rows since"
+    yield Verdict(same, "history as it was validated", told, int(not same))
+    yield _of_this_code(evidence, record)
     rows, differing = record.figures.get("rows", 0), record.figures.get("differing", 0)
     yield Verdict(
         record.passed and rows > 0 and differing == 0,
@@ -99,6 +121,7 @@ def canary_agrees(contract: Contract, evidence: Evidence) -> Iterator[Verdict]:
         return
     record = _last(contract, evidence, "canary")
     yield _recent(contract, evidence, record)
+    yield _of_this_code(evidence, record)
     entities, differing = record.figures.get("customers", 0), record.figures.get("differing", 0)
     yield Verdict(
         record.passed and entities > 0 and differing == 0,
@@ -116,6 +139,7 @@ def shadow_reads_passed(contract: Contract, evidence: Evidence) -> Iterator[Verd
         return
     record = _last(contract, evidence, "shadow_compare")
     yield _recent(contract, evidence, record)
+    yield _of_this_code(evidence, record)
     _refuse_too_few(record)
     reads = record.figures.get("reads", 0)
     yield Verdict(
@@ -128,6 +152,7 @@ def serving_is_fast_enough(contract: Contract, evidence: Evidence) -> Iterator[V
     """The last load test kept to the latency and the error rate."""
     record, promised = _last(contract, evidence, "load_test"), contract.test_plan.performance
     yield _recent(contract, evidence, record)
+    yield _of_this_code(evidence, record)
     _refuse_too_few(record)
     name, limit = f"p{promised.latency_percentile:g}", promised.maximum_latency
     took = float(record.figures[f"{name}_ms"])

@@ -1,7 +1,7 @@
 """The feature view a contract is served by."""
 
+from contract_checks.evidence.declared import RegisteredView
 from contract_checks.evidence.evidence import Evidence
-from contract_checks.evidence.facts import RegisteredView
 from contract_checks.language.contract import Contract
 
 

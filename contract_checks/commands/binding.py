@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from contract_checks.commands.documents import contract_at, refusal
+from contract_checks.commands.documents import contract_at, named_or_only, refusal
 
 if TYPE_CHECKING:
     from contract_checks.binding import Binding
@@ -26,11 +26,16 @@ class ListFormat(StrEnum):
     json = "json"
 
 
-_FILE = Annotated[Path, typer.Argument(help="A contract document.", metavar="FILE")]
+_FILE = Annotated[
+    Path | None,
+    typer.Argument(
+        help="A contract document; the only one of contracts/ if none is named.", metavar="[FILE]"
+    ),
+]
 
 
 def list_clauses(
-    file: _FILE,
+    file: _FILE = None,
     repository: Annotated[
         Path, typer.Option(help="Folder whose operations log is read.", metavar="FOLDER")
     ] = Path(),
@@ -44,7 +49,7 @@ def list_clauses(
 
     Exit code 0: printed; 2: the document is not valid.
     """
-    contract = contract_at(file)
+    contract = contract_at(named_or_only(file, repository))
     from contract_checks.binding import as_row, bindings
     from contract_checks.commands.check_record import last_checks
 
@@ -96,26 +101,27 @@ def _aligned(rows: Sequence[tuple[str, ...]]) -> Iterator[str]:
 
 def explain(
     clause: Annotated[str, typer.Argument(help='Its ID, such as "§6 freshness".')],
-    file: _FILE,
+    file: _FILE = None,
 ) -> None:
     """Print what one clause says, where it is held, and what its checks ask.
 
     Exit code 0: printed; 2: there is no such clause, or the document is not valid.
     """
-    contract = contract_at(file)
-    if clause not in contract.lines:
-        close = get_close_matches(clause, contract.lines, n=3, cutoff=0.4)
-        hint = f"; did you mean {', '.join(close)}?" if close else ""
-        raise refusal(f"no clause {clause!r} in {file}{hint}")
+    contract = contract_at(named_or_only(file, Path()))
     from contract_checks.binding import bindings
     from contract_checks.judge import CHECKS
+    from contract_checks.selection import key
 
-    found = next(row for row in bindings(contract) if row.id == clause)
-    typer.echo(f"{found.id}  ({file}:{found.line})")
+    found = next((row for row in bindings(contract) if key(row.id) == key(clause)), None)
+    if found is None:
+        close = get_close_matches(clause, contract.lines, n=3, cutoff=0.4)
+        hint = f"; did you mean {', '.join(close)}?" if close else ""
+        raise refusal(f"no clause {clause!r} in {contract.path}{hint}")
+    typer.echo(f"{found.id}  ({contract.path}:{found.line})")
     typer.echo(f"  says      {found.value}")
     typer.echo(f"  held in   {found.held_in}")
     for check in CHECKS:
-        if check.clause == clause:
+        if check.clause == found.id:
             typer.echo(f"  check     {check.name}: {check.question}")
     if found.reason:
         typer.echo(f"  no check  {found.reason}")

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from contract_checks.clock import instant, now
-from contract_checks.commands.documents import documents, refusal
+from contract_checks.commands.documents import documents, named_or_all, refusal
 from contract_checks.language.contract import Contract
 from contract_checks.language.loader import load
 
@@ -68,9 +68,7 @@ def check(
     Exit code 0: every clause that was checked is kept; 1: at least one is broken; 2: a document is
     invalid, evidence is missing, or there was nothing to check.
     """
-    named = files or sorted((repository / "contracts").glob("*.md"))
-    if not named:
-        raise refusal(f"no contract in {repository / 'contracts'}: name a document")
+    named = named_or_all(files, repository)
     if to is ReportFormat.html and len(named) > 1:
         # Two pages one after the other are not a page.
         raise refusal(f"html is a page for one contract, not {len(named)}: name one document")

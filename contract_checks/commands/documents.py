@@ -1,6 +1,6 @@
 """What commands share: documents read whole or refused, and refusals with exit code 2."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import TypeVar
 
@@ -29,6 +29,22 @@ def documents(paths: Iterable[Path], read: Callable[[Path], _Document]) -> list[
     if problems:
         raise refusal("\n".join(problems))
     return found
+
+
+def named_or_all(files: Sequence[Path] | None, repository: Path) -> list[Path]:
+    """The documents that were named; where none was, the repository's own."""
+    named = list(files or sorted((repository / "contracts").glob("*.md")))
+    if not named:
+        raise refusal(f"no contract in {repository / 'contracts'}: name a document")
+    return named
+
+
+def named_or_only(file: Path | None, repository: Path) -> Path:
+    """The document that was named; where none was, the repository's only one."""
+    found = named_or_all([file] if file else None, repository)
+    if len(found) > 1:
+        raise refusal(f"name one document: {', '.join(map(str, found))}")
+    return found[0]
 
 
 def contract_at(path: Path) -> Contract:

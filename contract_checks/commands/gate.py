@@ -9,7 +9,7 @@ import typer
 
 from contract_checks import atomic
 from contract_checks.clock import instant, now
-from contract_checks.commands.documents import contract_at
+from contract_checks.commands.documents import contract_at, refusal
 from contract_checks.findings import Outcome, Report
 from contract_checks.language.contract import Contract
 
@@ -52,7 +52,7 @@ def gate(contract: Contract, repository: Path, as_of: datetime, receipt: Path) -
     if inputs != before:
         return GateResult(report, None, "data changed while it was judged: run the gate again")
 
-    beside = receipt.with_name(f"{receipt.stem}.report.json")
+    beside = _report_beside(receipt)
     told = replace(report, contract=name_from(repository, contract.path))
     try:
         atomic.write(beside, as_json.document([told]))
@@ -98,6 +98,7 @@ def gate_contract(
     """
     contract = contract_at(file)
     named = receipt or repository / "data" / "receipts" / f"{contract.view_name}.json"
+    _refuse_to_overwrite(named)
     result = gate(contract, repository, as_of or now(), named)
 
     from rich.console import Console
@@ -110,6 +111,24 @@ def gate_contract(
     else:
         typer.echo(f"receipt: {result.receipt}")
     raise typer.Exit(result.exit_code)
+
+
+def _refuse_to_overwrite(receipt: Path) -> None:
+    """Whatever stands there must be a receipt of before: a registry, say, is not to be lost."""
+    from contract_checks.receipts.receipt import NoReceipt, read_receipt
+
+    try:
+        if receipt.exists():
+            read_receipt(receipt)
+    except NoReceipt as other:
+        raise refusal(f"{other}: it would be overwritten, so name another path") from None
+    beside = _report_beside(receipt)
+    if beside.exists() and not receipt.exists():
+        raise refusal(f"{beside} would be overwritten: move it away, or name another path")
+
+
+def _report_beside(receipt: Path) -> Path:
+    return receipt.with_name(f"{receipt.stem}.report.json")
 
 
 def _faults(report: Report) -> str:

@@ -6,24 +6,23 @@ overlaps itself are no independent observations. Numeric features alone are meas
 
 from collections.abc import Mapping
 from datetime import datetime, timedelta
-from typing import Any, TypeVar
+from typing import Any
 
 import duckdb
 
 from contract_checks.digest import digest_of
+from contract_checks.evidence.declared import RegisteredView
 from contract_checks.evidence.facts import (
     Distribution,
     Drift,
     MissingEvidence,
     Operations,
-    RegisteredView,
+    there,
 )
 from contract_checks.evidence.tables import DuckTable, offline_session, read_join
 from contract_checks.language.contract import Contract
 from contract_checks.measures.psi import Bins, Values, noise, psi
 from contract_checks.operations.log import Record
-
-_Fact = TypeVar("_Fact")
 
 _FLOATS = ("FLOAT", "DOUBLE", "DECIMAL")
 _INTEGERS = ("TINYINT", "SMALLINT", "INTEGER", "BIGINT", "HUGEINT")
@@ -41,9 +40,9 @@ def freeze(contract: Contract, view: RegisteredView, as_of: datetime) -> dict[st
         MissingEvidence: there is nothing to freeze, or no join to measure.
     """
     window = contract.drift.baseline_window
-    history = _there(offline_session(contract, view, as_of))
+    history = there(offline_session(contract, view, as_of))
     values = _in_force(history, contract, view, as_of, window)
-    join = _there(read_join(contract, view, as_of))
+    join = there(read_join(contract, view, as_of))
     if not join.matched:
         raise MissingEvidence(
             f"no entity active in the look-back window before {as_of.isoformat()} has a feature "
@@ -69,7 +68,7 @@ def read_drift(
         MissingEvidence: no baseline is in use, or no entity has a value in force.
     """
     figures = _baseline_in_use(operations, view).figures
-    history = _there(offline_session(contract, view, as_of))
+    history = there(offline_session(contract, view, as_of))
     values = _in_force(history, contract, view, as_of, spread=_MICROSECOND)
     return Drift(
         baseline_from=datetime.fromisoformat(figures["from"]),
@@ -182,9 +181,3 @@ def _distribution(frozen: Mapping[str, Any], values: Values) -> Distribution:
 
 def _digest(figures: Mapping[str, Any]) -> str:
     return digest_of({name: value for name, value in figures.items() if name != "digest"})
-
-
-def _there(evidence: _Fact | MissingEvidence) -> _Fact:
-    if isinstance(evidence, MissingEvidence):
-        raise evidence
-    return evidence

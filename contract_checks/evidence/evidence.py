@@ -5,16 +5,16 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Generic, TypeVar
 
+from contract_checks.evidence.declared import RegisteredView, Registry
 from contract_checks.evidence.facts import (
     Drift,
     Join,
     MissingEvidence,
     OfflineStore,
+    OnlineStore,
     Operations,
     Parity,
     ProbeRun,
-    RegisteredView,
-    Registry,
     TrainingSet,
 )
 from contract_checks.language.signing import Signature
@@ -42,6 +42,7 @@ class Evidence:
     as_of: datetime
     gathered_registry: Registry | MissingEvidence
     gathered_offline: OfflineStore | MissingEvidence
+    gathered_online: OnlineStore | MissingEvidence
     gathered_join: Join | MissingEvidence
     gathered_probes: ProbeRun | MissingEvidence
     gathered_parity: Parity | MissingEvidence
@@ -53,6 +54,7 @@ class Evidence:
 
     registry = _Present[Registry]()
     offline = _Present[OfflineStore]()
+    online = _Present[OnlineStore]()
     join = _Present[Join]()
     """The join of the active entities to their features, before defaults."""
     probes = _Present[ProbeRun]()

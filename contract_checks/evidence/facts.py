@@ -6,8 +6,8 @@ and the clause that asked is *unknown*. Missing evidence never counts as kept.
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
-from typing import Protocol
+from datetime import datetime
+from typing import Protocol, TypeVar
 
 from contract_checks.evidence.probes import Probe
 from contract_checks.operations.log import Record
@@ -15,6 +15,20 @@ from contract_checks.operations.log import Record
 
 class MissingEvidence(Exception):  # noqa: N818  (not an error: the answer is "unknown")
     """A fact that could not be gathered; the message says why and what to do."""
+
+
+_Fact = TypeVar("_Fact")
+
+
+def there(evidence: _Fact | MissingEvidence) -> _Fact:
+    """The evidence.
+
+    Raises:
+        MissingEvidence: it is missing.
+    """
+    if isinstance(evidence, MissingEvidence):
+        raise evidence
+    return evidence
 
 
 class Table(Protocol):
@@ -35,53 +49,6 @@ class Table(Protocol):
 
 
 @dataclass(frozen=True)
-class RegisteredField:
-    """A feature as the registry declares it."""
-
-    name: str
-    dtype: str
-    default: str | None
-
-
-@dataclass(frozen=True)
-class RegisteredEntity:
-    """An entity as the registry declares it."""
-
-    name: str
-    join_keys: tuple[str, ...]
-    dtype: str
-
-
-@dataclass(frozen=True)
-class RegisteredView:
-    """A feature view as the registry declares it, and how far it was materialized."""
-
-    name: str
-    entities: tuple[RegisteredEntity, ...]
-    ttl: timedelta
-    owner: str
-    description: str
-    tags: Mapping[str, str]
-    fields: tuple[RegisteredField, ...]
-    online: bool
-    source: str
-    source_path: str
-    source_owner: str
-    timestamp_field: str
-    materialized_to: datetime | None
-
-
-@dataclass(frozen=True)
-class Registry:
-    """The registry's objects by name; a service is the names of its views' features."""
-
-    project: str
-    entities: Mapping[str, RegisteredEntity]
-    views: Mapping[str, RegisteredView]
-    services: Mapping[str, Mapping[str, tuple[str, ...]]]
-
-
-@dataclass(frozen=True)
 class OfflineStore:
     """The offline feature table, as known at the as-of time."""
 
@@ -92,6 +59,16 @@ class OfflineStore:
     """Keys of `history` with `rows` > 1 records at one timestamp."""
     newest: datetime | None
     """Stamp of the newest row."""
+
+
+@dataclass(frozen=True)
+class OnlineStore:
+    """Stamps of rows the online store serves; None where it serves none."""
+
+    oldest: datetime | None
+    newest: datetime | None
+    newest_to_serve: datetime | None
+    """The newest offline row within the ttl when it was last materialized."""
 
 
 @dataclass(frozen=True)
@@ -136,6 +113,10 @@ class Parity:
     sample: tuple[str, ...]
     pairs: Mapping[str, tuple[tuple[float, float], ...]] = field(default_factory=dict)
     """Feature to a few hundred entities' values, offline and online; whose they are is left out."""
+    entities: int | None = None
+    """All that the offline table knows; None where all were compared."""
+    strangers: Mapping[str, int] = field(default_factory=dict)
+    """Feature to the number of unknown entities that were served another value than its default."""
 
 
 @dataclass(frozen=True)
@@ -175,6 +156,10 @@ class TrainingSet:
     rows: int
     unmasked: Mapping[str, int]
     """Join key to the number of rows in which it is no hash."""
+    as_built: bool = True
+    """Whether it is, byte for byte, the one that was built."""
+    oldest: datetime | None = None
+    """Its first event timestamp."""
 
 
 @dataclass(frozen=True)
@@ -182,8 +167,8 @@ class Operations:
     """What ran up to the as-of time, oldest first."""
 
     records: tuple[Record, ...]
-    changed_files: tuple[str, ...] = ()
-    """Files of the last `unit_tests` record that are gone or different now."""
+    changed_files: Mapping[tuple[str, str], tuple[str, ...]] = field(default_factory=dict)
+    """By job and subject, the files its last record names that are gone or different now."""
 
     def of(self, job: str, subject: str | None = None) -> tuple[Record, ...]:
         """The runs of one job, on one subject or on any."""

@@ -5,9 +5,11 @@ from datetime import datetime
 from pathlib import Path
 from typing import TypeVar
 
+from contract_checks.evidence.declared import RegisteredView
 from contract_checks.evidence.drift import read_drift
 from contract_checks.evidence.evidence import Evidence
-from contract_checks.evidence.facts import MissingEvidence, Operations, RegisteredView
+from contract_checks.evidence.facts import MissingEvidence, there
+from contract_checks.evidence.online import read_online_store
 from contract_checks.evidence.operations import read_operations, read_signed, read_training_sets
 from contract_checks.evidence.parity import read_parity
 from contract_checks.evidence.probe_run import run_probes
@@ -21,52 +23,41 @@ _Fact = TypeVar("_Fact")
 
 def gather(contract: Contract, repository: Path, as_of: datetime) -> Evidence:
     """Everything the checks ask for, as known at `as_of`; what is not there says why."""
-    registry = _attempt("the registry", lambda: read_registry(repository))
-    operations = _attempt("the operations log", lambda: read_operations(repository, as_of))
+    registry = _attempt("the registry", lambda: read_registry(repository, as_of))
+    log = _attempt("the operations log", lambda: read_operations(repository, as_of))
 
-    def of_view(
-        what: str, read: Callable[[RegisteredView], _Fact | MissingEvidence]
-    ) -> _Fact | MissingEvidence:
-        """A fact about the contract's view, if that is registered."""
-        if isinstance(registry, MissingEvidence):
-            return registry
-        view = registry.views.get(contract.view_name)
-        if view is None:
-            return MissingEvidence(
+    def view() -> RegisteredView:
+        """The contract's, without which its data cannot be found."""
+        found = there(registry).views.get(contract.view_name)
+        if found is None:
+            raise MissingEvidence(
                 f"feature view {contract.view_name} is not registered, so its data cannot be "
                 "found: run `feast apply`"
             )
-        return _attempt(what, lambda: read(view))
+        return found
 
-    def of_log(
-        what: str, read: Callable[[Operations], _Fact | MissingEvidence]
-    ) -> _Fact | MissingEvidence:
-        """A fact that the operations log leads to, if there is one."""
-        if isinstance(operations, MissingEvidence):
-            return operations
-        return _attempt(what, lambda: read(operations))
-
+    online = _attempt("the online store", lambda: read_online_store(contract, repository, view()))
+    training_sets = _attempt(
+        "the training sets", lambda: read_training_sets(contract, repository, there(log))
+    )
     return Evidence(
         as_of=as_of,
         gathered_registry=registry,
-        gathered_offline=of_view(
-            "the offline table", lambda view: read_offline_store(contract, view, as_of)
+        gathered_offline=_attempt(
+            "the offline table", lambda: read_offline_store(contract, view(), as_of)
         ),
-        gathered_join=of_view("the join", lambda view: read_join(contract, view, as_of)),
-        gathered_probes=of_view("the probes", lambda view: run_probes(contract, repository, view)),
-        gathered_parity=of_view(
-            "the online store", lambda view: read_parity(contract, repository, view)
+        gathered_online=online,
+        gathered_join=_attempt("the join", lambda: read_join(contract, view(), as_of)),
+        gathered_probes=_attempt("the probes", lambda: run_probes(contract, repository, view())),
+        gathered_parity=_attempt(
+            "the online store", lambda: read_parity(contract, repository, view())
         ),
-        gathered_operations=operations,
-        gathered_drift=of_view(
-            "drift",
-            lambda view: of_log("drift", lambda log: read_drift(contract, view, log, as_of)),
-        ),
-        gathered_training_sets=of_log(
-            "the training sets", lambda log: read_training_sets(contract, repository, log)
-        ),
-        gathered_oldest=of_view(
-            "the oldest rows", lambda view: read_oldest(contract, repository, view, operations)
+        gathered_operations=log,
+        gathered_drift=_attempt("drift", lambda: read_drift(contract, view(), there(log), as_of)),
+        gathered_training_sets=training_sets,
+        gathered_oldest=_attempt(
+            "the oldest rows",
+            lambda: read_oldest(contract, view(), there(log), there(online), there(training_sets)),
         ),
         gathered_signatures=_attempt("the signatures", lambda: read_signed(contract)),
     )

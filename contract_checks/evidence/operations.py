@@ -1,7 +1,7 @@
 """What the operations log tells, and what still lies where it says."""
 
 import os
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pyarrow as pa
@@ -24,23 +24,26 @@ def read_operations(repository: Path, as_of: datetime) -> Operations | MissingEv
     if address.startswith(_SQLITE) and not Path(address.removeprefix(_SQLITE)).is_file():
         return MissingEvidence("no operations log: no job of this repository has run yet")
     records = OperationsLog(address).records(until=as_of)
-    tests = [record for record in records if record.job == "unit_tests"]
-    tested = tests[-1].figures.get("files", {}) if tests else {}
-    changed = (f for f, digest in sorted(tested.items()) if _digest(repository / f) != digest)
-    return Operations(records, tuple(changed))
+    ran = {(record.job, record.subject): record.figures.get("files", {}) for record in records}
+    return Operations(
+        records,
+        {
+            last: tuple(f for f, then in sorted(files.items()) if _digest(repository / f) != then)
+            for last, files in ran.items()
+        },
+    )
 
 
 def read_training_sets(
     contract: Contract, repository: Path, operations: Operations
 ) -> tuple[TrainingSet, ...]:
     """The training sets on record that are still there, by path."""
-    paths = sorted(
-        {record.figures["path"] for record in operations.of("training_set") if record.passed}
-    )
+    # Of one path the last one stands, whatever version it was built of.
+    built = {r.figures["path"]: r for r in operations.of("training_set") if r.passed}
     return tuple(
-        _training_set(contract, path, repository / path)
-        for path in paths
-        if (repository / path).is_file()
+        _training_set(contract, path, repository / path, record.figures.get("digest"))
+        for path, record in sorted(built.items())
+        if record.subject == contract.view_name and (repository / path).is_file()
     )
 
 
@@ -55,13 +58,24 @@ def read_signed(contract: Contract) -> dict[str, Signature] | MissingEvidence:
         return MissingEvidence(str(error))
 
 
-def _training_set(contract: Contract, name: str, file: Path) -> TrainingSet:
-    masking = contract.privacy.masking
-    there = pq.read_schema(file).names
-    masked = [column for column in (masking.columns if masking else ()) if column in there]
-    rows = pq.read_table(file, columns=masked)
-    unmasked = {column: _no_hash(rows[column]) for column in masked}
-    return TrainingSet(name, pq.read_metadata(file).num_rows, unmasked)
+def _training_set(contract: Contract, name: str, file: Path, built: str | None) -> TrainingSet:
+    masking, time = contract.privacy.masking, contract.time.event_timestamp
+    columns = pq.read_schema(file).names
+    masked = [column for column in (masking.columns if masking else ()) if column in columns]
+    rows = pq.read_table(file, columns=[*masked, *({time} & {*columns})])
+    return TrainingSet(
+        path=name,
+        rows=rows.num_rows,
+        unmasked={column: _no_hash(rows[column]) for column in masked},
+        as_built=digest_of_file(file) == built,
+        oldest=_oldest(rows[time]) if time in columns else None,
+    )
+
+
+def _oldest(times: pa.ChunkedArray) -> datetime | None:
+    """Naive times are UTC, as Feast takes them."""
+    oldest: datetime | None = pc.min(times.cast(pa.timestamp("us"))).as_py()
+    return oldest and oldest.replace(tzinfo=UTC)
 
 
 def _no_hash(column: pa.ChunkedArray) -> int:

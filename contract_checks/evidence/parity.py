@@ -1,58 +1,89 @@
-"""Offline against online: the same customers, the same instant, value by value."""
+"""Offline against online: the same entities, the same instant, value by value."""
 
 from collections.abc import Iterator
+from datetime import datetime
 from itertools import islice
 from pathlib import Path
 
+import duckdb
 import pyarrow as pa
 
-from contract_checks.evidence.facts import MissingEvidence, Parity, RegisteredView
+from contract_checks.evidence.declared import RegisteredView
+from contract_checks.evidence.facts import Parity, there
+from contract_checks.evidence.online import materialized_at
 from contract_checks.evidence.registry import read_online
-from contract_checks.evidence.tables import offline_session
+from contract_checks.evidence.tables import DuckTable, offline_session
 from contract_checks.language.contract import Contract
 from contract_checks.measures.comparison import Comparison, compare
 
 _COMPARED = 1_000
+_STRANGERS = 10
 _PAIRS = 500
 _SAMPLE_ROWS = 3
 
 
-def read_parity(
-    contract: Contract, repository: Path, view: RegisteredView
-) -> Parity | MissingEvidence:
-    """Up to 1,000 customers' online values beside the offline ones at the last materialization.
+def read_parity(contract: Contract, repository: Path, view: RegisteredView) -> Parity:
+    """Up to 1,000 entities' online values beside the offline ones at the last materialization.
 
-    The customers are drawn by the hash of their key, so the same ones are drawn every time. Where
-    the offline table has no value within the ttl, the declared default is what must be served.
+    They are drawn by the hash of that instant and their keys: others after every refresh. Where the
+    offline table has no value within the ttl, the declared default is what must be served; and so
+    it is to a few strangers, whom the offline table does not know.
+
+    Raises:
+        MissingEvidence: see `materialized_at`; or there is no offline table.
     """
-    instant = view.materialized_to
-    if instant is None:
-        return MissingEvidence(f"{view.name} was never materialized: run scripts/refresh.py")
-    connection = offline_session(contract, view, instant)
-    if isinstance(connection, MissingEvidence):
-        return connection
-    keys = ", ".join(f'"{key}"' for key in contract.entity.join_keys)
-    stored = {field.name: field.default or "0" for field in view.fields}
-    values = ", ".join(
-        f'coalesce(CASE WHEN stamp >= $instant - $ttl THEN "{name}" END, \'{default}\') AS "{name}"'
-        for name, default in stored.items()
-    )
-    offline = connection.execute(
-        f"""
-        SELECT {keys}, {values} FROM (
-            SELECT *, "{view.timestamp_field}" AS stamp FROM history
-            QUALIFY row_number() OVER (PARTITION BY {keys} ORDER BY stamp DESC) = 1
-        ) ORDER BY hash({keys}) LIMIT {_COMPARED}
-        """,
-        {"instant": instant, "ttl": view.ttl},
-    ).fetch_arrow_table()
-    online = read_online(repository, view.name, offline.select(list(contract.entity.join_keys)))
-    compared = compare(offline, online, contract.entity.join_keys, tuple(stored))
+    instant = materialized_at(view)
+    history = there(offline_session(contract, view, instant))
+    _draw(history, contract, view, instant)
+    keys, names = list(contract.entity.join_keys), [field.name for field in view.fields]
+
+    def beside_online(table: str) -> tuple[pa.Table, pa.Table]:
+        offline = history.execute(f"FROM {table}").fetch_arrow_table()
+        return offline, read_online(repository, view.name, offline.select(keys))
+
+    offline, online = beside_online("drawn")
+    compared = compare(offline, online, keys, names)
+    strange = compare(*beside_online("strangers"), keys, names)
     return Parity(
         compared=offline.num_rows,
         differing={name: feature.mismatched for name, feature in compared.features.items()},
         sample=tuple(_worst(contract, compared))[:_SAMPLE_ROWS],
-        pairs={name: tuple(_pairs(offline[name], online[name])) for name in stored},
+        entities=DuckTable(history, "last_rows").count(),
+        strangers={name: feature.mismatched for name, feature in strange.features.items()},
+        pairs={name: tuple(_pairs(offline[name], online[name])) for name in names},
+    )
+
+
+def _draw(
+    history: duckdb.DuckDBPyConnection, contract: Contract, view: RegisteredView, instant: datetime
+) -> None:
+    """Make the tables `drawn` and `strangers`: keys, and the values that are to be served."""
+    first, *others = (f'"{key}"' for key in contract.entity.join_keys)
+    keys = ", ".join([first, *others])
+    present = " AND ".join(f"{key} IS NOT NULL" for key in (first, *others))
+    defaults = {field.name: field.default or "0" for field in view.fields}
+    values = ", ".join(
+        f'coalesce(CASE WHEN stamp >= $instant - $ttl THEN "{name}" END, \'{default}\') AS "{name}"'
+        for name, default in defaults.items()
+    )
+    history.execute(
+        f"""CREATE TABLE last_rows AS
+        SELECT *, "{view.timestamp_field}" AS stamp FROM history WHERE {present}
+        QUALIFY row_number() OVER (PARTITION BY {keys} ORDER BY stamp DESC) = 1"""
+    )
+    history.execute(
+        f"""CREATE TABLE drawn AS SELECT {keys}, {values} FROM last_rows
+        ORDER BY md5(concat_ws('|', $seed, {keys})), {keys} LIMIT {_COMPARED}""",
+        {"instant": instant, "ttl": view.ttl, "seed": instant.isoformat()},
+    )
+    textual = view.entities[0].dtype == "STRING"
+    nth, every = "row_number() OVER ()", "FROM last_rows"
+    after, before = f"(SELECT max({first}) {every})", f"(SELECT min({first}) {every})"
+    nobody = f"{after} || ' ' || {nth}" if textual else f"{before} - {nth}"
+    default = ", ".join(f"'{value}' AS \"{name}\"" for name, value in defaults.items())
+    history.execute(
+        f"""CREATE TABLE strangers AS
+        SELECT * REPLACE ({nobody} AS {first}, {default}) FROM drawn LIMIT {_STRANGERS}"""
     )
 
 

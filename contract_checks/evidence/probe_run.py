@@ -11,7 +11,8 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from contract_checks.evidence.facts import MissingEvidence, ProbeAnswer, ProbeRun, RegisteredView
+from contract_checks.evidence.declared import RegisteredView
+from contract_checks.evidence.facts import MissingEvidence, ProbeAnswer, ProbeRun
 from contract_checks.evidence.probes import (
     PREDICTION_TIME,
     InvalidProbes,
@@ -56,7 +57,7 @@ def run_probes(
             check=False,
         )
         if done.returncode:
-            return MissingEvidence(f"{probes.job} failed on the probes: {done.stderr.strip()}")
+            return MissingEvidence(f"{probes.job} failed on the probes: {_reason(done.stderr)}")
         asked = [*ids, ids[0]]  # the last of ids is of no probe: an unknown entity
         frame = pa.table(
             dict.fromkeys(contract.entity.join_keys, asked)
@@ -78,6 +79,12 @@ def run_probes(
 def _first_on_the_path(repository: Path) -> str:
     # The job is to run the repository's own packages, not those of an installed checkout.
     return os.pathsep.join(filter(None, [str(repository), os.environ.get("PYTHONPATH")]))
+
+
+def _reason(said: str) -> str:
+    """A traceback's last block is the error; a refusal is all there is."""
+    *_, last = said.strip().rpartition("╯") if said else ("it said nothing",)
+    return " ".join(last.split())
 
 
 def _identifiers(view: RegisteredView, count: int) -> list[int] | list[str]:

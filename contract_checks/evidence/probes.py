@@ -78,6 +78,8 @@ def _probe(contract: Contract, written: dict[str, Any]) -> Probe:
         raise ValueError(f"probe {written['name']!r} is of {clause!r}, which is no clause")
     if unknown := sorted(set(written["expect"]) - set(contract.features)):
         raise ValueError(f"probe {written['name']!r} expects {unknown}, which are no features")
+    if not written["expect"]:
+        raise ValueError(f"probe {written['name']!r} expects nothing: name features and values")
     return Probe(
         clause,
         written["name"],

@@ -3,25 +3,30 @@
 Feast takes seconds to import, so it is imported only when a registry is really read.
 """
 
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 
-from contract_checks.evidence.facts import (
-    MissingEvidence,
+from contract_checks.evidence.declared import (
     RegisteredEntity,
     RegisteredField,
+    RegisteredService,
     RegisteredView,
     Registry,
 )
+from contract_checks.evidence.facts import MissingEvidence
 
 _SQLITE = "sqlite:///"
+_END = datetime.max.replace(tzinfo=UTC)
 
 
-def read_registry(repository: Path) -> Registry | MissingEvidence:
-    """What is registered for the repository whose `feature_store.yaml` lies in `repository`."""
+def read_registry(repository: Path, as_of: datetime = _END) -> Registry | MissingEvidence:
+    """What is registered for the repository whose `feature_store.yaml` lies in `repository`.
+
+    How far views were materialized is told as known at `as_of`.
+    """
     store = _open(repository)
     if isinstance(store, MissingEvidence):
         return store
@@ -29,14 +34,8 @@ def read_registry(repository: Path) -> Registry | MissingEvidence:
     return Registry(
         project=store.project,
         entities=entities,
-        views={v.name: _view(v, entities) for v in store.list_batch_feature_views()},
-        services={
-            s.name: {
-                p.name: tuple(sorted(field.name for field in p.features))
-                for p in s.feature_view_projections
-            }
-            for s in store.list_feature_services()
-        },
+        views={v.name: _view(v, entities, as_of) for v in store.list_batch_feature_views()},
+        services={s.name: _service(s) for s in store.list_feature_services()},
     )
 
 
@@ -71,7 +70,13 @@ def read_point_in_time(
 
     store = _open(repository)
     registered = store.get_feature_view(view_name)
-    source = FileSource(path=str(history), timestamp_field=registered.batch_source.timestamp_field)
+    declared = registered.batch_source
+    source = FileSource(
+        path=str(history),
+        timestamp_field=declared.timestamp_field,
+        created_timestamp_column=declared.created_timestamp_column,
+        field_mapping=declared.field_mapping,
+    )
     keys = [store.get_entity(name) for name in registered.entities]
     probed = FeatureView(
         name=registered.name,
@@ -101,17 +106,37 @@ def read_online(repository: Path, view_name: str, keys: pa.Table) -> pa.Table:
     Beside each feature its `<feature>__ts`: seconds since 1970 of the row it is from, 0 for none.
     """
     store = _open(repository)
-    features = [f"{view_name}:{field.name}" for field in store.get_feature_view(view_name).features]
+    fields = store.get_feature_view(view_name).features
+    if keys.num_rows == 0:  # which Feast refuses to be asked for
+        columns = [*keys.column_names, *(n for f in fields for n in (f.name, f"{f.name}__ts"))]
+        return pa.table({name: [] for name in columns})
+    features = [f"{view_name}:{field.name}" for field in fields]
     answer = store.get_online_features(features, keys.to_pylist())
     return pa.table(answer.to_dict(include_event_timestamps=True))
 
 
 def _entity(entity: Any) -> RegisteredEntity:
-    return RegisteredEntity(entity.name, (entity.join_key,), str(entity.value_type.name))
+    return RegisteredEntity(
+        name=entity.name,
+        join_keys=(entity.join_key,),
+        dtype=str(entity.value_type.name),
+        owner=entity.owner,
+        description=entity.description,
+    )
 
 
-def _view(view: Any, entities: dict[str, RegisteredEntity]) -> RegisteredView:
-    source = view.batch_source
+def _service(service: Any) -> RegisteredService:
+    served = service.feature_view_projections
+    return RegisteredService(
+        views={p.name: tuple(sorted(field.name for field in p.features)) for p in served},
+        owner=service.owner,
+        description=service.description,
+        renamed=tuple(p.name for p in served if p.name_alias or p.join_key_map),
+    )
+
+
+def _view(view: Any, entities: dict[str, RegisteredEntity], as_of: datetime) -> RegisteredView:
+    source, ends = view.batch_source, [end for _, end in view.materialization_intervals]
     return RegisteredView(
         name=view.name,
         entities=tuple(entities[name] for name in view.entities if name in entities),
@@ -128,9 +153,7 @@ def _view(view: Any, entities: dict[str, RegisteredEntity]) -> RegisteredView:
         source_path=source.path,
         source_owner=source.owner,
         timestamp_field=source.timestamp_field,
-        materialized_to=_materialized_to(view),
+        created_timestamp_field=source.created_timestamp_column,
+        materialized_to=max((end for end in ends if end <= as_of), default=None),
+        materialized_beyond=max((end for end in ends if end > as_of), default=None),
     )
-
-
-def _materialized_to(view: Any) -> datetime | None:
-    return max((end for _, end in view.materialization_intervals), default=None)

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import duckdb
 
-from contract_checks.evidence.facts import Join, MissingEvidence, OfflineStore, RegisteredView
+from contract_checks.evidence.declared import RegisteredView
+from contract_checks.evidence.facts import Join, MissingEvidence, OfflineStore, Table
 from contract_checks.language.contract import Contract
 
 _SAMPLE_ROWS = 3
@@ -46,6 +47,15 @@ class DuckTable:
     def _one(self, query: str) -> object:
         row = self._connection.execute(query).fetchone()
         return None if row is None else row[0]
+
+
+def stretch_digest(table: Table, time: str, after: datetime, until: datetime) -> str:
+    """Of the rows stamped in (after, until], whatever their order."""
+    columns = ", ".join(f'"{column}"' for column in sorted(table.columns))
+    rows = f"md5_number(CAST(row({columns}) AS VARCHAR))"
+    start, end = (f"TIMESTAMPTZ '{instant.isoformat()}'" for instant in (after, until))
+    within = f'"{time}" > {start} AND "{time}" <= {end}'
+    return str(table.value(f"bit_xor({rows}) FILTER (WHERE {within})"))
 
 
 def _shown(value: object) -> str:

@@ -4,6 +4,7 @@ The document stays the only place where a number is written; these types say wha
 (units: see `terms`).
 """
 
+import re
 from datetime import date
 from pathlib import Path
 from typing import Any, Literal
@@ -185,6 +186,11 @@ class Contract(Terms):
     def view_name(self) -> str:
         """`<feature>_<version>`: a version is a view of its own, so that two can be served."""
         return f"{self.overview.feature_name}_{self.overview.version}"
+
+    def has_version(self, view: str) -> bool:
+        """Whether a view, by its name, is one of the feature's versions."""
+        feature = re.escape(self.overview.feature_name)
+        return re.fullmatch(rf"{feature}_v[0-9]+", view) is not None
 
     @property
     def features(self) -> tuple[Column, ...]:

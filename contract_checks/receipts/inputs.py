@@ -10,7 +10,8 @@ from typing import Any
 
 from contract_checks.digest import digest_of, digest_of_file
 from contract_checks.evidence import registry
-from contract_checks.evidence.facts import MissingEvidence, Registry
+from contract_checks.evidence.declared import Registry
+from contract_checks.evidence.facts import MissingEvidence
 from contract_checks.evidence.probes import probes_of
 from contract_checks.evidence.tables import events_of
 from contract_checks.language.contract import Contract
@@ -38,7 +39,7 @@ def read_inputs(contract: Contract, repository: Path) -> Inputs | MissingEvidenc
             signatures=file_at(signatures_of(contract), repository),
             probes=file_at(probes_of(contract), repository),
             data=tuple(file_at(path, repository) for path in data),
-            registry=digest_of(declarations(declared, repository)),
+            registry=digest_of(declarations(declared, repository, contract.view_name)),
             versions=versions(),
         )
     except Exception as error:  # a damaged registry raises whatever its reader does
@@ -59,9 +60,14 @@ def name_from(repository: Path, path: Path) -> str:
     return (inside.relative_to(root) if inside else whole).as_posix()
 
 
-def declarations(declared: Registry, repository: Path) -> dict[str, Any]:
-    """Everything a registry declares, the same wherever the repository lies."""
+def declarations(declared: Registry, repository: Path, view_name: str) -> dict[str, Any]:
+    """Everything a registry declares, the same wherever the repository lies.
+
+    But for where the feature's pointer points: the promotion that the receipt is for moves it, and
+    where it is to be, the log says (§10 rollback plan).
+    """
     content = asdict(declared)
+    content["services"].pop(view_name.rpartition("_v")[0], None)
     for view in content["views"].values():
         del view["materialized_to"]
         view["ttl"] = view["ttl"].total_seconds()

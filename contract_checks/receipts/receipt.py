@@ -45,7 +45,8 @@ class Inputs(_Part):
     data: tuple[File, ...]
     """Offline table, events, and their quarantine where there is one."""
     registry: str
-    """Digest of everything the registry declares, but not how far it was materialized."""
+    """Digest of everything the registry declares, but for the feature's pointer, and not how far
+    it was materialized."""
     versions: dict[str, str]
     """Of the software that judged."""
 

@@ -47,7 +47,7 @@ def _items(path: Path, receipt: Receipt, repository: Path) -> Iterator[Item]:
     for role, file in _files(receipt):
         found = _now(partial(file_at, repository / file.path, repository), _content)
         yield Item(f"{role} {file.path}", _content(file), found)
-    found = _now(partial(_registry, repository), _digest)
+    found = _now(partial(_registry, receipt, repository), _digest)
     yield Item("registry", _digest(receipt.registry), found)
     found = _now(partial(_records, receipt, repository), _counted)
     yield Item("records of operations", _counted(receipt.records), found)
@@ -79,11 +79,11 @@ def _now(read: Callable[[], _Found], told: Callable[[_Found], str]) -> str:
         return f"unreadable: {type(error).__name__}: {reason}"
 
 
-def _registry(repository: Path) -> str:
+def _registry(receipt: Receipt, repository: Path) -> str:
     declared = registry.read_registry(repository)
     if isinstance(declared, MissingEvidence):
         raise declared
-    return digest_of(declarations(declared, repository))
+    return digest_of(declarations(declared, repository, receipt.view))
 
 
 def _records(receipt: Receipt, repository: Path) -> Records:

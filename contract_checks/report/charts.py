@@ -13,7 +13,13 @@ from math import isfinite
 from typing import Any
 
 from contract_checks.evidence.evidence import Evidence
-from contract_checks.evidence.facts import Distribution, Drift, MissingEvidence, Operations, Parity
+from contract_checks.evidence.facts import (
+    Distribution,
+    Drift,
+    MissingEvidence,
+    Operations,
+    Parity,
+)
 from contract_checks.language.contract import Contract
 from contract_checks.language.sentence import spell
 from contract_checks.measures.psi import reaches

@@ -33,12 +33,12 @@ def literal(text: str) -> str:
     return f"{quote}{escaped}{quote}"
 
 
-def length_of_time(length: timedelta, more: int = 0) -> str:
-    """`timedelta(days=30)`: in the largest unit that divides it; `more` of that unit are added."""
+def length_of_time(length: timedelta) -> str:
+    """`timedelta(days=30)`: in the largest unit that divides it."""
     for unit, one in _UNITS.items():
         if not length % one:
-            return f"timedelta({unit}={length // one + more})"
-    return f"timedelta(microseconds={length // timedelta(microseconds=1) + more})"
+            return f"timedelta({unit}={length // one})"
+    return f"timedelta(microseconds={length // timedelta(microseconds=1)})"
 
 
 def _pieces(text: str, width: int) -> list[str]:
