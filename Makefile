@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: setup demo test test-all lint bench clean
+.PHONY: setup demo test test-all nightly lint bench clean
 .DELETE_ON_ERROR:
 
 setup: $(READY)
@@ -25,6 +25,10 @@ test: setup lint
 
 test-all: setup lint
 	$(BIN)/pytest -n 2
+
+# Every test, and 10,000 documents a property in place of 300: hours.
+nightly: setup lint
+	HYPOTHESIS_PROFILE=nightly $(BIN)/pytest -n 2
 
 lint: setup
 	$(BIN)/ruff check .

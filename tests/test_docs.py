@@ -14,6 +14,7 @@ import duckdb
 import pandas as pd
 import pytest
 import typer
+from corpus_case import read_case
 from feast_copy import HISTORY
 from typer.core import TyperGroup, TyperOption
 
@@ -232,8 +233,7 @@ def test_every_check_stands_beside_its_clause() -> None:
     bound: dict[str, set[str]] = {}
     for check in CHECKS:
         bound.setdefault(check.clause, set()).add(check.name)
-    nobody = {c.id: "people" if c.is_prose else "none yet" for c in CLAUSES if not c.group}
-    expected = {clause: bound.get(clause, {word}) for clause, word in nobody.items()}
+    expected = {c.id: bound.get(c.id, {"people"}) for c in CLAUSES if not c.group}
     shown = {
         clause: set(re.findall(r"`(.+?)`", row[-1])) or {row[-1]}
         for clause, row in CLAUSE_ROWS.items()
@@ -260,12 +260,21 @@ def test_a_value_shown_can_be_read(clause: Clause, example: str) -> None:
 
 
 def test_the_probe_set_shown_can_be_read(tmp_path: Path) -> None:
-    (shown,) = blocks("docs/contract.md", "toml")
+    _, shown = blocks("docs/contract.md", "toml")
     file = tmp_path / "shown.probes.toml"
     file.write_text(shown, encoding="utf-8")
     probes = load_probes(load(CONTRACT), file)
     assert (ROOT / probes.job).is_file()
     assert len(probes.probes) == 1
+
+
+def test_the_case_shown_is_one_of_the_corpus(tmp_path: Path) -> None:
+    shown, _ = blocks("docs/contract.md", "toml")
+    (tmp_path / "case.toml").write_text(shown, encoding="utf-8")
+    case = read_case(tmp_path)
+    there = read_case(ROOT / "tests/corpus/customer_profile_v1/registry_ttl_a_day_longer")
+    assert (case.what, case.edits) == (there.what, there.edits)
+    assert case.breaks.keys() == there.breaks.keys()
 
 
 # all of it
