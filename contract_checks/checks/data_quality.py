@@ -154,9 +154,10 @@ def outliers_are_flagged(contract: Contract, evidence: Evidence) -> Iterator[Ver
         above = f"{known} AND \"{feature}\" > CAST('{bound}' AS DOUBLE)"
         rows = history.count(above) if bound is not None else 0
         noted = flagged.get(feature)
+        told = "none" if bound is None else f"{float(str(bound)):.6g}"
         yield Verdict(
             noted == rows,
-            f"{feature} above its {promised.percentile:g}th percentile ({bound}) flagged",
+            f"{feature} above its {promised.percentile:g}th percentile ({told}) flagged",
             f"{rows:,} rows above it, {'none' if noted is None else f'{noted:,}'} flagged",
             rows,
             history.sample(above, (*_row_key(contract), feature)) if rows else (),

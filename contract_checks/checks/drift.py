@@ -12,10 +12,11 @@ from contract_checks.language.contract import Contract
 from contract_checks.language.sentence import Unreadable, spell
 from contract_checks.language.terms import AllowedValues, DriftThreshold
 from contract_checks.measures.psi import reaches
+from contract_checks.operations.incidents import standing
 from contract_checks.operations.log import Record
 
 _MEASURED = "psi"
-_OF_DRIFT = ("§7 warn", "§7 fail")
+_WARN, _FAIL = "§7 warn", "§7 fail"
 _SAMPLE_BINS = 3
 
 
@@ -65,10 +66,10 @@ def metrics_are_measured(contract: Contract, evidence: Evidence) -> Iterator[Ver
 
 @check("§7 warn", held_in="offline, operations")
 def drift_was_told(contract: Contract, evidence: Evidence) -> Iterator[Verdict]:
-    """A feature that drifted to the warn threshold is flagged, and was told by an alert since."""
+    """A feature that drifted to the warn threshold is flagged, and an alert of it stands."""
     threshold = contract.drift.warn
     for feature, spread, drifted in _drifted(evidence, threshold):
-        told = drifted and _was_told(contract, evidence, feature)
+        told = drifted and _was_told(contract, evidence, feature, spread)
         news = (", told by an alert" if told else ", told to nobody") if drifted else ""
         yield Verdict(
             told or not drifted,
@@ -172,14 +173,20 @@ def _drifted(
         )
 
 
-def _was_told(contract: Contract, evidence: Evidence, feature: str) -> bool:
-    """Whether an alert of the feature's drift was delivered since the baseline."""
+def _was_told(
+    contract: Contract, evidence: Evidence, feature: str, spread: Distribution
+) -> bool:
+    """Whether the feature's drift is an incident that was told since the baseline and lasts.
+
+    A warning does not tell of drift that has since reached the block.
+    """
+    blocked = reaches(contract.drift.fail.minimum, spread.psi, spread.noise)
+    clauses = (_FAIL,) if blocked else (_WARN, _FAIL)
+    incidents = standing(evidence.operations.of("alert", contract.view_name)).open
     return any(
-        alert.figures.get("clause") in _OF_DRIFT
-        and alert.figures.get("feature") == feature
-        and alert.figures.get("delivered") is True
-        and alert.at >= evidence.drift.baseline_to
-        for alert in evidence.operations.of("alert", contract.view_name)
+        incident.told and incident.begun.at >= evidence.drift.baseline_to
+        for (clause, about), incident in incidents.items()
+        if clause in clauses and about == feature
     )
 
 

@@ -55,7 +55,7 @@ def _age(store: str, newest: datetime | None, as_of: datetime, oldest: timedelta
     age = as_of - newest
     # A store ahead of the clock is no fresher for it: the clock or the data is wrong.
     kept = timedelta(0) <= age <= oldest
-    got = f"{age} (newest {newest.isoformat()})"
+    got = f"{age} (up to {newest.isoformat()})"
     return Verdict(
         kept, expected, got if age >= timedelta(0) else f"in the future: {got}", int(not kept)
     )
