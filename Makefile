@@ -40,4 +40,4 @@ bench: setup
 	$(BIN)/python benchmarks/aggregate_10m.py
 
 clean:
-	rm -rf $(VENV) build *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis data/*/ data/*.db report.html
+	rm -rf $(VENV) build *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis data/*/ data/*.db data/*.lock report.html

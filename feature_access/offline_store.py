@@ -8,14 +8,12 @@ stays Feast's.
 
 from dataclasses import dataclass
 from datetime import timedelta
-from pathlib import Path
 from typing import Literal
 
 import duckdb
 import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 from feast import FeatureView, OnDemandFeatureView, RepoConfig
 from feast.infra.offline_stores.duckdb import DuckDBOfflineStore, DuckDBOfflineStoreConfig
 from feast.infra.offline_stores.file_source import FileSource
@@ -24,13 +22,11 @@ from feast.infra.offline_stores.offline_utils import infer_event_timestamp_from_
 from feast.infra.registry.base_registry import BaseRegistry
 
 from feature_access.defaults import default_of
+from feature_access.offline_table import OfflineStoreEmptyError as OfflineStoreEmptyError
+from feature_access.offline_table import refuse_unless_it_knows
 
 _ROW = "__entity_row"
 _MATCHED = "__matched"
-
-
-class OfflineStoreEmptyError(RuntimeError):
-    """The offline table of a view is not there or has no row: no value, not even a default."""
 
 
 class PointInTimeOfflineStoreConfig(DuckDBOfflineStoreConfig):  # type: ignore[misc]
@@ -135,14 +131,10 @@ class _AsofJoin:
         The last column says whether there was one: what the match rate counts, before defaults.
 
         Raises:
-            OfflineStoreEmptyError: the view's table is not there, or has no row.
+            OfflineStoreEmptyError, BeforeRetentionError: see `refuse_unless_it_knows`.
             ValueError: a join key cannot be compared with the table's.
         """
-        if not Path(self.path).is_file() or pq.read_metadata(self.path).num_rows == 0:
-            raise OfflineStoreEmptyError(
-                f"the offline store holds nothing of {self.view} ({self.path}): run "
-                "scripts/refresh.py before reading it"
-            )
+        refuse_unless_it_knows(self.path, self.view, asked[time_column])
         connection.register("asked", asked)
         read_at, stamped = f'e."{time_column}"', f'f."{self.timestamp_field}"'
         same_entity = " AND ".join(f'e."{e}" = f."{f}"' for e, f in self.join_keys.items())

@@ -8,8 +8,11 @@ from feast.repo_config import load_repo_config
 _SQLITE = "sqlite:///"
 
 
-def open_store(repository: Path) -> FeatureStore:
+def open_store(repository: Path, *, registry_expires: bool = True) -> FeatureStore:
     """The feature store declared by `feature_store.yaml` in `repository`.
+
+    Feast reads the registry again whenever its copy has expired, and the caller at that moment
+    waits for it; a server lets it never expire and reads it again at its own time.
 
     Feast resolves a relative SQLite registry against the working directory, and would quietly
     start a second registry elsewhere; here it is always the repository's.
@@ -18,4 +21,6 @@ def open_store(repository: Path) -> FeatureStore:
     path = config.registry.path
     if path.startswith(_SQLITE) and not path.startswith(f"{_SQLITE}/"):
         config.registry.path = f"{_SQLITE}{repository.resolve() / path.removeprefix(_SQLITE)}"
+    if not registry_expires:
+        config.registry.cache_ttl_seconds = 0
     return FeatureStore(config=config)

@@ -4,9 +4,12 @@ from dataclasses import dataclass
 
 import pandas as pd
 import pyarrow as pa
-from feast import FeatureStore
+from feast import FeatureService, FeatureStore, FeatureView
 from feast.errors import FeatureServiceNotFoundException
+from feast.infra.offline_stores.offline_utils import infer_event_timestamp_from_entity_df
 
+from feature_access.as_served import materialization_ends, moved_back
+from feature_access.entity_frame import as_pandas
 from feature_access.hashing import hashed
 from feature_access.refusal import RefusedError
 
@@ -16,38 +19,72 @@ class TrainingSet:
     """A point-in-time table and how much of it the feature store knew."""
 
     rows: pa.Table
-    """One row per entity row, in the caller's order; its columns, then the features."""
+    """One row per entity row, in the caller's order; its columns, then the features by name."""
     matched: dict[str, int]
     """Rows that found a feature row before defaults, per feature view."""
 
 
 def build_training_set(
-    store: FeatureStore, service: str, entity_df: pd.DataFrame, hash_key: bytes
+    store: FeatureStore,
+    service: str,
+    entities: pd.DataFrame | pa.Table,
+    hash_key: bytes,
+    *,
+    as_served: bool = False,
 ) -> TrainingSet:
-    """Features of `service` for every row of `entity_df` (join keys and `event_timestamp`).
+    """Features of `service` for every row of `entities` (join keys and `event_timestamp`).
 
-    Join keys come back hashed (contract §9, masking). Features are those a model would have been
-    given at the row's time (§3), with defaults where there are none (§2, §5.2).
+    Join keys come back hashed (contract §9, masking). Features are those of the row's time (§3),
+    with defaults where there are none (§2, §5.2); `as_served`, those that the online store had been
+    brought by then, and defaults before its first materialization. The same store and entities
+    give the same table.
 
     Raises:
-        RefusedError: there is no such feature service.
+        RefusedError: there is no such feature service; or, `as_served`, see `materialization_ends`.
         ValueError: the entity frame lacks a join key or a time, or an identifier is a fraction.
     """
-    try:
-        feature_service = store.get_feature_service(service)
-    except FeatureServiceNotFoundException as error:
-        known = ", ".join(sorted(s.name for s in store.list_feature_services()))
-        raise RefusedError(f"no feature service {service}: name one of {known}") from error
-    job = store.get_historical_features(entity_df=entity_df, features=feature_service)
+    declared = _service(store, service)
+    views = [store.get_feature_view(p.name) for p in declared.feature_view_projections]
+    frame = as_pandas(entities) if isinstance(entities, pa.Table) else entities
+    time = infer_event_timestamp_from_entity_df(dict(frame.dtypes))
+    asked = frame.assign(**{time: _served_at(frame[time], views)}) if as_served else frame
+    job = store.get_historical_features(entity_df=asked, features=declared)
     rows = job.to_arrow()
-    views = [store.get_feature_view(p.name) for p in feature_service.feature_view_projections]
+    if as_served:
+        instants = pa.array(pd.to_datetime(frame[time], utc=True))
+        instants = instants.cast(pa.timestamp("us", tz="UTC"), safe=False)
+        rows = rows.set_column(rows.schema.get_field_index(time), time, instants)
     for join_key in sorted({key.name for view in views for key in view.entity_columns}):
         column = rows.schema.get_field_index(join_key)
         rows = rows.set_column(column, join_key, hashed(_whole(rows[join_key]), hash_key))
-    return TrainingSet(rows, dict(job.matched))
+    return TrainingSet(_one_form(rows, list(frame.columns)), dict(job.matched))
+
+
+def _service(store: FeatureStore, name: str) -> FeatureService:
+    try:
+        return store.get_feature_service(name)
+    except FeatureServiceNotFoundException as error:
+        known = ", ".join(sorted(s.name for s in store.list_feature_services()))
+        raise RefusedError(f"no feature service {name}: name one of {known}") from error
+
+
+def _served_at(times: pd.Series, views: list[FeatureView]) -> pd.Series:
+    ends = materialization_ends(views)
+    if pd.api.types.is_numeric_dtype(times):
+        return times  # they name no instant: the join refuses them
+    return moved_back(pd.to_datetime(times, utc=True), ends)
 
 
 def _whole(identifiers: pa.ChunkedArray) -> pa.ChunkedArray:
     """Integers again, where a null beside them had made pandas keep them as floats."""
     floating = pa.types.is_floating(identifiers.type)
     return identifiers.cast(pa.int64()) if floating else identifiers
+
+
+def _one_form(rows: pa.Table, given: list[str]) -> pa.Table:
+    """The one table of these rows, so that it has one file: whatever the engine's threads made.
+
+    A registry lists the features as it likes, and chunks end where a thread was done.
+    """
+    features = sorted(set(rows.column_names) - set(given))
+    return rows.select([*given, *features]).combine_chunks().replace_schema_metadata(None)

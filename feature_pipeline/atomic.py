@@ -4,6 +4,8 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from shutil import rmtree
+from tempfile import TemporaryDirectory
 
 from feature_pipeline.refusal import RefusedError
 
@@ -31,3 +33,31 @@ def replacing(target: Path) -> Iterator[Path]:
         draft.replace(target)
     finally:
         draft.unlink(missing_ok=True)
+
+
+@contextmanager
+def scratch_folder(beside: Path, name: str) -> Iterator[Path]:
+    """Give a folder in `beside` that goes when the work is done; it carries the process, too."""
+    with TemporaryDirectory(dir=beside, prefix=f".{name}.", suffix=f".{os.getpid()}.draft") as made:
+        yield Path(made)
+
+
+def clear_drafts(folder: Path) -> int:
+    """Remove the drafts below a folder whose process is gone: what killed jobs left there."""
+    drafts = [draft for draft in folder.rglob(".*.draft") if not _is_running(draft.suffixes[-2])]
+    for draft in drafts:
+        if draft.is_dir():
+            rmtree(draft, ignore_errors=True)
+        else:
+            draft.unlink(missing_ok=True)
+    return len(drafts)
+
+
+def _is_running(suffix: str) -> bool:
+    try:
+        os.kill(int(suffix.removeprefix(".")), 0)
+    except ProcessLookupError:
+        return False
+    except (PermissionError, ValueError):
+        return True
+    return True

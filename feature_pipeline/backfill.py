@@ -4,13 +4,15 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 import duckdb
 
+from feature_pipeline.atomic import scratch_folder
 from feature_pipeline.change_log import aggregate
 from feature_pipeline.engine import embedded_engine, one_row, this_file
+from feature_pipeline.erased_customers import NOBODY, ErasedCustomers
 from feature_pipeline.refusal import RefusedError
+from feature_pipeline.retention import kept_from
 
 _SAMPLE_ROWS = 4
 
@@ -40,22 +42,31 @@ def compare_with_rebuild(
     stretch: timedelta,
     lookback_window: timedelta,
     allowed_lateness: timedelta,
+    erased: ErasedCustomers = NOBODY,
     on_step: Callable[[str], None] = lambda step: None,
 ) -> Backfill:
     """Compare the rows of `history` stamped in (as_of - stretch, as_of] with those of the events.
 
     The same aggregation makes the whole change log again, in a temporary folder beside `history`.
-    Every column counts, and how often a row stands there.
+    Every column counts, and how often a row stands there. After a retention the change log begins
+    later than the events' window: only rows a look-back window after that can be made again.
 
     Raises:
         RefusedError: see `aggregate`; also when there is no history, its columns are not those the
-            aggregation writes, or there is nothing in the stretch to compare.
+            aggregation writes, the stretch reaches back to rows that retention has left as they
+            were, or there is nothing in it to compare.
         ValueError: `as_of` has no time zone.
     """
     if not history.is_file():
         raise RefusedError(f"no change log at {history}: run scripts/refresh.py first")
-    with TemporaryDirectory(dir=history.parent, prefix=".backfill-") as folder:
-        rebuild = Path(folder) / "rebuild.parquet"
+    begins = kept_from(history)
+    if begins and as_of - stretch < begins + lookback_window:
+        raise RefusedError(
+            f"the stretch from {(as_of - stretch).isoformat()} is made of events of before "
+            f"{begins.isoformat()}, which retention has let go of: name a later time"
+        )
+    with scratch_folder(history.parent, "backfill") as folder:
+        rebuild = folder / "rebuild.parquet"
         aggregate(
             events,
             rebuild,
@@ -63,6 +74,7 @@ def compare_with_rebuild(
             as_of=as_of,
             lookback_window=lookback_window,
             allowed_lateness=allowed_lateness,
+            erased=erased,
             on_step=on_step,
         )
         on_step("comparing with the history on record")

@@ -1,13 +1,15 @@
 """The embedded query engine, set up the one way every job of this room needs it."""
 
 import glob
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from tempfile import TemporaryDirectory
+from types import MappingProxyType
 from typing import Any
 
 import duckdb
+
+from feature_pipeline.atomic import scratch_folder
 
 MEMORY_LIMIT = "4GB"  # it spills beyond that, and the whole process stays under 6 GB
 
@@ -16,11 +18,11 @@ MEMORY_LIMIT = "4GB"  # it spills beyond that, and the whole process stays under
 def embedded_engine(spill_beside: Path) -> Iterator[duckdb.DuckDBPyConnection]:
     """A DuckDB session in UTC that spills beside its target, never into a small /tmp."""
     with (
-        TemporaryDirectory(dir=spill_beside, prefix=".spill-") as spill,
+        scratch_folder(spill_beside, "spill") as spill,
         duckdb.connect(
             config={
                 "memory_limit": MEMORY_LIMIT,
-                "temp_directory": spill,
+                "temp_directory": str(spill),
                 "preserve_insertion_order": False,
             }
         ) as connection,
@@ -35,12 +37,18 @@ def this_file(path: Path) -> str:
 
 
 def copy_to(
-    connection: duckdb.DuckDBPyConnection, query: str, target: Path, parameters: dict[str, Any]
+    connection: duckdb.DuckDBPyConnection,
+    query: str,
+    target: Path,
+    parameters: dict[str, Any],
+    metadata: Mapping[str, str] = MappingProxyType({}),
 ) -> None:
-    """Write the query's rows to a parquet file, and to no file beside it."""
+    """Write the query's rows to a parquet file with our own metadata, and to no file beside it."""
     quoted = str(target).replace("'", "''")
+    pairs = ", ".join(f"{name}: '{value}'" for name, value in metadata.items())
+    told = f", KV_METADATA {{{pairs}}}" if pairs else ""
     connection.execute(
-        f"COPY ({query}) TO '{quoted}' (FORMAT parquet, USE_TMP_FILE false)",
+        f"COPY ({query}) TO '{quoted}' (FORMAT parquet, USE_TMP_FILE false{told})",
         parameters,
     )
 

@@ -12,8 +12,10 @@ from pathlib import Path
 import duckdb
 import pyarrow as pa
 import pyarrow.parquet as pq
+from pyarrow import types
 
 from feature_pipeline.engine import one_row, this_file
+from feature_pipeline.erased_customers import NOBODY, ErasedCustomers, leave_out
 from feature_pipeline.refusal import RefusedError
 
 KEYS = ("customer_id", "event_timestamp", "created_timestamp")
@@ -48,18 +50,23 @@ class IntakeCounts:
 
 
 def stage_events(
-    connection: duckdb.DuckDBPyConnection, events: Path, as_of: datetime, lateness: timedelta
+    connection: duckdb.DuckDBPyConnection,
+    events: Path,
+    as_of: datetime,
+    lateness: timedelta,
+    erased: ErasedCustomers = NOBODY,
 ) -> IntakeCounts:
     """Create `accepted_events` and `quarantined_events` from the file, as known at `as_of`.
 
     `lateness` is contract §3, allowed lateness: an event may arrive exactly that long after it
-    happened, and no microsecond later. The connection's session zone must be UTC.
+    happened, and no microsecond later. The session zone must be UTC. The `erased` are left out.
 
     Raises:
         RefusedError: the file is missing, is not the events table, or breaks a producer's rule.
     """
     rows = _refuse_wrong_schema(events)
     connection.read_parquet(this_file(events)).create_view("events_file", replace=True)
+    rows -= leave_out(connection, "events_file", erased)
     _refuse_broken_rules(connection, events)
     bounds = {"as_of": as_of, "lateness_us": lateness // timedelta(microseconds=1)}
     connection.execute(
@@ -141,19 +148,15 @@ def _refuse_wrong_schema(events: Path) -> int:
 
 
 def _is_identifier(kind: pa.DataType) -> bool:
-    return bool(
-        pa.types.is_integer(kind) or pa.types.is_string(kind) or pa.types.is_large_string(kind)
-    )
+    return bool(types.is_integer(kind) or types.is_string(kind) or types.is_large_string(kind))
 
 
 def _is_zoned_timestamp(kind: pa.DataType) -> bool:
-    return bool(pa.types.is_timestamp(kind) and kind.tz is not None)
+    return bool(types.is_timestamp(kind) and kind.tz is not None)
 
 
 def _is_number(kind: pa.DataType) -> bool:
-    return bool(
-        pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_decimal(kind)
-    )
+    return bool(types.is_integer(kind) or types.is_floating(kind) or types.is_decimal(kind))
 
 
 _ZONED = "a timestamp with time zone (a naive one names no instant)"
@@ -161,8 +164,8 @@ _EXPECTED_TYPES = (
     ("customer_id", "an integer or a string", _is_identifier),
     ("event_timestamp", _ZONED, _is_zoned_timestamp),
     ("created_timestamp", _ZONED, _is_zoned_timestamp),
-    ("orders", "an integer", pa.types.is_integer),
-    ("sessions", "an integer", pa.types.is_integer),
+    ("orders", "an integer", types.is_integer),
+    ("sessions", "an integer", types.is_integer),
     ("order_value", "a number", _is_number),
 )
 

@@ -35,6 +35,9 @@ class Reader:
     """The training sets, each once."""
     refused: int
     """Attempts that were refused, or failed."""
+    first: datetime
+    last: datetime
+    """When the first and the last attempt were made."""
 
 
 @dataclass(frozen=True)
@@ -113,6 +116,8 @@ def _reader(name: str, approved: bool, attempts: list[Record]) -> Reader:
         rows=sum(figures.get("rows", 0) for figures in reads),
         paths=tuple(sorted({figures["path"] for figures in reads if "path" in figures})),
         refused=len(attempts) - len(reads),
+        first=attempts[0].at,
+        last=attempts[-1].at,
     )
 
 
@@ -121,13 +126,19 @@ def _table(review: Review, contract: Contract) -> Table:
     table = Table("consumer", "approved", title=title, title_justify="left")
     for column in ("training sets", "rows", "refused"):
         table.add_column(column, justify="right")
+    table.add_column("when")
     table.add_column("written to", overflow="fold")
     for reader in review.readers:
         more = len(reader.paths) - _SHOWN_PATHS
         paths = [*reader.paths[:_SHOWN_PATHS], *([f"and {more} more"] if more > 0 else [])]
         counts = (f"{count:,}" for count in (reader.sets, reader.rows, reader.refused))
-        table.add_row(reader.name, "yes" if reader.approved else "no", *counts, "\n".join(paths))
+        approved = "yes" if reader.approved else "no"
+        table.add_row(reader.name, approved, *counts, _when(reader), "\n".join(paths))
     return table
+
+
+def _when(reader: Reader) -> str:
+    return " to ".join(sorted({f"{at:%Y-%m-%d}" for at in (reader.first, reader.last)}))
 
 
 if __name__ == "__main__":

@@ -19,6 +19,7 @@ from feature_pipeline.backfill import Backfill, compare_with_rebuild
 from feature_pipeline.engine import this_file
 from feature_pipeline.refusal import RefusedError
 from scripts.command_line import CONTRACT, EVENTS, HISTORY, ROOT, DocumentOption, refusals_exit
+from scripts.erased import erased_customers
 from scripts.progress import steps
 from scripts.recording import digests_of, recorded
 
@@ -58,7 +59,7 @@ def backfill(
 
     Raises:
         MissingEvidence: no refresh is on record.
-        RefusedError: see `compare_with_rebuild`.
+        RefusedError: see `compare_with_rebuild` and `erased_customers`.
     """
     end, stretch = _last_refresh(contract, as_of), contract.test_plan.backfill_window
     with recorded("backfill", contract.view_name, as_of) as figures:
@@ -71,6 +72,7 @@ def backfill(
             stretch=stretch,
             lookback_window=contract.time.lookback,
             allowed_lateness=contract.time.allowed_lateness,
+            erased=erased_customers(),
             on_step=on_step,
         )
         figures |= {"rows": compared.rows, "differing": compared.differing}

@@ -7,7 +7,6 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
-import pandas as pd
 import pyarrow.parquet as pq
 import typer
 
@@ -21,6 +20,7 @@ from feature_pipeline.atomic import replacing
 from feature_pipeline.refusal import RefusedError as TargetRefusedError
 from scripts.command_line import CONTRACT, ROOT, DocumentOption, refusals_exit
 from scripts.recording import recorded
+from scripts.training_receipt import receipt_beside, receipt_text
 
 if TYPE_CHECKING:
     from feature_access.training_set import TrainingSet
@@ -30,27 +30,42 @@ SERVICE = "customer_profile"
 
 def main(
     entities: Annotated[
-        Path, typer.Argument(help="Parquet with customer_id and event_timestamp, one row a label.")
+        Path,
+        typer.Argument(
+            help="customer_id and event_timestamp, one row a label: parquet, .csv, or .sql."
+        ),
     ],
     training_set: Annotated[Path, typer.Argument(help="Parquet to write.")],
     consumer: Annotated[
         str, typer.Option(metavar="NAME", help="Who reads: a consumer the contract approves (§9).")
     ],
     service: Annotated[str, typer.Option(help="Feature service to read.")] = SERVICE,
+    as_served: Annotated[
+        bool,
+        typer.Option("--as-served", help="What the online store had been brought by each time."),
+    ] = False,
     as_of: Annotated[
         datetime | None,
         typer.Option(parser=instant, metavar="TIME", help="When it was read; default now."),
     ] = None,
     document: DocumentOption = CONTRACT,
 ) -> None:
-    """Write ENTITIES with its features to TRAINING_SET, in the same order.
+    """Write ENTITIES with its features to TRAINING_SET, in the same order, and a receipt beside it.
 
-    The key that hashes customer_id comes from FEATURE_STORE_HASH_KEY.
+    The key that hashes customer_id comes from FEATURE_STORE_HASH_KEY; the database that the SELECT
+    of a .sql file is for from FEATURE_STORE_ENTITIES_DATABASE.
     Exit code 0: written and on record; 2: refused, nothing written.
     """
     with refusals_exit(RefusedError, TargetRefusedError, InvalidContract, ValueError, RuntimeError):
         built = build(
-            load(document), as_of or now(), consumer, entities, training_set, os.environ, service
+            load(document),
+            as_of or now(),
+            consumer,
+            entities,
+            training_set,
+            os.environ,
+            service,
+            as_served=as_served,
         )
     typer.echo(f"{built.rows.num_rows:,} rows written to {training_set}")
     for view, matched in built.matched.items():
@@ -65,17 +80,21 @@ def build(
     target: Path,
     environment: Mapping[str, str],
     service: str = SERVICE,
+    *,
+    as_served: bool = False,
 ) -> "TrainingSet":
     """Write the training set of `consumer`, and leave a record of who read what, as of a time.
 
-    A refused read is on record as well; no training set appears whose read is not.
+    Its receipt lies beside it. A refused read is on record as well; no training set appears whose
+    read is not. The same entities, store and key give the same bytes.
 
     Raises:
         RefusedError: the contract does not approve the consumer, there is no hash key in the
-            environment, no such file of entities, or no such service; the service serves another
-            version; or the target cannot be written.
+            environment, the entities cannot be read, or there is no such service; the service
+            serves another version; or a target cannot be written.
         ValueError: see `feature_access.training_set`.
     """
+    receipt = receipt_beside(target)
     with ExitStack() as unread, recorded("training_set", contract.view_name, as_of) as figures:
         figures["consumer"] = consumer
         if consumer.casefold() not in map(str.casefold, contract.privacy.consumers):
@@ -86,19 +105,28 @@ def build(
             )
         key = hash_key_from(environment)
         if not entities.is_file():
-            raise RefusedError(f"no entity frame at {entities}: name a parquet file")
+            raise RefusedError(f"no entity frame at {entities}: name a parquet, CSV or SQL file")
         # Imported late: Feast takes seconds, which a refused run should not.
+        from feature_access.entity_frame import read_entity_frame, text_keys
         from feature_access.registry import open_store
         from feature_access.training_set import build_training_set
 
-        built = build_training_set(open_store(ROOT), service, pd.read_parquet(entities), key)
+        store = open_store(ROOT)
+        frame = read_entity_frame(entities, environment, text=text_keys(store))
+        built = build_training_set(store, service, frame, key, as_served=as_served)
         if contract.view_name not in built.matched:  # another document says who may read it
             raise RefusedError(
                 f"service {service} serves {', '.join(built.matched)}, and {contract.path} is of "
                 f"{contract.view_name}: name the document of what is to be read with --contract"
             )
-        draft = unread.enter_context(replacing(target))  # in place only once it is on record
+        # In place only once they are on record, the receipt after what it is of.
+        draft_receipt, draft = (unread.enter_context(replacing(f)) for f in (receipt, target))
         pq.write_table(built.rows, draft)
+        asked: dict[str, str | bool] = {"as_served": as_served, "consumer": consumer}
+        asked["service"] = service
+        draft_receipt.write_text(
+            receipt_text(contract, as_of, asked, frame, built, draft, key), encoding="utf-8"
+        )
         figures |= {
             "path": _from_the_repository(target),
             "digest": digest_of_file(draft),

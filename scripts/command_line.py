@@ -6,7 +6,10 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+from filelock import FileLock, Timeout
 from rich.console import Console
+
+from feature_pipeline.refusal import RefusedError
 
 ROOT = Path(__file__).resolve().parent.parent
 WAREHOUSE = ROOT / "data" / "data_warehouse"
@@ -29,6 +32,23 @@ def to_declare(service: str, view: str) -> str:
         f"declare service {service} with {view} in feature_repo/ now: the next `feast apply` "
         "registers what stands there"
     )
+
+
+@contextmanager
+def writing_alone() -> Iterator[None]:
+    """Be the only job that writes to events or stores; the lock goes with the process, even killed.
+
+    Raises:
+        RefusedError: another one is at it.
+    """
+    lock = ROOT / "data" / "writing.lock"
+    try:
+        with FileLock(lock, timeout=0):
+            yield
+    except Timeout as held:
+        raise RefusedError(
+            f"another job is writing to the stores (it holds {lock}): run again when it has ended"
+        ) from held
 
 
 @contextmanager

@@ -155,12 +155,12 @@ def _look_up(store: "FeatureStore", present: datetime) -> pd.DataFrame:
     kinds[UNKNOWN_CUSTOMER] = "unknown"
     service, customers = store.get_feature_service(SERVICE), list(kinds)
 
-    from feature_access.online_store import OnlineStoreEmptyError
+    from feature_access.unavailable import OnlineStoreUnavailableError
 
     try:
         plain = store.get_online_features(service, [{"customer_id": c} for c in customers]).to_df()
-    except OnlineStoreEmptyError as error:
-        raise RefusedError(f"{error} (no event lies within a ttl of {present})") from error
+    except OnlineStoreUnavailableError as error:
+        raise RefusedError(str(error)) from error
     with feature_server(ROOT) as address:
         over_http = pd.DataFrame(online_features(address, SERVICE, {"customer_id": customers}))
     entities = pd.DataFrame({"customer_id": customers, "event_timestamp": present})

@@ -57,7 +57,7 @@ def freeze_baseline(contract: Contract, as_of: datetime) -> dict[str, Any]:
     Raises:
         MissingEvidence: there is nothing to freeze, or the version was promoted since `as_of`.
     """
-    view = _registered(contract.view_name)
+    view = registered(contract.view_name)
     promoted = _promoted_at(contract)
     if promoted and as_of < promoted:
         raise MissingEvidence(
@@ -77,7 +77,12 @@ def is_frozen(contract: Contract, as_of: datetime) -> bool:
     return any(record.passed for record in operations.of("baseline", contract.view_name))
 
 
-def _registered(name: str) -> RegisteredView:
+def registered(name: str) -> RegisteredView:
+    """The feature view as it is registered.
+
+    Raises:
+        MissingEvidence: there is no registry, or no such view in it.
+    """
     registry = read_registry(ROOT)
     if isinstance(registry, MissingEvidence):
         raise registry

@@ -5,6 +5,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
+from contract_checks.clock import now
 from scripts.answers import answers_table
 from scripts.command_line import ROOT, refusals_exit
 
@@ -15,20 +16,27 @@ def main(
 ) -> None:
     """Print the online features of customers; an unknown one has the contract's defaults.
 
-    Exit code 0: answered; 2: the store is empty or the service unknown.
+    Below them stands how far the store is materialized, whatever its age.
+
+    Exit code 0: answered; 2: the store is down, hung or empty, or the service unknown.
     """
     from feast.errors import FeatureServiceNotFoundException
 
-    from feature_access.online_store import OnlineStoreEmptyError
+    from feature_access.freshness import fresh_within
     from feature_access.registry import open_store
+    from feature_access.unavailable import OnlineStoreUnavailableError
 
-    with refusals_exit(OnlineStoreEmptyError, FeatureServiceNotFoundException):
+    with (
+        refusals_exit(OnlineStoreUnavailableError, FeatureServiceNotFoundException),
+        fresh_within(None, at=now()) as reading,
+    ):
         store = open_store(ROOT)
         answer = store.get_online_features(
             features=store.get_feature_service(service),
             entity_rows=[{"customer_id": customer_id} for customer_id in customer_ids],
         ).to_dict()
     Console().print(answers_table(answer))
+    typer.echo(f"online up to {reading.materialized_to:%Y-%m-%d %H:%M:%S} UTC")
 
 
 if __name__ == "__main__":

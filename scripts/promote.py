@@ -12,13 +12,17 @@ from contract_checks.clock import instant, now
 from contract_checks.evidence.declared import RegisteredView
 from contract_checks.evidence.facts import MissingEvidence, ProbeRun
 from contract_checks.evidence.fingerprint import fingerprint
+from contract_checks.findings import Outcome
 from contract_checks.language.contract import Contract
 from contract_checks.language.loader import InvalidContract, load
+from contract_checks.operations.incidents import standing
 from feature_access.refusal import RefusedError as ReadRefusedError
 from feature_pipeline.refusal import RefusedError
+from scripts.alerting import News, alert, alerts_on_record
 from scripts.command_line import CONTRACT, ROOT, refusals_exit, to_declare
 from scripts.progress import steps
 from scripts.recording import recorded
+from scripts.webhook import configured
 
 if TYPE_CHECKING:
     from feast import FeatureStore
@@ -26,6 +30,8 @@ if TYPE_CHECKING:
     from contract_checks.commands.gate import GateResult
 
 RECEIPTS = ROOT / "data" / "receipts"
+
+_SUBJECT = "promotion"
 
 OnStep = Callable[[str], None]
 
@@ -41,7 +47,8 @@ def main(
 ) -> None:
     """Rehearse a version, judge every clause, and let the feature's service serve it.
 
-    Anything that is broken or unknown leaves the service as it is. Safe to run again.
+    Anything that is broken or unknown leaves the service as it is. Safe to run again. Where a
+    webhook for alerts is set, a promotion that is blocked is told, and so is its success.
 
     Exit code 0: promoted; 1: a clause is broken; 2: refused, or a clause could not be judged.
     """
@@ -54,8 +61,12 @@ def main(
         # Imported late: Feast takes seconds, which --help should not.
         from feature_access.registry import open_store
 
-        terms = load(contract)
-        result = promote(open_store(ROOT), terms, as_of or now(), on_step)
+        terms, moment = load(contract), as_of or now()
+        if configured():
+            alert(terms, moment)  # or the gate would find what did not arrive
+        result = promote(open_store(ROOT), terms, moment, on_step)
+    if configured():
+        alert(terms, moment, *_news(terms, result))
     if result.receipt is None:
         show(result.report, Console())
         typer.echo(f"not promoted: {result.refusal}", err=True)
@@ -110,6 +121,21 @@ def rehearse(store: "FeatureStore", contract: Contract, as_of: datetime, on_step
     shadow_compare.shadow_compare(store, contract, as_of)
     on_step("load test")
     load_test.load_test(store, contract, as_of)
+
+
+def _news(contract: Contract, result: "GateResult") -> list[News]:
+    """One incident while the promotion is blocked, whatever blocks it, until it succeeds."""
+    begun = standing(alerts_on_record(contract)).open
+    blocked = [clause for clause, subject in begun if subject == _SUBJECT]
+    if result.receipt is not None:
+        receipt = str(result.receipt)
+        return [News(clause, _SUBJECT, False, "promoted", receipt) for clause in blocked]
+    faults = result.report.having(result.report.outcome)
+    if blocked or result.report.outcome is Outcome.KEPT or not faults:
+        return []
+    first = faults[0]
+    figure = f"{result.refusal}; {first.check} expected {first.expected}, got {first.got}"
+    return [News(first.clause, _SUBJECT, True, "blocked", figure)]
 
 
 def _served(contract: Contract) -> tuple[RegisteredView, ProbeRun]:

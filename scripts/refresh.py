@@ -11,6 +11,7 @@ import typer
 from contract_checks.clock import instant, now
 from contract_checks.language.contract import Contract
 from contract_checks.language.loader import InvalidContract, load
+from feature_pipeline.atomic import clear_drafts
 from feature_pipeline.change_log import Aggregated, aggregate
 from feature_pipeline.outliers import flag_outliers
 from feature_pipeline.refusal import RefusedError
@@ -22,7 +23,9 @@ from scripts.command_line import (
     ROOT,
     DocumentOption,
     refusals_exit,
+    writing_alone,
 )
+from scripts.erased import erased_customers
 from scripts.progress import steps
 from scripts.recording import recorded
 
@@ -53,6 +56,8 @@ def main(
 
         done = refresh(open_store(ROOT), contract, moment, events, on_step)
     typer.echo(str(done.events))
+    if done.left_out:
+        typer.echo(f"{done.left_out:,} events of erased customers were delivered and left out")
     typer.echo(f"{done.history_rows:,} rows offline, online up to {moment.isoformat()}")
 
 
@@ -66,13 +71,14 @@ def refresh(
     """Bring both stores up to `as_of`, and leave a record for each version of the feature.
 
     Raises:
-        RefusedError: the contract's view is not registered, which leaves no record; the online
-            store is past `as_of` already; see `aggregate` for the rest.
+        RefusedError: the contract's view is not registered, or another job is writing, which leaves
+            no record; the online store is past `as_of` already; see `aggregate` for the rest.
     """
     from feature_pipeline.materialize import materialize_up_to, refuse_to_go_back
 
     versions = _versions(store, contract)
-    with ExitStack() as records:
+    with writing_alone(), ExitStack() as records:
+        clear_drafts(ROOT / "data")  # of jobs that were killed
         ran = [records.enter_context(recorded("refresh", view, as_of)) for view in versions]
         for figures, before in zip(ran, versions.values(), strict=True):
             figures |= {"from": before and before.isoformat(), "to": as_of.isoformat()}
@@ -85,6 +91,7 @@ def refresh(
             lookback_window=contract.time.lookback,
             allowed_lateness=contract.time.allowed_lateness,
             served=HISTORY,
+            erased=erased_customers(),
             on_step=on_step,
         )
         on_step("flagging outliers")
@@ -97,6 +104,8 @@ def refresh(
             "newest": done.newest and done.newest.isoformat(),
             "outliers": flag_outliers(HISTORY, contract.quality.outliers.percentile),
         }
+        if done.left_out:
+            counted["left_out"] = done.left_out
         for figures in ran:
             figures |= counted
         on_step("materializing")

@@ -14,6 +14,10 @@ from feature_pipeline.engine import this_file
 if TYPE_CHECKING:
     from feast import FeatureService, FeatureStore
 
+READ_AT, AGE = "read_at", "age"
+_AGES = {"< 1 h": "1 hour", "< 1 d": "1 day", "< 7 d": "7 days"}
+AGES = (*_AGES, "older", "no row")
+"""How old a served value's row can be, in words."""
 _EVER = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -97,6 +101,44 @@ def offline_answers(
     """What a training set would hold for the entities at that time, a row each."""
     entities = keys.to_pandas().assign(event_timestamp=as_of)
     return store.get_historical_features(entities, service).to_arrow()
+
+
+def answers_at_each(
+    store: "FeatureStore", service: "FeatureService", contract: Contract, reads: pa.Table
+) -> pa.Table:
+    """What the offline store answers to each read, in order: join keys and `read_at`.
+
+    Beside the features stands `age`: how old the row is that they are from, in words.
+    """
+    from feature_access.entity_frame import as_pandas
+
+    keys = list(contract.entity.join_keys)
+    asked = reads.select([*keys, READ_AT])
+    entities = as_pandas(asked).rename(columns={READ_AT: "event_timestamp"})
+    answers = store.get_historical_features(entities, service).to_arrow()
+    features = {name: answers[name] for name in features_of(service)}
+    columns = {name: asked[name] for name in asked.column_names} | features
+    return pa.table(columns | {AGE: _ages(store, contract, asked)})
+
+
+def _ages(store: "FeatureStore", contract: Contract, asked: pa.Table) -> pa.ChunkedArray:
+    source = store.get_feature_view(contract.view_name).batch_source
+    stamp = f'l."{source.timestamp_field}"'
+    same_key = " AND ".join(f'a."{key}" = l."{key}"' for key in contract.entity.join_keys)
+    younger = " ".join(f"WHEN age < INTERVAL '{t}' THEN '{name}'" for name, t in _AGES.items())
+    numbered = asked.append_column("nth", pa.array(range(asked.num_rows), pa.int64()))
+    with duckdb.connect() as connection:
+        connection.execute("SET TimeZone = 'UTC'")
+        # DuckDB takes an Arrow table for one row and would loop over it: 200 times slower.
+        connection.execute("SET asof_loop_join_threshold = 0")
+        connection.register("asked", numbered)
+        return connection.execute(
+            f"""SELECT CASE WHEN age IS NULL THEN 'no row' {younger} ELSE 'older' END AS age FROM (
+                SELECT nth, {READ_AT} - {stamp} AS age FROM asked AS a
+                ASOF LEFT JOIN read_parquet($log) AS l ON {same_key} AND {READ_AT} >= {stamp}
+            ) ORDER BY nth""",
+            {"log": this_file(Path(source.path))},
+        ).fetch_arrow_table()["age"]
 
 
 def features_of(service: "FeatureService") -> tuple[str, ...]:

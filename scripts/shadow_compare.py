@@ -2,13 +2,13 @@
 
 import os
 from collections.abc import Iterator
-from datetime import datetime
+from datetime import UTC, datetime
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import pyarrow as pa
 import typer
 from rich.console import Console
-from rich.table import Table
 
 from contract_checks.clock import instant, now
 from contract_checks.findings import Outcome, worst_of
@@ -16,18 +16,30 @@ from contract_checks.language.contract import Contract
 from contract_checks.language.loader import InvalidContract, load
 from contract_checks.measures.comparison import Comparison, compare
 from contract_checks.measures.proportions import at_most, upper_bound
-from feature_access.hashing import HASH_KEY_VARIABLE, hash_key_from, hashed
+from feature_access.hashing import HASH_KEY_VARIABLE, hash_key_from
 from feature_access.refusal import RefusedError
+from feature_pipeline.refusal import RefusedError as EventsRefusedError
 from scripts.command_line import CONTRACT, ROOT, DocumentOption, refusals_exit
+from scripts.logged_requests import read_requests
+from scripts.mismatch_evidence import Stamps
 from scripts.recording import digests_of, recorded
-from scripts.sampling import features_of, offline_answers, pinned_service, sampled, unknown
+from scripts.sampling import (
+    AGE,
+    READ_AT,
+    answers_at_each,
+    features_of,
+    pinned_service,
+    sampled,
+    unknown,
+)
+from scripts.shadow import Shadow, explained
+from scripts.shadow_report import tables
 
 if TYPE_CHECKING:
     from feast import FeatureService, FeatureStore
 
 _READS_PER_STRANGER = 100
 _READS_AT_ONCE = 1_000
-_SHOWN_DIGITS = 12
 
 
 def main(
@@ -36,72 +48,140 @@ def main(
         typer.Option(parser=instant, metavar="TIME", help="Offline as of this; default now."),
     ] = None,
     reads: Annotated[int, typer.Option(help="Customers to read in both stores.", min=1)] = 1_000,
+    requests: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="Logged requests in place of reads: key, read_at and the values served.",
+        ),
+    ] = None,
     document: DocumentOption = CONTRACT,
 ) -> None:
     """Read customers online and offline, a few unknown ones among them, and compare every feature.
 
+    With --requests what was served is what the log says, and offline is as of each request. Every
+    mismatch gets a cause.
+
     Exit code 0: within the contract's acceptable delta; 1: beyond it; 2: refused, or too few reads.
     """
-    from feature_access.online_store import OnlineStoreEmptyError
     from feature_access.registry import open_store
+    from feature_access.unavailable import OnlineStoreUnavailableError
 
-    with refusals_exit(RefusedError, InvalidContract, OnlineStoreEmptyError):
+    refusals = (RefusedError, EventsRefusedError, InvalidContract, OnlineStoreUnavailableError)
+    with refusals_exit(*refusals):
         hash_key = hash_key_from(os.environ) if os.environ.get(HASH_KEY_VARIABLE) else None
         contract = load(document)
-        compared = shadow_compare(open_store(ROOT), contract, as_of or now(), reads)
-    Console().print(_table(compared))
-    for line in _worst(compared, hash_key) if hash_key else ():
-        typer.echo(line)
-    judged = outcome(compared, contract)
+        shadow = shadow_compare(open_store(ROOT), contract, as_of or now(), reads, requests)
+    for table in tables(shadow, hash_key):
+        Console().print(table)
+    compared, judged = shadow.compared, outcome(shadow.compared, contract)
     typer.echo(
-        f"{judged.name.lower()}: {compared.differing:,} of {compared.rows:,} reads differ; "
+        f"{judged.name.lower()}: {compared.differing:,} of {compared.rows:,} reads differ, "
+        f"{compared.only_offline:,} offline alone, {compared.only_online:,} online alone, "
+        f"{compared.duplicates:,} of a key twice; "
         f"promised is ≤ {contract.parity.maximum_delta:.2%} a feature, shown with 95% confidence"
     )
     raise typer.Exit(judged.value)
 
 
 def shadow_compare(
-    store: "FeatureStore", contract: Contract, as_of: datetime, reads: int = 1_000
-) -> Comparison:
+    store: "FeatureStore",
+    contract: Contract,
+    as_of: datetime,
+    reads: int = 1_000,
+    requests: Path | None = None,
+) -> Shadow:
     """Compare what is served with the offline values at `as_of`, and leave a record.
 
+    With `requests`, a file, compare what was served then with the offline values of then.
+
     Raises:
-        RefusedError: nothing is registered or materialized, or the online store is past `as_of`.
-        OnlineStoreEmptyError: the online store holds nothing.
+        RefusedError: nothing is registered or materialized, the online store is past `as_of`, or
+            the requests cannot be read; see `read_requests`.
+        OnlineStoreUnavailableError: the online store does not answer, or holds nothing.
     """
-    service = pinned_service(store, contract)
+    service, view = pinned_service(store, contract), store.get_feature_view(contract.view_name)
+    keys, features = list(contract.entity.join_keys), features_of(service)
+    stamps: Stamps = {}
+    if requests is None:
+        asked = _sampled_reads(store, contract, as_of, reads)
+    else:
+        # Imported late, like Feast, whose seconds it takes.
+        from feature_access.entity_frame import text_keys
+
+        asked = read_requests(requests, keys, features, as_of, os.environ, text_keys(store))
+    with recorded("shadow_compare", contract.view_name, as_of) as figures:
+        figures["files"] = digests_of("feature_access")
+        offline = answers_at_each(store, service, contract, asked)
+        if requests is None:
+            online, stamps = _online_answers(store, service, asked)
+        else:
+            online = asked
+        compared = compare(offline, online, [*keys, READ_AT], features, group=AGE)
+        shadow = explained(compared, view, contract, stamps)
+        judged = outcome(compared, contract)
+        figures["reads"] = compared.rows
+        figures["logged"] = requests is not None
+        figures["features"] = _figures(compared)
+        figures["causes"] = {
+            name: {cause.value: n for cause, n in sorted(shadow.counted(name).items())}
+            for name in features
+        }
+        figures["ages"] = {name: compared.features[name].groups for name in features}
+        figures |= {"outcome": judged.name.lower(), "passed": judged is Outcome.KEPT}
+    return shadow
+
+
+def _figures(compared: Comparison) -> dict[str, dict[str, float]]:
+    return {
+        name: {
+            "compared": feature.compared,
+            "mismatched": feature.mismatched,
+            "upper_bound": upper_bound(feature.mismatched, feature.compared),
+        }
+        for name, feature in compared.features.items()
+    }
+
+
+def _sampled_reads(
+    store: "FeatureStore", contract: Contract, as_of: datetime, reads: int
+) -> pa.Table:
+    """Whom to read now, which is `as_of`: customers of the offline table, and a few strangers."""
     _refuse_unless_materialized(store, contract, as_of)
     strangers = reads // _READS_PER_STRANGER
     known = sampled(store, contract, as_of, reads - strangers)
-    keys = pa.concat_tables([known, unknown(store, contract, known.slice(0, strangers))])
-    with recorded("shadow_compare", contract.view_name, as_of) as figures:
-        figures["files"] = digests_of("feature_access")
-        compared = compare(
-            offline_answers(store, service, keys, as_of),
-            _online_answers(store, service, keys),
-            contract.entity.join_keys,
-            features_of(service),
-        )
-        judged = outcome(compared, contract)
-        figures["reads"] = compared.rows
-        figures["features"] = {
-            name: {
-                "compared": feature.compared,
-                "mismatched": feature.mismatched,
-                "upper_bound": upper_bound(feature.mismatched, feature.compared),
-            }
-            for name, feature in compared.features.items()
-        }
-        figures |= {"outcome": judged.name.lower(), "passed": judged is Outcome.KEPT}
-    return compared
+    asked = pa.concat_tables([known, unknown(store, contract, known.slice(0, strangers))])
+    times = pa.array([as_of] * asked.num_rows, pa.timestamp("us", tz="UTC"))
+    return asked.append_column(READ_AT, times)
 
 
-def _online_answers(store: "FeatureStore", service: "FeatureService", keys: pa.Table) -> pa.Table:
-    answers = [
-        pa.table(store.get_online_features(service, batch.to_pylist()).to_dict())
-        for batch in keys.to_batches(max_chunksize=_READS_AT_ONCE)
-    ]
-    return pa.concat_tables(answers, promote_options="permissive")
+def _online_answers(
+    store: "FeatureStore", service: "FeatureService", reads: pa.Table
+) -> tuple[pa.Table, Stamps]:
+    """What is served for each read, and the stamp of the row it is from."""
+    keys = [name for name in reads.column_names if name != READ_AT]
+    answers = pa.concat_tables(
+        [
+            pa.table(
+                store.get_online_features(service, batch.to_pylist()).to_dict(
+                    include_event_timestamps=True
+                )
+            )
+            for batch in reads.select(keys).to_batches(max_chunksize=_READS_AT_ONCE)
+        ],
+        promote_options="permissive",
+    ).append_column(READ_AT, reads[READ_AT])
+    return answers, dict(_stamps(answers, keys, features_of(service)))
+
+
+def _stamps(
+    answers: pa.Table, keys: list[str], features: tuple[str, ...]
+) -> Iterator[tuple[tuple[object, ...], datetime | None]]:
+    columns = [*keys, READ_AT, *(f"{feature}__ts" for feature in features)]
+    for row in zip(*(answers[name].to_pylist() for name in columns), strict=True):
+        key, seconds = row[: len(keys) + 1], row[len(keys) + 1 :]
+        newest = max((s for s in seconds if s), default=None)  # 0 is a default's
+        yield key, datetime.fromtimestamp(newest, UTC) if newest else None
 
 
 def outcome(compared: Comparison, contract: Contract) -> Outcome:
@@ -123,34 +203,6 @@ def _refuse_unless_materialized(store: "FeatureStore", contract: Contract, as_of
             f"the online store stands at {max(ends).isoformat()}, past {as_of.isoformat()}: name "
             "a time that is not before it"
         )
-
-
-def _table(compared: Comparison) -> Table:
-    table = Table("feature", title="Online against offline", title_justify="left")
-    for column in ("reads", "differ", "at most", "largest", "SMAPE", "bias"):
-        table.add_column(column, justify="right")
-    for name, feature in sorted(compared.features.items()):
-        table.add_row(
-            name,
-            f"{feature.compared:,}",
-            f"{feature.mismatched:,}",
-            f"{upper_bound(feature.mismatched, feature.compared):.2%}",
-            *map(_number, (feature.largest_difference, feature.smape, feature.bias)),
-        )
-    return table
-
-
-def _number(value: float | None) -> str:
-    return "-" if value is None else f"{value:.4g}"
-
-
-def _worst(compared: Comparison, key: bytes) -> Iterator[str]:
-    """Whose values differ most, by the beginnings of the hashes that training sets hold (§9)."""
-    for name, feature in sorted(compared.features.items()):
-        if feature.worst:
-            identifiers = pa.chunked_array([pa.array([pair.keys[0] for pair in feature.worst])])
-            digests = hashed(identifiers, key).to_pylist()
-            yield f"{name} differs most for {', '.join(d[:_SHOWN_DIGITS] for d in digests)}"
 
 
 if __name__ == "__main__":

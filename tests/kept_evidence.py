@@ -328,7 +328,7 @@ def figured(job: str, **figures: Any) -> Callable[[Records], Any]:
 
 
 def alerted(
-    clause: str, channel: str = "#ml-alerts", delivered: bool = True
+    clause: str, channel: str = "#ml-alerts", delivered: bool = True, state: str = "begun"
 ) -> Callable[[Records], Any]:
     """Tell of drift in every feature."""
     return lambda records: records.extend(
@@ -340,7 +340,9 @@ def alerted(
             figures={
                 "clause": clause,
                 "feature": feature,
+                "state": state,
                 "message": "drift",
+                "figure": "PSI 0.15",
                 "channel": channel,
                 "delivered": delivered,
             },

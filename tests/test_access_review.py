@@ -50,9 +50,9 @@ def test_reads_are_added_up_by_consumer_whatever_the_case(log: OperationsLog) ->
     )
     review = access_review(load(CONTRACT), MAY)
     assert review.readers == (
-        Reader("ML Platform", True, 3, 16, ("a.parquet", "b.parquet"), 0),
-        Reader("Marketing Analytics", True, 1, 7, ("set.parquet",), 1),
-        Reader("Sales", False, 0, 0, (), 1),
+        Reader("ML Platform", True, 3, 16, ("a.parquet", "b.parquet"), 0, MAY, MAY),
+        Reader("Marketing Analytics", True, 1, 7, ("set.parquet",), 1, MAY, MAY),
+        Reader("Sales", False, 0, 0, (), 1, MAY, MAY),
     )
     assert outcome(review) is Outcome.KEPT  # who was refused got nothing
     (record,) = log.records(MAY, ["access_review"])
@@ -104,7 +104,7 @@ def test_a_reader_who_is_not_approved_and_was_given_data_breaks_it(
 def test_a_read_that_names_nobody_breaks_it(log: OperationsLog) -> None:
     log.append(Record("training_set", VIEW, MAY, True, 1.0, {"rows": 3}))
     review = access_review(load(CONTRACT), MAY)
-    assert review.readers == (Reader("nobody named", False, 1, 3, (), 0),)
+    assert review.readers == (Reader("nobody named", False, 1, 3, (), 0, MAY, MAY),)
     assert outcome(review) is Outcome.BROKEN
 
 
@@ -118,14 +118,17 @@ def test_as_a_person_runs_it(log: OperationsLog, tmp_path: Path) -> None:
     repository = copy_of_the_whole_project(tmp_path / "copy")
     env = os.environ | {"PYTHONPATH": str(repository), "COLUMNS": "120"}
     command = ("scripts/access_review.py", "--as-of", "2026-05-31T12:00Z")
-    log.append(*(read("ML Platform", 1_000, f"{n}.parquet") for n in range(5)), refusal("Sales"))
+    early = datetime(2026, 3, 2, tzinfo=UTC)
+    read_at = [MAY, MAY, early, MAY, MAY]
+    sets = (read("ML Platform", 1_000, f"{n}.parquet", at) for n, at in enumerate(read_at))
+    log.append(*sets, refusal("Sales"))
 
     kept = run(repository, "python", *command, env=env)
     assert kept.returncode == 0, kept.stderr
     assert "2 readers, 2026-02-28 to 2026-05-31" in kept.stdout
     (platform,) = (line for line in kept.stdout.splitlines() if "ML Platform" in line)
     assert [cell.strip() for cell in platform.split("│")[1:-1]] == [
-        *("ML Platform", "yes", "5", "5,000", "0", "0.parquet"),
+        *("ML Platform", "yes", "5", "5,000", "0", "2026-03-02 to 2026-05-31", "0.parquet"),
     ]
     assert "and 2 more" in kept.stdout
 

@@ -506,6 +506,19 @@ BREAKS |= {
         {"drift": drifted(psi=0.1)},
         {"§7 warn"},
     ),
+    "drift after the incident that was told had ended": (
+        {
+            "drift": drifted(psi=0.1),
+            "records": lambda records: [
+                alerted("§7 warn", state=state)(records) for state in ("begun", "ended")
+            ],
+        },
+        {"§7 warn"},
+    ),
+    "drift that grew to the block since it was told": (
+        {"drift": drifted(psi=0.2), "records": alerted("§7 warn")},
+        {"§7 warn", "§7 fail"},
+    ),
     "drift beyond the block": (
         {"drift": drifted(psi=0.2), "records": alerted("§7 fail")},
         {"§7 fail"},

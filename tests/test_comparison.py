@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from contract_checks.measures.comparison import Comparison, Pair, compare
+from contract_checks.measures.comparison import Comparison, Mismatch, Pair, compare
 from contract_checks.measures.proportions import at_most, upper_bound
 
 # --- what a sample proves -----------------------------------------------------------------------
@@ -162,15 +162,24 @@ def test_every_row_is_counted_as_in_a_dict(offline, online):
         assert feature.mismatched == right.mismatched(i)
         assert feature.both_null == right.both_null(i)
         assert feature.compared + feature.both_null == got.rows
-        assert len(feature.worst) == min(3, feature.mismatched)
+        assert len(feature.worst) == min(20, feature.mismatched)
         if not numbers:
             assert feature.largest_difference is feature.smape is feature.bias is None
+            assert feature.mean_difference is feature.relative_difference is None
             continue
         largest = max(abs(now - before) for before, now in numbers)
         smape = [2 * abs(b - a) / (abs(a) + abs(b)) if a != b else 0 for a, b in numbers]
         bias = math.fsum(now - before for before, now in numbers) / len(numbers)
         assert feature.largest_difference == pytest.approx(largest, rel=1e-15)
         assert feature.smape == pytest.approx(math.fsum(smape) / len(numbers))
+        sizes = [abs(now - before) for before, now in numbers]
+        assert feature.mean_difference == pytest.approx(math.fsum(sizes) / len(numbers))
+        relative = [
+            abs(float(b) - a) / abs(a) if abs(a) > 1e-200 else None for a, b in numbers if a
+        ]
+        if relative and None not in relative:  # beside 1e-300 anything else is without end
+            mean = math.fsum(relative) / len(relative)
+            assert feature.relative_difference == pytest.approx(mean)
         assert feature.bias == pytest.approx(bias, abs=largest * 1e-12)
 
 
@@ -199,17 +208,53 @@ def test_a_doubled_row_finds_no_partner():
     assert (got.rows, got.only_online, got.duplicates, got.differing) == (2, 1, 1, 1)
 
 
-def test_the_worst_rows_come_first_and_are_named_by_their_keys():
-    offline = [(i, "a", 100.0, 1, "x") for i in range(1, 7)]
-    online = [(i, "a", 100.0 - i * (i > 1), 1, "x") for i in range(1, 6)]
+def test_the_worst_20_rows_come_first_and_are_named_by_their_keys():
+    offline = [(i, "a", 100.0, 1, "x") for i in range(1, 32)]
+    online = [(i, "a", 100.0 - i * (i > 1), 1, "x") for i in range(1, 31)]
     feature = compared(offline, online).features["amount"]
-    assert feature.mismatched == 5
+    assert feature.mismatched == 30
+    missing = Pair((31, "a"), 100.0, None)
     assert feature.worst == (
-        Pair((6, "a"), 100.0, None),
-        Pair((5, "a"), 100.0, 95.0),
-        Pair((4, "a"), 100.0, 96.0),
+        missing,
+        *(Pair((i, "a"), 100.0, 100.0 - i) for i in range(30, 11, -1)),
     )
-    assert (feature.largest_difference, feature.bias) == (5.0, pytest.approx(-14 / 5))
+    total = sum(range(2, 31))
+    assert (feature.largest_difference, feature.bias) == (30.0, pytest.approx(-total / 30))
+    assert feature.mean_difference == pytest.approx(total / 30)
+    assert feature.relative_difference == pytest.approx(total / 3_000)
+
+
+def test_every_row_that_differs_is_told_whole():
+    offline = [(1, "a", 2.0, 2, "x"), (2, "a", 3.0, 3, "y"), (3, "a", 4.0, 4, "z")]
+    online = [(1, "a", 2.5, 2, None), (2, "a", 3.0, 3, "y"), (2, "a", 9.0, 9, "y")]
+    assert compared(offline, online).mismatches == (
+        Mismatch(
+            (1, "a"),
+            {"amount": 2.0, "count": 2, "tier": "x"},
+            {"amount": 2.5, "count": 2, "tier": None},
+            ("amount", "tier"),
+            1,
+        ),
+        Mismatch((2, "a"), None, {"amount": 9.0, "count": 9, "tier": "y"}, FEATURES, 2),
+        Mismatch((3, "a"), {"amount": 4.0, "count": 4, "tier": "z"}, None, FEATURES, 1),
+    )
+
+
+def test_mismatches_are_broken_down_by_a_column_of_the_offline_side():
+    offline = table([(i, "a", 1.0, i, "x") for i in range(6)])
+    offline = offline.append_column("age", pa.array(["old", "old", "new", "new", "new", None]))
+    online = table([(i, "a", 1.0, i + (i in (1, 2, 5)), "x") for i in range(7)])
+    got = compare(offline, online, KEYS, FEATURES, group="age").features
+    assert got["count"].groups == {"": (2, 2), "new": (3, 1), "old": (2, 1)}
+    assert got["amount"].groups == {"": (2, 1), "new": (3, 0), "old": (2, 0)}
+
+
+@pytest.mark.parametrize("text", [["1", "2"], ["one", "two"]])
+def test_a_number_and_a_text_never_agree(text):
+    offline = pa.table({"k": [1, 2], "f": [1, 2]})
+    online = pa.table({"k": [1, 2], "f": text})
+    got = compare(offline, online, ["k"], ["f"]).features["f"]
+    assert (got.mismatched, got.largest_difference) == (2, None)
 
 
 def test_a_row_that_only_one_side_has_is_named_by_its_key():

@@ -408,7 +408,9 @@ def alert(hours: float = 1, **figures: Any) -> Record:
     told: dict[str, Any] = {
         "clause": "§7 warn",
         "feature": "orders_30d",
+        "state": "begun",
         "message": "orders_30d drifted",
+        "figure": "PSI 0.1",
         "channel": "#ml-alerts",
         "delivered": True,
     }
@@ -493,6 +495,26 @@ JUDGED: list[tuple[str, Outcome, dict[str, Any]]] = [
         "§7 warn",
         BROKEN,
         {"drift": with_orders(WARNED), "records": (alert(subject="customer_profile_v2"),)},
+    ),
+    *(
+        ("§7 warn", outcome, {"drift": with_orders(spread), "records": records})
+        for outcome, spread, records in (
+            (BROKEN, WARNED, (alert(1), alert(2, state="ended"))),
+            (BROKEN, WARNED, (alert(1), alert(2, state="ended", delivered=False))),
+            (KEPT, WARNED, (alert(1), alert(2, feature="sessions_30d", state="ended"))),
+            (KEPT, WARNED, (alert(1), alert(2, clause="§7 fail", state="ended"))),
+            (KEPT, WARNED, (alert(-9), alert(-5, state="ended"), alert(1))),
+            (BROKEN, WARNED, (alert(1), alert(2, state="ended"), alert(2, delivered=False))),
+            # Put on record, then delivered; delivered later it still began before the baseline.
+            (KEPT, WARNED, (alert(1, delivered=False), alert(2))),
+            (BROKEN, WARNED, (alert(-1, delivered=False), alert(2))),
+            # A warning, however often told, does not tell of a block.
+            (BROKEN, BLOCKED, (alert(1),)),
+            (BROKEN, BLOCKED, (alert(1), alert(2, clause="§7 fail", delivered=False))),
+            (KEPT, BLOCKED, (alert(1), alert(2, clause="§7 fail"))),
+            (KEPT, BLOCKED, (alert(clause="§7 fail"),)),
+            (KEPT, replace(BLOCKED, psi=math.nextafter(0.2, 0)), (alert(1),)),
+        )
     ),
     ("§7 warn", UNKNOWN, {"drift": with_orders(NOISY)}),
     ("§7 warn", UNKNOWN, {"drift": replace(DRIFT, features={})}),

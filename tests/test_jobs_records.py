@@ -1,6 +1,7 @@
 """The jobs leave records: what each run did, whether it passed, and nothing where nothing ran."""
 
 import hashlib
+import json
 import os
 import shutil
 import subprocess
@@ -17,7 +18,7 @@ import pyarrow.parquet as pq
 import pytest
 from feast_copy import HISTORY, apply, copy_of_the_whole_project, run
 from next_version import NEXT_DOCUMENT, write_document
-from oracle import Event, Oracle, Profile, write_events
+from oracle import ZEROS, Event, Oracle, Profile, write_events
 
 from contract_checks.operations.log import OperationsLog, Record
 
@@ -197,8 +198,14 @@ def read(repository: Path, tmp_path: Path, log: Path) -> Callable[..., Any]:
     asked = pd.DataFrame({"customer_id": [1, 999], "event_timestamp": PRESENT})
     asked.to_parquet(tmp_path / "labels.parquet")
 
-    def job_for(consumer: str, target: Path, *options: str | Path, **more: str) -> Any:
-        arguments = (tmp_path / "labels.parquet", target, "--as-of", PRESENT.isoformat(), *options)
+    def job_for(
+        consumer: str,
+        target: Path,
+        *options: str | Path,
+        entities: Path = tmp_path / "labels.parquet",
+        **more: str,
+    ) -> Any:
+        arguments = (entities, target, "--as-of", PRESENT.isoformat(), *options)
         env = {"log": log, "FEATURE_STORE_HASH_KEY": KEY} | more
         return job(repository, "build_training_set", *arguments, "--consumer", consumer, **env)
 
@@ -224,6 +231,102 @@ def test_each_read_is_on_record_with_its_reader(
     assert second.passed
     assert second.figures["consumer"] == "marketing ANALYTICS"
     assert second.figures["path"] == str(targets[1].resolve())
+
+
+def test_a_receipt_tells_what_the_training_set_holds_and_is_made_of(
+    repository: Path, tmp_path: Path, read: Callable[..., Any]
+) -> None:
+    target = tmp_path / "set.parquet"
+    done = read("ML Platform", target)
+    assert done.returncode == 0, done.stderr
+    receipt = json.loads((tmp_path / "set.receipt.json").read_text(encoding="utf-8"))
+    assert (len(receipt.pop("registry")), len(receipt.pop("entities"))) == (64, 64)
+    assert set(receipt.pop("versions")) > {"duckdb", "feast", "python"}
+    assert receipt == {
+        "as_of": PRESENT.isoformat(),
+        "asked": {"as_served": False, "consumer": "ML Platform", "service": "customer_profile"},
+        "content": sha256_of(target),
+        "contract": sha256_of(repository / "contracts" / "customer_profile_v1.md"),
+        "match_rate": {VIEW: 0.5},
+        "matched": {VIEW: 1},
+        "rows": 2,
+        "view": VIEW,
+    }
+
+
+def test_the_same_inputs_give_the_same_bytes_in_any_process_and_from_any_file(
+    tmp_path: Path, read: Callable[..., Any]
+) -> None:
+    """Whatever the order of sets and hashes in a process, and however the rows are stored."""
+    labels = pd.read_parquet(tmp_path / "labels.parquet")
+    one_by_one, as_text = tmp_path / "one_by_one.parquet", tmp_path / "labels.csv"
+    labels.to_parquet(one_by_one, row_group_size=1, compression="none")
+    labels.to_csv(as_text, index=False)
+    target, receipts, sets = tmp_path / "set.parquet", set(), set()
+    for seed, entities in enumerate((tmp_path / "labels.parquet", one_by_one, as_text)):
+        done = read("ML Platform", target, entities=entities, PYTHONHASHSEED=str(seed))
+        assert done.returncode == 0, done.stderr
+        sets.add(target.read_bytes())
+        receipts.add(target.with_name("set.receipt.json").read_bytes())
+    assert (len(sets), len(receipts)) == (1, 1)
+
+
+def test_another_key_or_frame_gives_another_receipt(
+    tmp_path: Path, read: Callable[..., Any]
+) -> None:
+    asked = pd.DataFrame({"customer_id": [1, 998], "event_timestamp": PRESENT})
+    asked.to_parquet(tmp_path / "others.parquet")
+    runs: dict[str, dict[str, Any]] = {
+        "first": {},
+        "key": {"FEATURE_STORE_HASH_KEY": "another key, as long as ever"},
+        "frame": {"entities": tmp_path / "others.parquet"},
+    }
+    receipts = {}
+    for name, differently in runs.items():
+        assert read("ML Platform", tmp_path / f"{name}.parquet", **differently).returncode == 0
+        receipts[name] = json.loads((tmp_path / f"{name}.receipt.json").read_text())
+    for part in ("entities", "content"):
+        assert len({receipt[part] for receipt in receipts.values()}) == 3
+    assert len({receipt["registry"] for receipt in receipts.values()}) == 1
+
+
+def test_as_served_is_what_the_last_refresh_before_had_brought(
+    tmp_path: Path, read: Callable[..., Any]
+) -> None:
+    # An event of customer 2 arrived an hour after it happened: between the two refreshes.
+    between = PRESENT - HOUR / 2
+    asked = [(c, t) for c in (1, 2, 3) for t in (between, YESTERDAY - HOUR, PRESENT)]
+    frame = pd.DataFrame(asked, columns=["customer_id", "event_timestamp"])
+    frame.to_parquet(tmp_path / "asked.parquet")
+    done = read(
+        "ML Platform", tmp_path / "set.parquet", "--as-served", entities=tmp_path / "asked.parquet"
+    )
+    assert done.returncode == 0, done.stderr
+    rows = pq.read_table(tmp_path / "set.parquet").to_pydict()
+    got = [Profile(*row) for row in zip(*(rows[f] for f in Profile._fields), strict=True)]
+    served = [(c, t) for c in (1, 2, 3) for t in (YESTERDAY, None, PRESENT)]
+    assert got == [ORACLE.profile(c, t) if t else ZEROS for c, t in served]
+    assert any(ORACLE.profile(c, between) != ORACLE.profile(c, YESTERDAY) for c in (1, 2, 3))
+    receipt = json.loads((tmp_path / "set.receipt.json").read_text(encoding="utf-8"))
+    assert (receipt["asked"]["as_served"], receipt["matched"]) == (True, {VIEW: 6})
+
+
+def test_a_select_names_whom_to_read_and_no_secret_is_left_anywhere(
+    tmp_path: Path, log: Path, read: Callable[..., Any]
+) -> None:
+    query = tmp_path / "labels.sql"
+    query.write_text(f"SELECT 1 AS customer_id, '{PRESENT.isoformat()}' AS event_timestamp")
+    target = tmp_path / "set.parquet"
+    done = read("ML Platform", target, entities=query, FEATURE_STORE_ENTITIES_DATABASE="sqlite://")
+    assert done.returncode == 0, done.stderr
+    assert pq.read_metadata(target).num_rows == 1
+
+    address = "postgresql+psycopg://reader:hunter2hunter2@127.0.0.1:1/labels"
+    refused = read("ML Platform", target, entities=query, FEATURE_STORE_ENTITIES_DATABASE=address)
+    assert refused.returncode == 2
+    told = refused.stdout + refused.stderr + str(records(log, "training_set"))
+    assert "the database of FEATURE_STORE_ENTITIES_DATABASE" in told
+    assert "hunter2hunter2" not in told
 
 
 def test_a_reader_who_is_not_approved_gets_nothing_and_is_on_record(

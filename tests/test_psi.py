@@ -8,6 +8,7 @@ from dataclasses import asdict
 import numpy as np
 import pytest
 
+from contract_checks.measures.proportions import upper_bound
 from contract_checks.measures.psi import Bins, Values, noise, psi, reaches
 
 WARN, BLOCK = 0.1, 0.2
@@ -192,10 +193,24 @@ def zero_inflated(draw: np.random.Generator, size: int) -> Values:
     return np.where(draw.random(size) < 0.3, 0.0, draw.gamma(2, 10, size))
 
 
-def test_without_a_shift_chance_blocks_less_than_once_in_a_thousand() -> None:
-    draw, runs = np.random.default_rng(2017), 4_000
-    verdicts = [judged(zero_inflated(draw, 1000), zero_inflated(draw, 1000)) for _ in range(runs)]
-    assert sum(verdict is not False for verdict in verdicts) < runs / 1000
+SHAPES: dict[str, Callable[[np.random.Generator, int], Values]] = {
+    "zeros and a long tail": zero_inflated,
+    "uniform": lambda draw, size: draw.random(size),
+    "normal": lambda draw, size: draw.normal(size=size),
+    "over many magnitudes": lambda draw, size: draw.lognormal(0, 3, size),
+    "small counts": lambda draw, size: draw.poisson(1, size).astype(np.float64),
+    "counts": lambda draw, size: draw.poisson(10, size).astype(np.float64),
+    "a rare one": lambda draw, size: (draw.random(size) < 0.002).astype(np.float64),
+    "constant with nulls": lambda draw, size: np.where(draw.random(size) < 0.05, MISSING, 4.0),
+}
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_without_a_shift_chance_blocks_less_than_once_in_a_thousand(shape: str) -> None:
+    draw, runs, sample = np.random.default_rng(2017), 4_000, SHAPES[shape]
+    verdicts = [judged(sample(draw, 1000), sample(draw, 1000)) for _ in range(runs)]
+    # Neither a block nor insufficient data; 95 % confidence that it is so rare.
+    assert upper_bound(sum(verdict is not False for verdict in verdicts), runs) < 1 / 1000
 
 
 def test_without_a_shift_psi_exceeds_its_noise_five_times_of_a_hundred() -> None:
@@ -208,27 +223,40 @@ def test_without_a_shift_psi_exceeds_its_noise_five_times_of_a_hundred() -> None
     assert 0.035 < over / runs < 0.065
 
 
-def test_a_true_psi_of_a_quarter_is_blocked_nineteen_times_of_twenty() -> None:
-    """Samples from ten shares and from the same tilted until their exact PSI is 0.25."""
-    tenths, places = np.full(10, 0.1), np.linspace(-1, 1, 10)
+def tilted(shares: Values, by: float) -> Values:
+    """The shares with the higher bins made heavier."""
+    weights = shares * np.exp(by * np.linspace(-1, 1, shares.size))
+    return np.asarray(weights / weights.sum(), np.float64)
 
-    def tilted(by: float) -> Values:
-        weights = np.exp(by * places)
-        return np.asarray(weights / weights.sum(), np.float64)
+
+def shifted(shares: Values, wanted: float) -> Values:
+    """The same shares tilted until their exact PSI is the one wanted."""
 
     def exact(by: float) -> float:
-        return float(((tilted(by) - tenths) * np.log(tilted(by) / tenths)).sum())
+        now = tilted(shares, by)
+        return float(((now - shares) * np.log(now / shares)).sum())
 
     low, high = 0.0, 5.0
     for _ in range(60):
         middle = (low + high) / 2
-        low, high = (middle, high) if exact(middle) < 0.25 else (low, middle)
-    assert exact(low) == pytest.approx(0.25, abs=1e-9)
+        low, high = (middle, high) if exact(middle) < wanted else (low, middle)
+    assert exact(low) == pytest.approx(wanted, abs=1e-9)
+    return tilted(shares, low)
 
+
+@pytest.mark.parametrize("zeros", [0.0, 0.4])
+def test_a_true_psi_of_a_quarter_is_blocked_nineteen_times_of_twenty(zeros: float) -> None:
+    """Samples from ten equal shares, or from many zeros and the rest, and from them tilted."""
+    tenths = round(10 * (1 - zeros))
+    then = np.array([*([zeros] if zeros else []), *[0.1] * tenths])
+    now = shifted(then, 0.25)
     draw, runs, blocked = np.random.default_rng(2019), 2_000, 0
-    for _ in range(runs):
+
+    def sample(shares: Values) -> Values:
         # A uniform value within each share, so that the bins are those frozen from a sample.
-        then = draw.choice(10, 2000, p=tenths) + draw.random(2000)
-        now = draw.choice(10, 2000, p=tilted(low)) + draw.random(2000)
-        blocked += judged(then, now) is True
+        places = draw.choice(shares.size, 2000, p=shares)
+        return np.where((places == 0) & (zeros > 0), 0, places + draw.random(2000))
+
+    for _ in range(runs):
+        blocked += judged(sample(then), sample(now)) is True
     assert blocked / runs >= 0.95

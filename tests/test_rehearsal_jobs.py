@@ -10,6 +10,7 @@ from shutil import copytree
 from types import ModuleType, SimpleNamespace
 from typing import Any
 
+import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -19,6 +20,7 @@ from typer.testing import CliRunner
 
 from contract_checks.language.contract import Contract
 from contract_checks.language.loader import load
+from contract_checks.measures.mismatch_causes import Cause
 from contract_checks.measures.proportions import upper_bound
 from contract_checks.operations.log import ADDRESS_VARIABLE, OperationsLog, Record
 from feature_access.hashing import HASH_KEY_VARIABLE
@@ -194,11 +196,18 @@ def test_shadow_compare_is_broken_by_wrong_values_online(repository):
     done = run(shadow_compare)
     assert done.exit_code == 1
     assert "broken: 20 of 410 reads differ" in done.output
+    assert "tampered value" in done.output
     (record,) = records(repository)
     assert not record.passed
     assert record.figures["outcome"] == "broken"
     mismatched = {name: f["mismatched"] for name, f in record.figures["features"].items()}
     assert mismatched == dict.fromkeys(FEATURES, 0) | {"orders_30d": 20}
+    assert record.figures["causes"] == {name: {} for name in FEATURES} | {
+        "orders_30d": {"tampered value": 20}
+    }
+    ages = record.figures["ages"]["orders_30d"]
+    assert [sum(counts) for counts in zip(*ages.values(), strict=True)] == [410, 20]
+    assert ages["no row"] == [10, 0]
 
 
 @pytest.mark.parametrize(("reads", "spoilt"), [(298, 0), (1_000, 3)])
@@ -212,11 +221,78 @@ def test_shadow_compare_with_too_few_reads_to_tell_is_unknown(repository, reads,
 
 
 def test_shadow_compare_sees_what_the_online_store_has_not_heard_of(repository, store, contract):
-    compared = shadow_compare.shadow_compare(store, contract, PRESENT + 1.5 * DAY)
+    shadow = shadow_compare.shadow_compare(store, contract, PRESENT + 1.5 * DAY)
+    compared = shadow.compared
     assert compared.differing == len(RETURNING)
+    assert shadow.counted("orders_30d") == {Cause.STALE: len(RETURNING)}
+    assert compared.features["orders_30d"].groups["< 1 d"] == (20, 20)
     late = {pair.keys[0] for f in compared.features.values() for pair in f.worst}
     assert late
     assert late <= set(RETURNING)
+
+
+def logged(file: Path, wrong: int = 0, reads: int = 400) -> Path:
+    """A log of requests at three instants, with what was served then, but for the wrong ones."""
+    from feature_access.registry import open_store
+
+    store = open_store(file.with_name("repository"))
+    random, moments = Random(3), (PRESENT - 40 * DAY, PRESENT, PRESENT + 1.5 * DAY)
+    asked = [(random.choice([*CUSTOMERS, 5]), random.choice(moments)) for _ in range(reads)]
+    frame = pd.DataFrame(asked, columns=["customer_id", "event_timestamp"])
+    service = store.get_feature_service(VIEW)
+    served = store.get_historical_features(frame, service).to_df()
+    served = served.rename(columns={"event_timestamp": "read_at"})
+    served.loc[served.index[:wrong], "sessions_30d"] = 777_777
+    served.to_parquet(file) if file.suffix == ".parquet" else served.to_csv(file, index=False)
+    return file
+
+
+@pytest.mark.parametrize("name", ["requests.parquet", "requests.csv"])
+def test_requests_that_were_logged_are_held_against_offline_as_of_each(repository, tmp_path, name):
+    flush(repository)  # what is served now is of no account
+    done = run(shadow_compare, "--requests", logged(tmp_path / name), as_of=LOG_END)
+    assert done.exit_code == 0, done.output + done.stderr
+    (record,) = records(repository)
+    assert (record.figures["logged"], record.figures["reads"]) == (True, 400)
+    assert record.figures["causes"] == {name: {} for name in FEATURES}
+    ages = record.figures["ages"]["orders_30d"]
+    assert sum(compared for compared, _ in ages.values()) == 400
+    assert {"< 1 d", "older", "no row"} <= set(ages)
+
+
+def test_a_logged_request_that_was_answered_wrong_is_found_with_its_cause(repository, tmp_path):
+    done = run(shadow_compare, "--requests", logged(tmp_path / "r.csv", wrong=30), as_of=LOG_END)
+    assert done.exit_code == 1
+    assert "broken: 30 of 400 reads differ" in done.output
+    (record,) = records(repository)
+    assert record.figures["causes"]["sessions_30d"] == {"tampered value": 30}
+    assert "77000" not in done.output + str(record)
+
+
+def test_too_few_logged_requests_are_unknown(repository, tmp_path):
+    requests = logged(tmp_path / "r.parquet", reads=298)
+    assert run(shadow_compare, "--requests", requests, as_of=LOG_END).exit_code == 2
+
+
+@pytest.mark.usefixtures("repository")
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("customer_id,read_at\n1,2026-03-01\n", "lacks the columns avg_order_value_30d"),
+        ("{columns}\n", "holds no request"),
+        ("{columns}\n1,2026-03-01,1,1,1,1\n2,,1,1,1,1\n", "1 requests of"),
+        ("{columns}\n1,17,1,1,1,1\n", "holds no times, but int64"),
+        ("{columns}\n1,2026-03-04,1,1,1,1\n", "after 2026-03-03T12:00:00+00:00"),
+        ("{columns}\n1,soon,1,1,1,1\n", "soon"),
+    ],
+)
+def test_requests_that_cannot_be_compared_are_refused(repository, tmp_path, text, message):
+    columns = ",".join(["customer_id", "read_at", *sorted(FEATURES)])
+    (tmp_path / "r.csv").write_text(text.format(columns=columns))
+    refused = run(shadow_compare, "--requests", tmp_path / "r.csv", as_of=LOG_END)
+    assert refused.exit_code == 2
+    assert message in refused.stderr
+    assert records(repository) == ()
 
 
 def test_shadow_compare_is_refused_where_nothing_can_be_compared(repository, monkeypatch):
@@ -246,13 +322,13 @@ def test_no_customer_is_named_and_only_a_key_shows_their_hashes(repository, monk
     spoil(repository, 400)
     done = run(shadow_compare)
     assert "77000" not in done.output
-    assert "differs most" not in done.output
+    assert "Worst rows" not in done.output
     key = "a key of sixteen characters and more"
     monkeypatch.setenv(HASH_KEY_VARIABLE, key)
     done = run(shadow_compare)
-    assert "orders_30d differs most for " in done.output
+    assert "Worst rows" in done.output
     hashes = hashed(pa.chunked_array([pa.array(CUSTOMERS)]), key.encode()).to_pylist()
-    assert sum(digest[:12] in done.output for digest in hashes) == 3
+    assert sum(digest[:12] in done.output for digest in hashes) == 20
     assert "77000" not in done.output
     assert len(records(repository)) == 2
     assert "77000" not in str(records(repository))

@@ -7,6 +7,7 @@ from hashlib import sha256
 from random import Random
 from shutil import copytree
 
+import duckdb
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -70,6 +71,31 @@ def test_rows_keep_their_order_labels_and_features_and_lose_their_ids(store, log
     assert rows["event_timestamp"].to_pylist() == [moment for _, moment in asked]
     assert list(profiles(rows.to_pydict())) == expected(log, asked)
     assert rows["customer_id"].to_pylist() == [hmac_sha256(customer) for customer, _ in asked]
+
+
+def test_a_frame_in_arrow_and_in_pandas_give_the_same_bytes_on_any_number_of_threads(
+    store, tmp_path, monkeypatch
+):
+    random = Random(6)
+    asked = [
+        (random.choice(HOUSEHOLDS), PRESENT - random.randrange(300 * DAY // SECOND) * SECOND)
+        for _ in range(200_000)
+    ]
+    frame = entity_frame(asked).assign(churned=range(len(asked)))
+    whole = pa.Table.from_pandas(frame)
+    pieces = pa.concat_tables([whole.slice(i, 999) for i in range(0, len(asked), 999)])
+    connect, written = duckdb.connect, []
+    for threads, entities in ((1, frame), (2, whole), (7, pieces)):
+        monkeypatch.setattr(duckdb, "connect", lambda n=threads: connect(config={"threads": n}))
+        pq.write_table(build(store, entities).rows, tmp_path / "rows.parquet")
+        written.append((tmp_path / "rows.parquet").read_bytes())
+    assert len({*written}) == 1
+
+
+def test_features_come_by_name_after_the_callers_columns(store):
+    entities = entity_frame(at(PRESENT, [LEAKY])).assign(churned=[1])
+    names = build(store, entities).rows.column_names
+    assert names == ["customer_id", "event_timestamp", "churned", *sorted(FEATURES)]
 
 
 def test_no_column_holds_a_raw_identifier(store, tmp_path):

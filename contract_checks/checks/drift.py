@@ -173,9 +173,7 @@ def _drifted(
         )
 
 
-def _was_told(
-    contract: Contract, evidence: Evidence, feature: str, spread: Distribution
-) -> bool:
+def _was_told(contract: Contract, evidence: Evidence, feature: str, spread: Distribution) -> bool:
     """Whether the feature's drift is an incident that was told since the baseline and lasts.
 
     A warning does not tell of drift that has since reached the block.

@@ -38,8 +38,9 @@ def read_training_sets(
     contract: Contract, repository: Path, operations: Operations
 ) -> tuple[TrainingSet, ...]:
     """The training sets on record that are still there, by path."""
-    # Of one path the last one stands, whatever version it was built of.
-    built = {r.figures["path"]: r for r in operations.of("training_set") if r.passed}
+    # Of one path the last one stands, whatever version it was built of; an erasure leaves another.
+    written = (r for r in operations.records if r.job in ("training_set", "erasure") and r.passed)
+    built = {r.figures["path"]: r for r in written if "path" in r.figures}
     return tuple(
         _training_set(contract, path, repository / path, record.figures.get("digest"))
         for path, record in sorted(built.items())

@@ -80,7 +80,10 @@ def _draw(
     nth, every = "row_number() OVER ()", "FROM last_rows"
     after, before = f"(SELECT max({first}) {every})", f"(SELECT min({first}) {every})"
     nobody = f"{after} || ' ' || {nth}" if textual else f"{before} - {nth}"
-    default = ", ".join(f"'{value}' AS \"{name}\"" for name, value in defaults.items())
+    kinds = DuckTable(history, "drawn").columns  # or a default would be text, and no number
+    default = ", ".join(
+        f"CAST('{value}' AS {kinds[name]}) AS \"{name}\"" for name, value in defaults.items()
+    )
     history.execute(
         f"""CREATE TABLE strangers AS
         SELECT * REPLACE ({nobody} AS {first}, {default}) FROM drawn LIMIT {_STRANGERS}"""

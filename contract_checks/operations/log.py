@@ -1,11 +1,11 @@
 """The operations log: one table in which every job leaves a record, and which the checks read.
 
 SQLite beside the data by default; any database SQLAlchemy knows where the environment's
-`FEATURE_STORE_OPERATIONS_LOG` names one. Records are only ever added. What each job writes under
-`figures` is told in docs/operations.md.
+`FEATURE_STORE_OPERATIONS_LOG` names one. Records are only ever added; retention and erasure (§9)
+alone revise them. What each job writes under `figures` is told in docs/operations.md.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -23,9 +23,11 @@ from sqlalchemy import (
     String,
     Table,
     create_engine,
+    delete,
     insert,
     inspect,
     select,
+    update,
 )
 from sqlalchemy.dialects.postgresql import TIMESTAMP
 from sqlalchemy.types import TypeDecorator
@@ -113,6 +115,28 @@ class OperationsLog:
             rows = connection.execute(query.order_by(_OPERATIONS.c.at, _OPERATIONS.c.id)).all()
         self._engine.dispose()
         return tuple(Record(**row._mapping) for row in rows)
+
+    def revise(self, revised: Callable[[Record], Record | None]) -> int:
+        """Put each record's revision in its place, or nothing; says how many were another.
+
+        All of them or none. What SQLite gives up is overwritten, not only unlinked.
+        """
+        if not inspect(self._engine).has_table(_OPERATIONS.name):
+            return 0
+        changed = 0
+        with self._engine.begin() as connection:
+            if self._engine.dialect.name == "sqlite":
+                connection.exec_driver_sql("PRAGMA secure_delete = ON")
+            for row in connection.execute(select(_OPERATIONS)).all():
+                found = Record(**{k: v for k, v in row._mapping.items() if k != "id"})
+                record, this = revised(found), _OPERATIONS.c.id == row.id
+                if record is None:
+                    connection.execute(delete(_OPERATIONS).where(this))
+                elif record != found:
+                    connection.execute(update(_OPERATIONS).where(this).values(_row(record)))
+                changed += record != found
+        self._engine.dispose()
+        return changed
 
 
 def address_of(repository: Path, environment: Mapping[str, str]) -> str:

@@ -1,0 +1,159 @@
+"""What a feature server serves: the services and views that have terms, and what a request means.
+
+Feast's server answers a client's fault with 500, and a mistyped entity with somebody's features.
+Here a request is understood in full, or refused with its reason, before Feast sees it.
+"""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from feast import FeatureStore, FeatureView
+
+from feature_access.entity_keys import EntityKeys, UnusableKeysError
+from feature_access.terms import Terms
+
+
+class BadRequestError(Exception):
+    """A request that cannot be answered, for a reason that its sender can mend."""
+
+    def __init__(self, status: int, reason: str) -> None:
+        super().__init__(reason)
+        self.status = status
+        self.reason = reason
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What a request asks for."""
+
+    view: str
+    terms: Terms
+    features: tuple[str, ...]
+    """In the order of the answer."""
+    entities: dict[str, list[Any]]
+    rows: int
+    full_feature_names: bool
+
+    @property
+    def references(self) -> list[str]:
+        """The features as Feast calls them."""
+        return [f"{self.view}:{feature}" for feature in self.features]
+
+    @property
+    def columns(self) -> list[str]:
+        """The names of the answer, in its order: join keys, then features."""
+        prefix = f"{self.view}__" if self.full_feature_names else ""
+        return [*self.entities, *(prefix + feature for feature in self.features)]
+
+
+@dataclass(frozen=True)
+class _Served:
+    view: FeatureView
+    terms: Terms
+    features: tuple[str, ...]
+    keys: EntityKeys
+
+
+class Catalogue:
+    """The views with terms, and the services that serve one of them and nothing else."""
+
+    def __init__(self, store: FeatureStore, terms: Mapping[str, Terms], most_rows: int) -> None:
+        self._most_rows = most_rows
+        self._served = {
+            view.name: _Served(
+                view, terms[view.name], tuple(f.name for f in view.features), EntityKeys(view)
+            )
+            for view in store.list_batch_feature_views(allow_cache=True)
+            if view.name in terms
+        }
+        self._services: dict[str, tuple[str, tuple[str, ...]]] = {}
+        for service in store.list_feature_services():
+            shown = service.feature_view_projections
+            if len(shown) == 1 and shown[0].name in self._served:
+                names = tuple(field.name for field in shown[0].features)
+                self._services[service.name] = (shown[0].name, names)
+
+    @property
+    def views(self) -> dict[str, tuple[FeatureView, Terms]]:
+        """Every view that is served."""
+        return {name: (served.view, served.terms) for name, served in self._served.items()}
+
+    def asked(self, body: bytes) -> Asked:
+        """What a request's body asks for.
+
+        Raises:
+            BadRequestError: it is no such request, or asks for what is not served.
+        """
+        request = _object(body)
+        view, features = self._features(request)
+        served = self._served[view]
+        entities = _object_of_lists(request.get("entities"))
+        rows = self._rows(served, entities)
+        full = request.get("full_feature_names", False)
+        if not isinstance(full, bool):
+            raise BadRequestError(400, "full_feature_names is to be true or false")
+        ordered = {name: entities[name] for name in served.keys.names}
+        return Asked(view, served.terms, features, ordered, rows, full)
+
+    def _features(self, request: dict[str, Any]) -> tuple[str, tuple[str, ...]]:
+        service, features = request.get("feature_service"), request.get("features")
+        if (service is None) == (not features):
+            raise BadRequestError(400, "name either a feature_service or features")
+        if service is not None:
+            if not isinstance(service, str) or service not in self._services:
+                known = ", ".join(sorted(self._services)) or "none"
+                raise BadRequestError(404, f"no such feature_service is served; known: {known}")
+            return self._services[service]
+        if not isinstance(features, list) or not all(isinstance(f, str) for f in features):
+            raise BadRequestError(400, "features is to be a list of texts, view:feature")
+        named = [reference.partition(":") for reference in features]
+        views = {view for view, _, _ in named}
+        names = tuple(name for _, _, name in named)
+        (view, *others) = views
+        if others or view not in self._served:
+            known = ", ".join(sorted(self._served)) or "none"
+            raise BadRequestError(404, f"features are of one view that is served; known: {known}")
+        if unknown := [name for name in names if name not in self._served[view].features]:
+            raise BadRequestError(404, f"{view} has no feature {unknown[0]!r:.60}")
+        if len(set(names)) < len(names):
+            raise BadRequestError(400, "a feature is named twice")
+        return view, names
+
+    def _rows(self, served: _Served, entities: dict[str, list[Any]]) -> int:
+        if set(entities) != set(served.keys.names):
+            expected = ", ".join(served.keys.names)
+            raise BadRequestError(422, f"entities are named by {expected} and nothing else")
+        lengths = {len(column) for column in entities.values()}
+        if len(lengths) != 1:
+            raise BadRequestError(422, "the lists of entities are not of one length")
+        (rows,) = lengths
+        if rows > self._most_rows:
+            raise BadRequestError(413, f"{rows:,} entities; at most {self._most_rows:,} a request")
+        try:
+            served.keys.of(
+                [
+                    dict(zip(entities, row, strict=True))
+                    for row in zip(*entities.values(), strict=True)
+                ]
+            )
+        except UnusableKeysError as error:
+            raise BadRequestError(422, str(error)) from error
+        return rows
+
+
+def _object(body: bytes) -> dict[str, Any]:
+    try:
+        request = json.loads(body)
+    except (ValueError, RecursionError) as error:
+        raise BadRequestError(400, "the body is no JSON") from error
+    if not isinstance(request, dict):
+        raise BadRequestError(400, "the body is no JSON object")
+    return request
+
+
+def _object_of_lists(entities: object) -> dict[str, list[Any]]:
+    if not isinstance(entities, dict) or not all(isinstance(v, list) for v in entities.values()):
+        raise BadRequestError(400, "entities is to be an object of lists, one for each join key")
+    return entities

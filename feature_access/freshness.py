@@ -1,0 +1,67 @@
+"""How old an online answer may be: asked for around a read, judged inside it.
+
+Feast's read calls have no room for a time or an age, so they travel in the context, into threads
+and tasks, to the store, which knows from its heartbeat how far it is materialized.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from feature_access.unavailable import OnlineStoreStaleError
+
+
+@dataclass
+class Reading:
+    """What reads may be answered with, and what they were answered with."""
+
+    at: datetime
+    """The present."""
+    max_age: timedelta | None
+    """None takes any age."""
+    materialized_to: datetime | None = None
+    """The instant up to which every view read so far holds everything; None before a read."""
+    unknown: int = 0
+    """Rows of nothing but defaults, per view read."""
+
+    @property
+    def age(self) -> timedelta | None:
+        """The present less what the store holds; negative where the store is ahead of it."""
+        return None if self.materialized_to is None else self.at - self.materialized_to
+
+    def found(self, view: str, materialized_to: datetime, unknown: int) -> None:
+        """Take note of a read.
+
+        Raises:
+            OnlineStoreStaleError: the view is older than it may be.
+        """
+        self.materialized_to = min(materialized_to, self.materialized_to or materialized_to)
+        if self.max_age is not None and self.at - materialized_to > self.max_age:
+            raise OnlineStoreStaleError(
+                f"the online store holds {view} up to {materialized_to.isoformat()} only, more "
+                f"than {self.max_age} before {self.at.isoformat()}: see why scripts/refresh.py "
+                "did not run"
+            )
+        self.unknown += unknown
+
+
+_reading: ContextVar[Reading | None] = ContextVar("reading", default=None)
+
+
+@contextmanager
+def fresh_within(max_age: timedelta | None, at: datetime) -> Iterator[Reading]:
+    """Let every online read inside, plain Feast's too, fail where the store is staler than that."""
+    reading = Reading(at, max_age)
+    token = _reading.set(reading)
+    try:
+        yield reading
+    finally:
+        _reading.reset(token)
+
+
+def note(view: str, materialized_to: datetime, unknown: int) -> None:
+    """Tell whoever waits for it what a store found; see `Reading.found`."""
+    if reading := _reading.get():
+        reading.found(view, materialized_to, unknown)

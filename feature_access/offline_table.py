@@ -1,0 +1,50 @@
+"""Whether an offline table can answer: an empty one, or one cut by retention, has no default."""
+
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_BEGINNING = b"kept_from"
+"""Where feature_pipeline/retention.py writes the instant that the table begins at."""
+
+
+class OfflineStoreEmptyError(RuntimeError):
+    """The offline table of a view is not there or has no row: no value, not even a default."""
+
+
+class BeforeRetentionError(ValueError):
+    """A time of which retention has let go: what was known then is not known any more."""
+
+
+def refuse_unless_it_knows(path: str, view: str, times: pa.ChunkedArray) -> None:
+    """Make sure that a customer without a row is unknown, and none whose row is gone.
+
+    Raises:
+        OfflineStoreEmptyError: the table is not there, or has no row.
+        BeforeRetentionError: a time lies before the table's beginning.
+    """
+    metadata = pq.read_metadata(path) if Path(path).is_file() else None
+    if metadata is None or metadata.num_rows == 0:
+        raise OfflineStoreEmptyError(
+            f"the offline store holds nothing of {view} ({path}): run "
+            "scripts/refresh.py before reading it"
+        )
+    written = (metadata.metadata or {}).get(_BEGINNING)
+    if written is None:
+        return
+    begins = datetime.fromisoformat(written.decode())
+    # Before 1970 there was nothing to know, and the defaults are right.
+    gone = pc.and_(pc.less(times, _instant(begins)), pc.greater_equal(times, _instant(_EPOCH)))
+    if lost := pc.sum(gone).as_py():
+        raise BeforeRetentionError(
+            f"{lost:,} rows ask {view} for times before {begins.isoformat()}, of which retention "
+            "has let go: leave them out"
+        )
+
+
+def _instant(at: datetime) -> pa.Scalar:
+    return pa.scalar(at, pa.timestamp("us", "UTC"))

@@ -1,0 +1,136 @@
+"""The production online store: Feast's Redis store with declared defaults and a heartbeat.
+
+A reader waits for Redis no longer than 25 ms to connect and 70 ms for an answer, so that one that
+hangs costs a caller less than 100 ms; Feast's own client would wait for ever, and try a refused
+connection again for ten seconds. Jobs, which write thousands of rows, are more patient. A time-out
+that the `connection_string` names goes before either.
+"""
+
+import asyncio
+from collections.abc import Sequence
+from datetime import timedelta
+from typing import Any, Literal
+
+from feast import Entity, FeatureView, RepoConfig
+from feast.infra.online_stores.helpers import _redis_key
+from feast.infra.online_stores.online_store import OnlineStore
+from feast.infra.online_stores.redis import RedisOnlineStore, RedisOnlineStoreConfig
+from redis.exceptions import ConnectionError as RedisConnectionError
+from redis.exceptions import RedisError
+from redis.exceptions import TimeoutError as RedisTimeoutError
+
+from feature_access.forgetting import ForgetfulRedisStore
+from feature_access.heartbeat import HeartbeatOnlineStore, heartbeat_key
+from feature_access.unavailable import (
+    OnlineStoreDownError,
+    OnlineStoreHungError,
+    OnlineStoreUnavailableError,
+)
+
+_HASTY = "socket_connect_timeout=0.025,socket_timeout=0.07,retry=null"
+_PATIENT = "socket_connect_timeout=5,socket_timeout=30"
+
+
+class DefaultingRedisOnlineStoreConfig(RedisOnlineStoreConfig):  # type: ignore[misc]
+    """Options of Feast's Redis store, of whose clients only redis-py keeps the time limits."""
+
+    type: Literal["feature_access.redis_online_store.DefaultingRedisOnlineStore"]
+    client: Literal["redis"] = "redis"
+
+
+class DefaultingRedisOnlineStore(
+    HeartbeatOnlineStore,
+    ForgetfulRedisStore,
+    RedisOnlineStore,  # type: ignore[misc]
+):
+    """Feast's Redis online store with declared defaults, a heartbeat and time limits."""
+
+    failures = (RedisError, OSError)
+    # The server restarted and left a dead connection in the pool: a new one may do. It is never
+    # asked again after a time-out, which would make the caller wait twice.
+    worth_asking_again = (RedisConnectionError,)
+
+    # Feast reads all views in one pipeline of its own; this way each view's heartbeat is in the
+    # pipeline that reads the view.
+    _read_features_per_fv = OnlineStore._read_features_per_fv
+    _read_features_per_fv_async = OnlineStore._read_features_per_fv_async
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._reader = RedisOnlineStore()  # for its client alone
+        self._loop: asyncio.AbstractEventLoop | None = None
+
+    def fault(self, view: str, error: Exception) -> OnlineStoreUnavailableError:
+        """A time-out is a hung store, anything else one that is down."""
+        if isinstance(error, RedisTimeoutError | TimeoutError):
+            return OnlineStoreHungError(
+                f"the online store did not answer a read of {view} in time: see whether Redis is "
+                "hung, overloaded or out of reach"
+            )
+        return OnlineStoreDownError(
+            f"the online store cannot be read for {view}: {error}; see whether Redis is running "
+            "and the connection_string of feature_store.yaml is right"
+        )
+
+    def update(
+        self,
+        config: RepoConfig,
+        tables_to_delete: Sequence[FeatureView],
+        tables_to_keep: Sequence[FeatureView],
+        entities_to_delete: Sequence[Entity],
+        entities_to_keep: Sequence[Entity],
+        partial: bool,
+    ) -> None:
+        """As Feast; a view that goes takes its heartbeat along, which Feast's scan would not find.
+
+        Raises:
+            ValueError: rows would expire while they still count.
+        """
+        expiry = config.online_store.key_ttl_seconds
+        for view in tables_to_keep:
+            if expiry and view.ttl and timedelta(seconds=expiry) < view.ttl:
+                raise ValueError(
+                    f"key_ttl_seconds {expiry} is less than the ttl {view.ttl} of {view.name}: "
+                    "customers would turn into defaults while they are active; make it longer"
+                )
+        super().update(
+            config, tables_to_delete, tables_to_keep, entities_to_delete, entities_to_keep, partial
+        )
+        self._forget(config, tables_to_delete)
+
+    def teardown(
+        self, config: RepoConfig, tables: Sequence[FeatureView], entities: Sequence[Entity]
+    ) -> None:
+        """As Feast, heartbeats included."""
+        super().teardown(config, tables, entities)
+        self._forget(config, tables)
+
+    def _forget(self, config: RepoConfig, views: Sequence[FeatureView]) -> None:
+        version = config.entity_key_serialization_version
+        keys = [_redis_key(config.project, heartbeat_key(view), version) for view in views]
+        if keys:
+            self._get_client(config.online_store).delete(*keys)
+
+    def _read_hash_fields(
+        self, config: RepoConfig, commands: Sequence[tuple[bytes, Sequence[str | bytes]]]
+    ) -> Any:
+        client = self._reader._get_client(_within(_HASTY, config.online_store))
+        with client.pipeline(transaction=False) as pipe:
+            for key, fields in commands:
+                pipe.hmget(key, fields)
+            return pipe.execute()
+
+    def _get_client(self, online_store_config: RedisOnlineStoreConfig) -> Any:
+        return super()._get_client(_within(_PATIENT, online_store_config))
+
+    async def _get_client_async(self, online_store_config: RedisOnlineStoreConfig) -> Any:
+        loop = asyncio.get_running_loop()
+        if self._loop is not loop:  # connections belong to the loop they were opened in
+            self._client_async, self._loop = None, loop
+        return await super()._get_client_async(_within(_HASTY, online_store_config))
+
+
+def _within(limits: str, options: RedisOnlineStoreConfig) -> RedisOnlineStoreConfig:
+    """The options with those limits; what the connection string itself says wins, coming later."""
+    connection = f"{limits},{options.connection_string}"
+    return options.model_copy(update={"connection_string": connection})

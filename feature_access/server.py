@@ -1,0 +1,223 @@
+"""Feast's feature server, behind the contract's limits.
+
+Of the routes of Feast's server one is served, the online read; it writes, materializes, searches
+and chats as well, for anybody. Before a request gets to Feast, its caller is known and approved and
+the request is understood; after it, the columns are put in their order, which Feast varies from
+process to process.
+"""
+
+import asyncio
+import json
+import logging
+import time
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager
+from datetime import datetime
+from typing import Any
+
+from feast import FeatureStore
+from feast.feature_server import GetOnlineFeaturesRequest, get_app
+from starlette.applications import Starlette
+from starlette.concurrency import run_in_threadpool
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+from feature_access.callers import Callers
+from feature_access.catalogue import Asked, BadRequestError, Catalogue
+from feature_access.freshness import fresh_within
+from feature_access.heartbeat import empty
+from feature_access.refusal import RefusedError
+from feature_access.server_metrics import (
+    DEFAULTS,
+    REQUESTS,
+    ROWS,
+    SECONDS,
+    Standing,
+    exposition,
+)
+from feature_access.terms import Terms
+from feature_access.unavailable import OnlineStoreUnavailableError
+
+_READ = "/get-online-features"
+_LARGEST_BODY = 256 * 1024
+_BODY_SECONDS = 5.0
+_REGISTRY_SECONDS = 30.0
+
+_log = logging.getLogger(__name__)
+
+
+class FeatureServer:
+    """The application of one worker."""
+
+    def __init__(
+        self,
+        store: FeatureStore,
+        terms: Mapping[str, Terms],
+        callers: Callers,
+        clock: Callable[[], datetime],
+        most_rows: int,
+    ) -> None:
+        self._store = store
+        self._terms = terms
+        self._callers = callers
+        self._clock = clock
+        self._most_rows = most_rows
+        self._catalogue = Catalogue(store, terms, most_rows)
+        # Its own refreshing of the registry ends for good at the first failure; ours goes on.
+        self._feast = get_app(store, registry_ttl_sec=0)
+        (self._read_of_feast,) = (
+            route.endpoint for route in self._feast.routes if getattr(route, "path", "") == _READ
+        )
+
+    def application(self) -> Starlette:
+        """What an ASGI server runs."""
+        return Starlette(
+            routes=[
+                Route(_READ, self.read, methods=["POST"]),
+                Route("/health", self.health),
+                Route("/metrics", self.metrics),
+            ],
+            lifespan=self._lifespan,
+            exception_handlers={404: _not_served, 405: _not_served},
+        )
+
+    async def read(self, request: Request) -> Response:
+        """The features of the entities asked for, in Feast's own format; errors as one reason."""
+        started = time.perf_counter()
+        consumer = self._callers.named(request.headers.get("authorization"))
+        response = await self._answer(request, consumer)
+        status = str(response.status_code)
+        SECONDS.labels(status).observe(time.perf_counter() - started)
+        REQUESTS.labels(consumer or "", status).inc()
+        return response
+
+    async def _answer(self, request: Request, consumer: str | None) -> Response:
+        try:
+            if consumer is None:
+                raise BadRequestError(401, "no consumer's bearer token")
+            asked = self._catalogue.asked(await _body(request))
+            asked.terms.refuse_stranger(consumer)
+            return await self._read(asked)
+        except BadRequestError as error:
+            return _reason(error.status, error.reason)
+        except RefusedError as error:
+            return _reason(403, str(error))
+        except OnlineStoreUnavailableError as error:
+            return _reason(503, str(error))
+        except ClientDisconnect:
+            return _reason(400, "the client went away")
+        except Exception:
+            _log.exception("an online read failed")
+            return _reason(500, "the server failed; its log says why")
+
+    async def _read(self, asked: Asked) -> Response:
+        request = GetOnlineFeaturesRequest(
+            entities=asked.entities,
+            features=asked.references,
+            full_feature_names=asked.full_feature_names,
+        )
+        with fresh_within(asked.terms.max_age, self._clock()) as reading:
+            response = await self._read_of_feast(request)
+        ROWS.labels(asked.view).inc(asked.rows)
+        DEFAULTS.labels(asked.view).inc(reading.unknown)
+        return JSONResponse(_in_order(json.loads(response.body), asked.columns))
+
+    async def health(self, request: Request) -> Response:
+        """200 while every view that has terms can be read and is fresh enough, else 503."""
+        try:
+            stands = await run_in_threadpool(self._stand)
+        except OnlineStoreUnavailableError as error:
+            return _reason(503, str(error))
+        if missing := self._terms.keys() - stands.keys():
+            return _reason(503, f"not registered: {', '.join(sorted(missing))}; run `feast apply`")
+        return JSONResponse({view: until.isoformat() for view, until in stands.items()})
+
+    def _stand(self) -> dict[str, datetime]:
+        """How far each view is materialized.
+
+        Raises:
+            OnlineStoreUnavailableError: see `HeartbeatOnlineStore`.
+        """
+        stands = {}
+        for view, terms in self._catalogue.views.values():
+            with fresh_within(terms.max_age, self._clock()) as reading:
+                reading.found(view.name, until := self._heartbeat(view), unknown=0)
+            stands[view.name] = until
+        return stands
+
+    def _heartbeat(self, view: Any) -> datetime:
+        online_store = self._store._get_provider().online_store
+        until: datetime | None = online_store.materialized_to(self._store.config, view)
+        if until is None:
+            raise empty(view.name)
+        return until
+
+    async def metrics(self, request: Request) -> Response:
+        """Everything counted, and how the store stands now."""
+        text = await run_in_threadpool(lambda: exposition(self._standings()))
+        return Response(text, media_type="text/plain; version=0.0.4")
+
+    def _standings(self) -> list[Standing]:
+        now, found = self._clock(), list[Standing]()
+        for view, _ in self._catalogue.views.values():
+            try:
+                found.append((view.name, now - self._heartbeat(view)))
+            except OnlineStoreUnavailableError:
+                found.append((view.name, None))
+        return found
+
+    @asynccontextmanager
+    async def _lifespan(self, application: Starlette) -> AsyncIterator[None]:
+        async with self._feast.router.lifespan_context(self._feast):
+            following = asyncio.create_task(self._follow_the_registry())
+            try:
+                yield
+            finally:
+                following.cancel()
+
+    async def _follow_the_registry(self) -> None:
+        """Take up a moved pointer or a new version; never while a request waits."""
+        while True:
+            await asyncio.sleep(_REGISTRY_SECONDS)
+            try:
+                self._catalogue = await run_in_threadpool(self._looked_up)
+            except Exception:  # what is known goes on being served
+                _log.exception("the registry could not be read")
+
+    def _looked_up(self) -> Catalogue:
+        self._store.refresh_registry()
+        return Catalogue(self._store, self._terms, self._most_rows)
+
+
+async def _body(request: Request) -> bytes:
+    """The request's body.
+
+    Raises:
+        BadRequestError: it is larger than any request has to be, or does not come.
+    """
+    body = bytearray()
+    try:
+        async with asyncio.timeout(_BODY_SECONDS):
+            async for chunk in request.stream():
+                body += chunk
+                if len(body) > _LARGEST_BODY:
+                    raise BadRequestError(413, f"the body is over {_LARGEST_BODY:,} bytes")
+    except TimeoutError as error:
+        raise BadRequestError(408, f"the body took over {_BODY_SECONDS:g} s") from error
+    return bytes(body)
+
+
+def _in_order(answer: dict[str, Any], columns: list[str]) -> dict[str, Any]:
+    names = answer["metadata"]["feature_names"]
+    results = dict(zip(names, answer["results"], strict=True))
+    answer["metadata"]["feature_names"] = columns
+    return answer | {"results": [results[name] for name in columns]}
+
+
+def _reason(status: int, reason: str) -> JSONResponse:
+    return JSONResponse({"reason": " ".join(reason.split())}, status_code=status)
+
+
+async def _not_served(request: Request, error: Exception) -> Response:
+    return _reason(404, f"POST {_READ}, GET /health and GET /metrics are served, nothing else")

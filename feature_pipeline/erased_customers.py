@@ -1,0 +1,89 @@
+"""Customers who were erased, and must not come back with the next delivery of events.
+
+What is kept of each is a keyed digest (HMAC-SHA-256), which without the key tells nothing. It is
+another digest than the one in training sets, so it joins with nothing either.
+"""
+
+import hmac
+from collections.abc import Iterable
+from hashlib import sha256
+from pathlib import Path
+
+import duckdb
+import pyarrow as pa
+
+from feature_pipeline.atomic import replacing
+from feature_pipeline.engine import one_row
+from feature_pipeline.refusal import RefusedError
+
+_OF_A_CUSTOMER, _OF_THE_KEY = b"erased customer: ", b"key of the erased customers"
+
+
+class ErasedCustomers:
+    """Those on the list, asked by identifier."""
+
+    def __init__(self, key: bytes, digests: Iterable[str] = ()) -> None:
+        self._key = key
+        self._digests = frozenset(digests)
+
+    def __len__(self) -> int:
+        return len(self._digests)
+
+    def __contains__(self, customer_id: object) -> bool:
+        return _digest(self._key, customer_id) in self._digests
+
+    def with_one_more(self, customer_id: object) -> "ErasedCustomers":
+        """The list with this customer on it, once."""
+        return ErasedCustomers(self._key, {*self._digests, _digest(self._key, customer_id)})
+
+    def write(self, file: Path) -> None:
+        """The digests in order, below one that tells by which key they were made."""
+        lines = [_digest_of_key(self._key), *sorted(self._digests)]
+        with replacing(file) as draft:
+            draft.write_text("\n".join(lines) + "\n", encoding="ascii")
+
+
+NOBODY = ErasedCustomers(b"")
+
+
+def read_erased(file: Path, key: bytes) -> ErasedCustomers:
+    """The list in the file; nobody where there is none.
+
+    Raises:
+        RefusedError: it was made with another key, so that nobody on it could be recognised.
+    """
+    if not file.is_file():
+        return ErasedCustomers(key)
+    made_with, *digests = file.read_text(encoding="ascii").split()
+    if not hmac.compare_digest(made_with, _digest_of_key(key)):
+        raise RefusedError(
+            f"{file} was made with another FEATURE_STORE_HASH_KEY than the one that is set: set "
+            "that one, or erased customers would come back"
+        )
+    return ErasedCustomers(key, digests)
+
+
+def leave_out(connection: duckdb.DuckDBPyConnection, events: str, erased: ErasedCustomers) -> int:
+    """Narrow a view of events to customers who were not erased; says how many rows that cost."""
+    if not erased:
+        return 0
+    customers = connection.execute(f"SELECT DISTINCT customer_id FROM {events}").fetch_arrow_table()
+    gone = pa.array([customer in erased for customer in customers["customer_id"].to_pylist()])
+    connection.register("erased_here", customers.filter(gone))
+    whole = f"whole_{events}"
+    connection.execute(f"ALTER VIEW {events} RENAME TO {whole}")
+    connection.execute(
+        f"CREATE VIEW {events} AS FROM {whole} ANTI JOIN erased_here USING (customer_id)"
+    )
+    (rows,) = one_row(
+        connection, f"SELECT count(*) FROM {whole} SEMI JOIN erased_here USING (customer_id)"
+    )
+    return int(rows)
+
+
+def _digest(key: bytes, customer_id: object) -> str:
+    return hmac.digest(key, _OF_A_CUSTOMER + str(customer_id).encode(), sha256).hex()
+
+
+def _digest_of_key(key: bytes) -> str:
+    return hmac.digest(key, _OF_THE_KEY, sha256).hex()

@@ -1,0 +1,102 @@
+"""Take rows out of a parquet file; those that stay are as they were, in value, type and order."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import datetime
+from functools import reduce
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from feature_pipeline.atomic import replacing
+from feature_pipeline.refusal import RefusedError
+
+Unwanted = Callable[[pa.Table], pa.ChunkedArray]
+"""Which rows of a table are to go, as booleans; null stays."""
+
+
+def rows_to_go(file: Path, unwanted: Unwanted) -> int:
+    """How many rows are to go; none where there is no file.
+
+    Raises:
+        RefusedError: the file cannot be read, or lacks a column that is asked for.
+    """
+    if not file.is_file():
+        return 0
+    with _readable(file) as source:
+        return sum(pc.sum(unwanted(group)).as_py() or 0 for group in _groups(source))
+
+
+@contextmanager
+def rewritten(file: Path, unwanted: Unwanted) -> Iterator[Path]:
+    """Give a draft of the file without those rows, which takes its place once the block is done.
+
+    Raises:
+        RefusedError: see `rows_to_go`; also when the file's folder cannot be written.
+    """
+    with replacing(file) as draft:
+        with _readable(file) as source:
+            schema = source.schema_arrow
+            # Row group by row group, so that a large file needs no more memory than one of them.
+            with pq.ParquetWriter(draft, schema) as target:
+                for group in _groups(source):
+                    staying = group.filter(pc.invert(pc.fill_null(unwanted(group), False)))
+                    if staying.num_rows:
+                        target.write_table(staying)
+        yield draft
+
+
+def remove(file: Path, unwanted: Unwanted) -> int:
+    """Take the rows out at once, and say how many; a file without any is not touched.
+
+    Raises:
+        RefusedError: see `rewritten`.
+    """
+    rows = rows_to_go(file, unwanted)
+    if rows:
+        with rewritten(file, unwanted):
+            pass
+    return rows
+
+
+def before(cutoff: datetime, *columns: str) -> Unwanted:
+    """Rows with a time in any of the columns that is earlier than `cutoff`."""
+
+    def unwanted(table: pa.Table) -> pa.ChunkedArray:
+        bound = pa.scalar(cutoff, pa.timestamp("us", "UTC"))
+        return reduce(pc.or_kleene, (pc.less(_utc(table[name]), bound) for name in columns))
+
+    return unwanted
+
+
+def holding(column: str, identifier: object) -> Unwanted:
+    """Rows whose column holds the identifier, whatever type the column spells it in."""
+
+    def unwanted(table: pa.Table) -> pa.ChunkedArray:
+        return pc.equal(pc.cast(table[column], pa.large_string()), str(identifier))
+
+    return unwanted
+
+
+def _utc(times: pa.ChunkedArray) -> pa.ChunkedArray:
+    """To the microsecond, rounded down; naive times are UTC, as Feast takes them."""
+    if times.type.tz is None:
+        times = pc.assume_timezone(times, "UTC")
+    return times.cast(pa.timestamp("us", "UTC"), safe=False)
+
+
+def _groups(source: pq.ParquetFile) -> Iterator[pa.Table]:
+    return (source.read_row_group(i) for i in range(source.num_row_groups))
+
+
+@contextmanager
+def _readable(file: Path) -> Iterator[pq.ParquetFile]:
+    try:
+        with pq.ParquetFile(file) as source:
+            yield source
+    except (pa.ArrowException, KeyError) as error:
+        raise RefusedError(
+            f"{file} cannot be read as what it is to be ({error}): mend or remove it, and run again"
+        ) from error

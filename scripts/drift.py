@@ -1,0 +1,199 @@
+"""Measure how far the features have drifted from the baseline, and tell of it (contract §7)."""
+
+from collections.abc import Iterator, Mapping
+from datetime import datetime
+from enum import StrEnum
+from typing import Annotated
+
+import duckdb
+import typer
+from rich import box
+from rich.console import Console
+from rich.table import Table
+
+from contract_checks.clock import instant, now
+from contract_checks.evidence.drift import read_drift
+from contract_checks.evidence.facts import Distribution, Drift, MissingEvidence, there
+from contract_checks.evidence.operations import read_operations
+from contract_checks.findings import Outcome
+from contract_checks.language.contract import Contract
+from contract_checks.language.loader import InvalidContract, load
+from contract_checks.measures.psi import reaches
+from contract_checks.operations.incidents import Standing, standing
+from feature_pipeline.refusal import RefusedError
+from scripts.alerting import News, alert, alerts_on_record, changes, text_of
+from scripts.command_line import CONTRACT, ROOT, DocumentOption, refusals_exit
+from scripts.freeze_baseline import registered
+from scripts.recording import recorded
+
+WARN_CLAUSE, BLOCK_CLAUSE = "§7 warn", "§7 fail"
+
+
+class Verdict(StrEnum):
+    """What a feature's PSI says."""
+
+    KEPT = "kept"
+    WARN = "warn"
+    BLOCK = "block"
+    INSUFFICIENT = "insufficient data"
+
+
+_STYLE = {
+    Verdict.KEPT: "green",
+    Verdict.WARN: "yellow",
+    Verdict.BLOCK: "bold red",
+    Verdict.INSUFFICIENT: "yellow",
+}
+
+
+def main(
+    as_of: Annotated[
+        datetime | None,
+        typer.Option(parser=instant, metavar="TIME", help="Measure at this time; default now."),
+    ] = None,
+    document: DocumentOption = CONTRACT,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Say what would be sent; send and record nothing.")
+    ] = False,
+) -> None:
+    """Measure every feature's PSI against the frozen baseline, and tell the alert channel.
+
+    An incident is told when it begins and when it ends, and not in between.
+
+    Exit code 0: no drift; 1: a feature is warned of or blocked; 2: refused, or too little data.
+    """
+    with refusals_exit(RefusedError, MissingEvidence, InvalidContract, duckdb.Error):
+        contract, moment = load(document), as_of or now()
+        before = _standing(contract, moment)
+        measured = measure(contract, moment) if dry_run else drift(contract, moment)
+        verdicts = verdicts_of(contract, measured)
+        _show(measured, verdicts, Console())
+        news = tuple(news_of(contract, measured, verdicts, before))
+        if dry_run:
+            for waiting in (*before.undelivered, *changes(contract, moment, news, before)):
+                typer.echo(f"would send: {text_of(waiting)}")
+        else:
+            alert(contract, moment, *news)
+    raise typer.Exit(outcome(verdicts).value)
+
+
+def drift(contract: Contract, as_of: datetime) -> Drift:
+    """Measure the drift, and leave a record of it.
+
+    Raises:
+        MissingEvidence: there is nothing to measure, or nothing to measure it from.
+    """
+    with recorded("drift", contract.view_name, as_of) as figures:
+        measured = measure(contract, as_of)
+        verdicts = verdicts_of(contract, measured)
+        figures["baseline_to"] = measured.baseline_to.isoformat()
+        figures["features"] = {
+            feature: {"psi": spread.psi, "noise": spread.noise, "outcome": verdicts[feature].value}
+            for feature, spread in measured.features.items()
+        }
+        figures["passed"] = outcome(verdicts) is Outcome.KEPT
+    return measured
+
+
+def measure(contract: Contract, as_of: datetime) -> Drift:
+    """The drift at `as_of` from the baseline in use.
+
+    Raises:
+        MissingEvidence: there is nothing to measure, or nothing to measure it from.
+    """
+    metrics = {contract.drift.warn.metric, contract.drift.fail.metric}
+    if {metric.casefold() for metric in metrics} != {"psi"}:
+        raise MissingEvidence(f"{' and '.join(sorted(metrics))} cannot be measured yet; PSI can")
+    operations = there(read_operations(ROOT, as_of))
+    measured = there(read_drift(contract, registered(contract.view_name), operations, as_of))
+    if not measured.intact:
+        raise MissingEvidence("the baseline on record was changed: freeze another")
+    if not measured.features:
+        raise MissingEvidence("the baseline has no feature that is still there")
+    return measured
+
+
+def verdicts_of(contract: Contract, measured: Drift) -> dict[str, Verdict]:
+    """What is to be said of each feature."""
+    return {
+        feature: verdict(contract, spread) for feature, spread in sorted(measured.features.items())
+    }
+
+
+def verdict(contract: Contract, spread: Distribution) -> Verdict:
+    """A PSI at or above a threshold says nothing while it is within its sampling noise."""
+    for threshold, reached in (
+        (contract.drift.fail, Verdict.BLOCK),
+        (contract.drift.warn, Verdict.WARN),
+    ):
+        drifted = reaches(threshold.minimum, spread.psi, spread.noise)
+        if drifted is not False:
+            return reached if drifted else Verdict.INSUFFICIENT
+    return Verdict.KEPT
+
+
+def outcome(verdicts: Mapping[str, Verdict]) -> Outcome:
+    """Broken where anything drifted, else unknown where the data did not suffice."""
+    said = set(verdicts.values())
+    if said & {Verdict.WARN, Verdict.BLOCK}:
+        return Outcome.BROKEN
+    return Outcome.UNKNOWN if Verdict.INSUFFICIENT in said else Outcome.KEPT
+
+
+def news_of(
+    contract: Contract, measured: Drift, verdicts: Mapping[str, Verdict], before: Standing
+) -> Iterator[News]:
+    """What begins and what ends; too little data does neither."""
+    for (clause, feature), incident in before.open.items():
+        if clause in (WARN_CLAUSE, BLOCK_CLAUSE) and incident.begun.at < measured.baseline_to:
+            since = f"frozen at {measured.baseline_to.isoformat()}"
+            yield News(clause, feature, False, "a new baseline is in use", since)
+    for feature, said in verdicts.items():
+        spread = measured.features[feature]
+        if said is Verdict.BLOCK:
+            # A warning that was told lasts: the feature has passed that threshold, too.
+            yield _news(BLOCK_CLAUSE, feature, True, spread, contract.drift.fail.minimum)
+        elif said is not Verdict.INSUFFICIENT:
+            warned = said is Verdict.WARN
+            yield _news(BLOCK_CLAUSE, feature, False, spread, contract.drift.fail.minimum)
+            yield _news(WARN_CLAUSE, feature, warned, spread, contract.drift.warn.minimum)
+
+
+def _standing(contract: Contract, as_of: datetime) -> Standing:
+    """The incidents that have begun, and what is still to be told."""
+    alerts = alerts_on_record(contract)
+    if alerts and alerts[-1].at > as_of:
+        raise RefusedError(
+            f"{contract.view_name} has alerts as of {alerts[-1].at.isoformat()}: drift of an "
+            "earlier time begins and ends nothing any more"
+        )
+    return standing(alerts)
+
+
+def _news(clause: str, feature: str, broken: bool, spread: Distribution, threshold: float) -> News:
+    n, m = sum(spread.baseline), sum(spread.current)
+    message = "drifted from the baseline" if broken else "back below the threshold"
+    against = f"{'≥' if broken else '<'} {threshold:g}"
+    figure = f"PSI {spread.psi:.4f} {against} (noise {spread.noise:.4f}, n = {n:,}, m = {m:,})"
+    return News(clause, feature, broken, message, figure)
+
+
+def _show(measured: Drift, verdicts: Mapping[str, Verdict], console: Console) -> None:
+    """Coloured within lines on a terminal, plain columns elsewhere."""
+    lines = box.HEAVY_HEAD if console.is_terminal else None
+    table = Table("feature", box=lines, title="Drift", title_justify="left")
+    for column in ("PSI", "noise", "n", "m"):
+        table.add_column(column, justify="right")
+    table.add_column("outcome")
+    for feature, said in verdicts.items():
+        spread = measured.features[feature]
+        figures = (f"{spread.psi:.4f}", f"{spread.noise:.4f}")
+        sizes = (f"{sum(counts):,}" for counts in (spread.baseline, spread.current))
+        table.add_row(feature, *figures, *sizes, f"[{_STYLE[said]}]{said}[/]")
+    console.print(table)
+    start, end = (at.isoformat() for at in (measured.baseline_from, measured.baseline_to))
+    console.print(f"baseline {start} to {end}", soft_wrap=True, highlight=False)
+
+
+if __name__ == "__main__":
+    typer.run(main)

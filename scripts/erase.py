@@ -1,0 +1,236 @@
+"""Erasure: one customer leaves every store, and a search of everything proves it."""
+
+import json
+import os
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from contract_checks.clock import instant, now
+from contract_checks.language.contract import Contract
+from contract_checks.language.loader import InvalidContract, load
+from contract_checks.operations.log import Record
+from feature_access.hashing import hash_key_from
+from feature_access.refusal import RefusedError as NoKeyError
+from feature_pipeline.atomic import clear_drafts
+from feature_pipeline.erased_customers import read_erased
+from feature_pipeline.identity import Identity, without
+from feature_pipeline.refusal import RefusedError
+from feature_pipeline.removal import holding, remove, rows_to_go
+from feature_pipeline.residue import Searched, search
+from scripts.command_line import (
+    CONTRACT,
+    EVENTS,
+    HISTORY,
+    QUARANTINE,
+    ROOT,
+    DocumentOption,
+    refusals_exit,
+    writing_alone,
+)
+from scripts.customer import identity_of, online_keys
+from scripts.erased import ERASED
+from scripts.forgetful import forgetful
+from scripts.old_records import everything_on_record
+from scripts.recording import operations_log, recorded
+from scripts.sets_on_record import refuse_another_key, sets_on_record
+
+if TYPE_CHECKING:
+    from feast import FeatureStore
+
+AFTERWARDS = (
+    "run scripts/refresh.py, then scripts/backfill.py: §6 and §11 are judged on what is left"
+)
+
+
+class ErasureFailedError(Exception):
+    """Something nobody foresaw; what it said, without the customer."""
+
+
+@dataclass(frozen=True)
+class Step:
+    """One store, the customer's rows in it, and how they leave."""
+
+    store: str
+    rows: int
+    erase: Callable[[], object]
+
+
+def main(
+    customer_id: Annotated[
+        str, typer.Argument(metavar="CUSTOMER_ID", help="Whom; - reads it from standard input.")
+    ],
+    as_of: Annotated[
+        datetime | None,
+        typer.Option(parser=instant, metavar="TIME", help="When it is done; default now."),
+    ] = None,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Say how many rows would go, and change nothing.")
+    ] = False,
+    document: DocumentOption = CONTRACT,
+) -> None:
+    """Erase one customer everywhere, and search every file and online key for what is left.
+
+    The key that training sets are hashed with comes from FEATURE_STORE_HASH_KEY. Safe to run again.
+    Exit code 0: nothing is left; 1: something is, and is named; 2: refused, nothing erased.
+    """
+    with refusals_exit(RefusedError, NoKeyError, InvalidContract):
+        contract, key = load(document), hash_key_from(os.environ)
+        # Imported late: Feast takes seconds, which --help should not.
+        from feature_access.registry import open_store
+
+        store, moment = open_store(ROOT), as_of or now()
+        named = sys.stdin.readline().strip() if customer_id == "-" else customer_id
+        identity = identity_of(contract, named, key, store.config)
+        with naming_nobody(identity):
+            if dry_run:
+                Console().print(_steps_table(planned(store, identity, key, moment), "would go"))
+                return
+            steps, searched = erase(store, contract, identity, key, moment)
+    Console().print(_steps_table(steps, "rows gone"))
+    Console().print(_search_table(searched))
+    left = [place for place in searched if not place.is_clean]
+    for place in left:
+        typer.echo(f"left: {place.place}: {place.unread or f'{place.found:,} found'}")
+    typer.echo(f"{len(searched)} places searched, something left in {len(left)}")
+    typer.echo(AFTERWARDS)
+    raise typer.Exit(1 if left else 0)
+
+
+def erase(
+    store: "FeatureStore", contract: Contract, identity: Identity, hash_key: bytes, as_of: datetime
+) -> tuple[tuple[Step, ...], tuple[Searched, ...]]:
+    """Erase the customer, search everything, and leave a record of both that names nobody.
+
+    Raises:
+        RefusedError: another job is writing; see `planned`.
+    """
+    with writing_alone():
+        steps = planned(store, identity, hash_key, as_of)
+        with recorded("erasure", contract.view_name, as_of) as figures, naming_nobody(identity):
+            clear_drafts(ROOT / "data")
+            for step in steps:
+                step.erase()
+            searched = (*_search_online(store, identity), *_search_files(identity))
+            left = [place for place in searched if not place.is_clean]
+            figures["removed"] = {step.store: step.rows for step in steps}
+            figures["searched"], figures["left"] = len(searched), len(left)
+            figures["passed"] = not left
+    return steps, searched
+
+
+def planned(
+    store: "FeatureStore", identity: Identity, hash_key: bytes, as_of: datetime
+) -> tuple[Step, ...]:
+    """The customer's rows in each store; nothing is erased.
+
+    Raises:
+        RefusedError: the key is another one than was used before, or a store cannot be read.
+    """
+    sets = sets_on_record(identity.column)
+    refuse_another_key(sets, identity, hash_key)
+    erased = read_erased(ERASED, hash_key)
+    online, keys = forgetful(store), online_keys(identity.column, identity.text)
+    whose = holding(identity.column, identity.text)
+    files = {"offline": HISTORY, "events": EVENTS, "quarantine": QUARANTINE}
+    rows = {name: rows_to_go(file, whose) for name, file in files.items()}
+    offline, events, quarantine = (
+        Step(name, rows[name], lambda file=file: remove(file, whose))  # type: ignore[misc]
+        for name, file in files.items()
+    )
+
+    def list_them() -> None:
+        if identity.text not in erased:
+            erased.with_one_more(identity.text).write(ERASED)
+
+    return (
+        # The change log before the list: a refresh in between would miss rows that were served.
+        offline,
+        Step("list of the erased", 0, list_them),
+        events,
+        quarantine,
+        Step(
+            "online",
+            online.held(store.config, keys),
+            lambda: online.forget(store.config, keys),
+        ),
+        *(
+            Step(one.path, one.rows_of(identity), lambda one=one: one.erase(identity, as_of))  # type: ignore[misc]
+            for one in sets
+        ),
+        Step(
+            "operations log",
+            sum(_blotted(r, identity) != r for r in everything_on_record().records),
+            lambda: operations_log().revise(lambda record: _blotted(record, identity)),
+        ),
+    )
+
+
+def _blotted(record: Record, identity: Identity) -> Record:
+    """The record without the customer, whom only the message of an error can have named."""
+    figures = dict(record.figures)
+    return Record(
+        record.job,
+        record.subject,
+        record.at,
+        record.passed,
+        record.seconds,
+        identity.redacted(figures),
+    )
+
+
+def _search_files(identity: Identity) -> Iterator[Searched]:
+    elsewhere = [one.file for one in sets_on_record(identity.column)]
+    yield from search(ROOT / "data", elsewhere, identity)
+    records = everything_on_record().records
+    telling = sum(identity.is_in(json.dumps(r.figures, ensure_ascii=False)) for r in records)
+    yield Searched("operations log", f"{len(records):,} records", telling)
+
+
+def _search_online(store: "FeatureStore", identity: Identity) -> Iterator[Searched]:
+    keys = online_keys(identity.column, identity.text)
+    yield Searched("online store", f"{len(keys)} keys", forgetful(store).held(store.config, keys))
+
+
+@contextmanager
+def naming_nobody(identity: Identity) -> Iterator[None]:
+    """Let no error tell whom the erasure is of, neither on the screen nor on record.
+
+    Raises:
+        RefusedError: what was refused.
+        ErasureFailedError: whatever else went wrong.
+    """
+    try:
+        yield
+    except RefusedError as refusal:
+        raise RefusedError(without(str(refusal), identity)) from None
+    except Exception as error:
+        said = without(f"{type(error).__name__}: {error}", identity)
+        raise ErasureFailedError(f"{said}; run it again once that is mended") from None
+
+
+def _steps_table(steps: Sequence[Step], heading: str) -> Table:
+    table = Table("store", title="Erasure", title_justify="left")
+    table.add_column(heading, justify="right")
+    for step in steps:
+        table.add_row(step.store, f"{step.rows:,}")
+    return table
+
+
+def _search_table(searched: Sequence[Searched]) -> Table:
+    table = Table("place", "looked at", title="Searched", title_justify="left")
+    table.add_column("found", justify="right")
+    for place in searched:
+        table.add_row(place.place, place.looked_at, place.unread or f"{place.found:,}")
+    return table
+
+
+if __name__ == "__main__":
+    typer.run(main)

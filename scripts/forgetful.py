@@ -1,0 +1,26 @@
+"""The online store, as one that rows can leave."""
+
+from typing import TYPE_CHECKING
+
+from feature_pipeline.refusal import RefusedError
+
+if TYPE_CHECKING:
+    from feast import FeatureStore
+
+    from feature_access.forgetting import ForgetfulOnlineStore
+
+
+def forgetful(store: "FeatureStore") -> "ForgetfulOnlineStore":
+    """The repository's own.
+
+    Raises:
+        RefusedError: it is of a kind that knows no way to do that.
+    """
+    from feast.infra.online_stores.helpers import get_online_store_from_config
+
+    from feature_access.forgetting import ForgetfulOnlineStore
+
+    online = get_online_store_from_config(store.config.online_store)
+    if not isinstance(online, ForgetfulOnlineStore):
+        raise RefusedError(f"{type(online).__name__} knows no way to forget a row: teach it one")
+    return online

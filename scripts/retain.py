@@ -1,0 +1,183 @@
+"""Retention: what is older than contract §9 allows leaves every store, and stays gone."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from contract_checks.clock import instant, now
+from contract_checks.evidence.facts import MissingEvidence
+from contract_checks.language.contract import Contract
+from contract_checks.language.loader import InvalidContract, load
+from contract_checks.language.sentence import spell
+from feature_pipeline.atomic import clear_drafts
+from feature_pipeline.refusal import RefusedError
+from feature_pipeline.retention import (
+    let_go_of_events,
+    let_go_of_history,
+    old_events,
+    old_history,
+    refuse_to_begin,
+)
+from scripts.command_line import (
+    CONTRACT,
+    EVENTS,
+    HISTORY,
+    QUARANTINE,
+    ROOT,
+    DocumentOption,
+    refusals_exit,
+    writing_alone,
+)
+from scripts.forgetful import forgetful
+from scripts.old_records import OldRecords, OldTrainingSets
+from scripts.recording import recorded
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from feast import FeatureStore, FeatureView
+
+
+@dataclass(frozen=True)
+class Store:
+    """What one store holds that is too old."""
+
+    name: str
+    rows: int
+    let_go: Callable[[], object]
+
+
+@dataclass(frozen=True)
+class Retention:
+    """What goes, store by store in that order, and what has to stay for now."""
+
+    cutoff: datetime
+    stores: tuple[Store, ...]
+    staying: tuple[str, ...] = field(default=())
+
+
+def main(
+    as_of: Annotated[
+        datetime | None,
+        typer.Option(parser=instant, metavar="TIME", help="Retention counts back from this time."),
+    ] = None,
+    ahead_hours: Annotated[
+        int, typer.Option(help="Also what grows too old within so many hours.", min=0)
+    ] = 0,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Say what would go, and change nothing.")
+    ] = False,
+    document: DocumentOption = CONTRACT,
+) -> None:
+    """Let go of all that is older than the contract's retention (§9). Safe to run again.
+
+    Exit code 0: nothing is older any more, but for what is named; 2: refused.
+    """
+    with refusals_exit(RefusedError, MissingEvidence, InvalidContract):
+        contract = load(document)
+        # Imported late: Feast takes seconds, which --help should not.
+        from feature_access.registry import open_store
+
+        store, moment = open_store(ROOT), as_of or now()
+        ahead = timedelta(hours=ahead_hours)
+        done = (planned if dry_run else retain)(store, contract, moment, ahead)
+    Console().print(_table(done, dry_run))
+    for reason in done.staying:
+        typer.echo(f"stays: {reason}")
+    typer.echo(f"kept: {spell(contract.privacy.retention)}, from {done.cutoff.isoformat()} on")
+
+
+def retain(
+    store: "FeatureStore", contract: Contract, as_of: datetime, ahead: timedelta = timedelta(0)
+) -> Retention:
+    """Let go of it, and leave a record; a refusal leaves none.
+
+    Each step leaves stores that refresh and answer, and none undoes another: a run that was killed
+    is completed by the next one.
+
+    Raises:
+        RefusedError: another job is writing; see `planned`.
+    """
+    with writing_alone():
+        plan = planned(store, contract, as_of, ahead)
+        with recorded("retention", contract.view_name, as_of) as figures:
+            figures["cutoff"] = plan.cutoff.isoformat()
+            clear_drafts(ROOT / "data")
+            for held in plan.stores:
+                held.let_go()
+            figures["removed"] = {held.name: held.rows for held in plan.stores}
+            figures["staying"] = list(plan.staying)
+    return plan
+
+
+def planned(
+    store: "FeatureStore", contract: Contract, as_of: datetime, ahead: timedelta = timedelta(0)
+) -> Retention:
+    """What is to go; nothing does.
+
+    Raises:
+        RefusedError: nothing is registered, or values yet to come are made of what would go.
+    """
+    cutoff = as_of - contract.privacy.retention + ahead
+    views = [v for v in store.list_batch_feature_views() if contract.has_version(v.name)]
+    refuse_to_begin(
+        HISTORY,
+        cutoff,
+        known_to=_known_to(views),
+        lookback_window=contract.time.lookback,
+    )
+    online = forgetful(store)
+    records, sets = OldRecords.of(cutoff), OldTrainingSets.of(contract, cutoff)
+    history, events = old_history(HISTORY, cutoff), old_events(EVENTS, cutoff)
+    return Retention(
+        cutoff,
+        (
+            # First of all: it says from where on the events are whole, before any of them leaves.
+            Store("offline", history, lambda: _begin(cutoff, due=history + events > 0)),
+            Store("events", events, lambda: let_go_of_events(EVENTS, cutoff)),
+            Store(
+                "quarantine",
+                old_events(QUARANTINE, cutoff),
+                lambda: let_go_of_events(QUARANTINE, cutoff),
+            ),
+            Store(
+                "online",
+                online.older(store.config, cutoff),
+                lambda: online.forget_older(store.config, views, cutoff),
+            ),
+            Store("training sets", sets.rows, lambda: sets.delete(as_of)),
+            Store("operations log", records.count, records.delete),
+        ),
+        (*sets.staying, *records.staying),
+    )
+
+
+def _begin(cutoff: datetime, *, due: bool) -> None:
+    if due:
+        let_go_of_history(HISTORY, cutoff)
+
+
+def _known_to(views: "Sequence[FeatureView]") -> datetime:
+    """How far all versions are refreshed."""
+    ends = [[end for _, end in view.materialization_intervals] for view in views]
+    if not all(ends) or not ends:
+        raise RefusedError("a version is not materialized: run `feast apply`, scripts/refresh.py")
+    known_to: datetime = min(map(max, ends))
+    return known_to
+
+
+def _table(done: Retention, dry_run: bool) -> Table:
+    table = Table("store", title="Retention", title_justify="left")
+    table.add_column("would go" if dry_run else "rows gone", justify="right")
+    for held in done.stores:
+        table.add_row(held.name, f"{held.rows:,}")
+    return table
+
+
+if __name__ == "__main__":
+    typer.run(main)

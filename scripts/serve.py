@@ -1,0 +1,103 @@
+"""Serve online features over HTTP: Feast's feature server, behind the contract's limits."""
+
+import os
+from collections.abc import Callable
+from datetime import datetime
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Annotated, Any
+
+import typer
+from gunicorn.app.base import BaseApplication
+
+from contract_checks.clock import instant, now
+from contract_checks.language.contract import Contract
+from contract_checks.language.loader import InvalidContract, load
+from feature_access.callers import Callers, callers_from
+from feature_access.refusal import RefusedError
+from feature_access.terms import Terms
+from scripts.command_line import CONTRACT, ROOT, refusals_exit
+
+_METRICS = ("PROMETHEUS_MULTIPROC_DIR", "PROMETHEUS_MULTIPROCESS_DIR")  # prometheus_client, Feast
+
+
+def main(
+    host: Annotated[str, typer.Option(help="Address to listen at.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(help="Port to listen at.")] = 6566,
+    workers: Annotated[int, typer.Option(help="Processes.", min=1)] = 2,
+    most_entities: Annotated[int, typer.Option(help="Entities a request.", min=1)] = 1_000,
+    as_of: Annotated[
+        datetime | None,
+        typer.Option(parser=instant, metavar="TIME", help="Hold the present there; default now."),
+    ] = None,
+    document: Annotated[
+        list[Path] | None,
+        typer.Option("--contract", help="Document of a version to serve.", metavar="FILE"),
+    ] = None,
+) -> None:
+    """Serve the versions whose contracts are given to their approved consumers, until stopped.
+
+    Exit code 0: stopped; 2: refused: no tokens in FEATURE_STORE_TOKENS, or an invalid contract.
+    """
+    with refusals_exit(RefusedError, InvalidContract):
+        contracts = [load(file) for file in document or [CONTRACT]]
+        callers = callers_from(os.environ)
+    terms = {contract.view_name: terms_of(contract) for contract in contracts}
+    clock = now if as_of is None else lambda: as_of
+    with TemporaryDirectory() as metrics:
+        os.environ.update(dict.fromkeys(_METRICS, metrics))
+        options = {
+            "bind": f"{host}:{port}",
+            "workers": workers,
+            "worker_class": "uvicorn_worker.UvicornWorker",
+            # Feast's server replaces a worker after 1,000 requests, and nobody answers meanwhile.
+            "max_requests": 0,
+            # A worker imports Feast before it reports, which takes seconds.
+            "timeout": 120,
+            "graceful_timeout": 10,
+            "loglevel": "warning",
+            "child_exit": _forget_the_worker,
+        }
+        _Server(options, lambda: _application(terms, callers, clock, most_entities)).run()
+
+
+def terms_of(contract: Contract) -> Terms:
+    """What the contract says about reading its version online."""
+    return Terms(contract.view_name, contract.privacy.consumers, contract.quality.freshness)
+
+
+class _Server(BaseApplication):  # type: ignore[misc]
+    """Gunicorn, with an application that each worker builds for itself."""
+
+    def __init__(self, options: dict[str, Any], build: Callable[[], Any]) -> None:
+        self._options = options
+        self._build = build
+        super().__init__()
+
+    def load_config(self) -> None:
+        for name, value in self._options.items():
+            self.cfg.set(name, value)
+
+    def load(self) -> Any:
+        return self._build()
+
+
+def _application(
+    terms: dict[str, Terms], callers: Callers, clock: Callable[[], datetime], most_entities: int
+) -> Any:
+    # Imported in the worker: connections and threads would not survive the fork.
+    from feature_access.registry import open_store
+    from feature_access.server import FeatureServer
+
+    store = open_store(ROOT, registry_expires=False)
+    return FeatureServer(store, terms, callers, clock, most_entities).application()
+
+
+def _forget_the_worker(server: Any, worker: Any) -> None:
+    from prometheus_client.multiprocess import mark_process_dead
+
+    mark_process_dead(worker.pid)  # type: ignore[no-untyped-call]
+
+
+if __name__ == "__main__":
+    typer.run(main)

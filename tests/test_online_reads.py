@@ -1,0 +1,388 @@
+"""`OnlineFeatures`: what a model is answered, how old it may be, and every way of no answer."""
+
+import asyncio
+import os
+import re
+import subprocess
+import sys
+import time
+from datetime import timedelta
+from shutil import copytree
+from threading import Thread
+
+import pytest
+from feast_copy import ROOT
+from feast_households import (
+    AGED,
+    FEATURES,
+    HOUR,
+    HOUSEHOLDS,
+    LEAKY,
+    PAST,
+    PRESENT,
+    SERVICE,
+    UNKNOWN,
+    VIEW,
+    at,
+    expected,
+    online,
+    profiles,
+)
+from oracle import ZEROS, Profile
+from redis_server import on_redis
+
+pytest_plugins = ["feast_repository", "feast_online"]
+
+EVERYBODY = [*HOUSEHOLDS, LEAKY, AGED, UNKNOWN, 0, -5]
+MAX_AGE = timedelta(hours=2)
+# The promise is 100 ms; a busy machine may oversleep.
+LONGEST = 0.25
+
+
+def terms():
+    from feature_access.terms import Terms
+
+    return Terms(VIEW, ("ML Platform", "Marketing Analytics"), MAX_AGE)
+
+
+def opened(repository, **other):
+    from feature_access.online import OnlineFeatures
+
+    chosen = {"service": SERVICE, "consumer": "ML Platform", "terms": terms()} | other
+    return OnlineFeatures.open(repository, **chosen)
+
+
+def keys(customers):
+    return [{"customer_id": customer} for customer in customers]
+
+
+def told(answer) -> list[Profile]:
+    return [Profile(**row) for row in answer.named()]
+
+
+def ways(features):
+    """Both ways of reading."""
+
+    def later(asked, at):
+        return asyncio.run(features.read_async(asked, at=at))
+
+    return [lambda asked, at: features.read(asked, at=at), later]
+
+
+@pytest.fixture
+def features(on_served_redis):
+    return opened(on_served_redis)
+
+
+def test_both_stores_answer_as_the_change_log_and_plain_feast_do(
+    materialized, on_served_redis, log
+):
+    from feature_access.registry import open_store
+
+    right = expected(log, at(PRESENT, EVERYBODY))
+    assert right.count(ZEROS) > 100
+    for repository in (materialized, on_served_redis):
+        assert list(profiles(online(open_store(repository), EVERYBODY).to_dict())) == right
+        for read in ways(opened(repository)):
+            answer = read(keys(EVERYBODY), PRESENT + HOUR)
+            assert told(answer) == right
+            assert (answer.materialized_to, answer.age) == (PRESENT, HOUR)
+
+
+def test_plain_feast_reads_redis_asynchronously(on_served_redis, log):
+    from feature_access.registry import open_store
+
+    store = open_store(on_served_redis)
+
+    async def ask():
+        service = store.get_feature_service(SERVICE)
+        return await store.get_online_features_async(service, keys([1, LEAKY, UNKNOWN]))
+
+    # Feast's server asks this, and is to read in threads.
+    assert not store._get_provider().async_supported.online.read
+    answer = asyncio.run(ask()).to_dict(include_event_timestamps=True)
+    assert list(profiles(answer)) == expected(log, at(PRESENT, [1, LEAKY, UNKNOWN]))
+    assert answer["orders_30d__ts"][2] == 0
+
+
+def test_a_row_is_typed_ordered_and_says_whether_the_customer_is_known(features, log):
+    stamps = [r.event_timestamp for r in log.of_customer[LEAKY] if r.event_timestamp <= PRESENT]
+    answer = features.read(keys([LEAKY, UNKNOWN]), at=PRESENT)
+    assert answer.features == features.features == FEATURES
+    known, unknown = answer.rows
+    assert (Profile(*known.values), known.known, known.stamp) == (PAST, True, max(stamps))
+    assert (Profile(*unknown.values), unknown.known, unknown.stamp) == (ZEROS, False, None)
+    assert [type(value) for value in unknown.values] == [float, int, int, int]
+    assert len(answer.rows) == 2
+
+
+def test_a_read_is_one_round_trip_and_touches_no_registry(features, monkeypatch):
+    from feast.infra.registry.sql import SqlRegistry
+    from redis.client import Pipeline, Redis
+
+    features.read(keys([1]), at=PRESENT)
+    trips = []
+    execute = Pipeline.execute
+    monkeypatch.setattr(
+        Pipeline, "execute", lambda self, *a, **o: (trips.append(1), execute(self, *a, **o))[1]
+    )
+    forbidden = [(Redis, "execute_command")] + [
+        (SqlRegistry, name)
+        for name in dir(SqlRegistry)
+        if name.startswith(("get_", "list_", "refresh", "proto"))
+    ]
+    assert len(forbidden) > 20
+    for kind, name in forbidden:
+        monkeypatch.setattr(kind, name, None)
+    assert len(features.read(keys([1, 2, UNKNOWN]), at=PRESENT).rows) == 3
+    assert trips == [1]
+
+
+def test_a_consumer_that_is_not_approved_is_refused(fresh):
+    from feature_access.refusal import RefusedError
+
+    with pytest.raises(RefusedError, match=r"Ad Sales may not read .*ML Platform, Marketing"):
+        opened(fresh, consumer="Ad Sales")
+    assert opened(fresh, consumer="ml platform").features == FEATURES
+
+
+def test_another_service_than_the_terms_are_of_is_refused(fresh):
+    from feature_access.refusal import RefusedError
+    from feature_access.terms import Terms
+
+    with pytest.raises(RefusedError, match=f"no feature service customers: name one of {SERVICE}"):
+        opened(fresh, service="customers")
+    with pytest.raises(RefusedError, match=f"{SERVICE} serves {VIEW}, and the terms are of other"):
+        opened(fresh, terms=Terms("other", ("ML Platform",), MAX_AGE))
+
+
+UNUSABLE = {
+    "nobody": ([], "name one at least"),
+    "a null": ([{"customer_id": None}], "customer_id is None"),
+    "a fraction": ([{"customer_id": 1.5}], r"customer_id is 1\.5"),
+    "a whole float": ([{"customer_id": 1.0}], r"customer_id is 1\.0"),
+    "a truth": ([{"customer_id": True}], "customer_id is True"),
+    "a text": ([{"customer_id": "1"}], "customer_id is '1'"),
+    "too large": ([{"customer_id": 2**63}], "customer_id is 9223372036854775808"),
+    "another key": ([{"customer": 1}], "named by customer_id, not by customer"),
+    "one key too many": ([{"customer_id": 1, "shop": 2}], "named by customer_id, not by"),
+}
+
+
+@pytest.mark.parametrize("fault", UNUSABLE)
+def test_what_is_no_key_is_refused_and_never_coerced(features, fault):
+    from feature_access.entity_keys import UnusableKeysError
+
+    asked, why = UNUSABLE[fault]
+    for read in ways(features):
+        with pytest.raises(UnusableKeysError, match=why):
+            read(asked, PRESENT)
+
+
+def test_keys_of_every_kind_are_feasts_own(store):
+    from feast import Entity, FeatureView, Field, FileSource, ValueType
+    from feast.types import Int32, Int64, String
+    from feast.utils import _get_entity_key_protos
+
+    from feature_access.entity_keys import EntityKeys, UnusableKeysError
+
+    fields = {"shop": Int32, "name": String, "id": Int64}
+    view = FeatureView(
+        name="visits",
+        entities=[
+            Entity(name=n, join_keys=[n], value_type=getattr(ValueType, str(t).upper()))
+            for n, t in fields.items()
+        ],
+        schema=[Field(name=n, dtype=t) for n, t in fields.items()],
+        source=FileSource(path="visits.parquet", timestamp_field="at"),
+    )
+    (key,) = EntityKeys(view).of([{"shop": -7, "name": "Ann", "id": 2**63 - 1}])
+    found = dict(zip(key.join_keys, key.entity_values, strict=True))
+    assert (found["shop"].int32_val, found["name"].string_val) == (-7, "Ann")
+    assert found["id"].int64_val == 2**63 - 1
+    assert _get_entity_key_protos([found])[0].join_keys
+    with pytest.raises(UnusableKeysError, match="shop"):
+        EntityKeys(view).of([{"shop": 2**31, "name": "Ann", "id": 1}])
+
+
+def test_the_documented_settings_and_snippet_work(fresh, served_redis):
+    document = (ROOT / "docs" / "operations.md").read_text(encoding="utf-8")
+    (settings,) = re.findall(r"^```yaml\n(.*?)^```$", document, re.DOTALL | re.MULTILINE)
+    (snippet,) = re.findall(r"^```python\n(.*?)^```$", document, re.DOTALL | re.MULTILINE)
+    repository = on_redis(fresh, served_redis)
+    right = (repository / "feature_store.yaml").read_text()
+    head, _, tail = right.partition("online_store:\n")
+    rest = tail[tail.index("entity_key") :]
+    (repository / "feature_store.yaml").write_text(head + settings + rest)
+    copytree(ROOT / "contracts", repository / "contracts")
+    done = subprocess.run(
+        [
+            sys.executable,
+            "-c",
+            snippet.replace("datetime.now(UTC)", f"datetime.fromisoformat('{PRESENT + HOUR}')"),
+        ],
+        cwd=repository,
+        env=os.environ
+        | {"PYTHONPATH": str(repository), "REDIS_ADDRESS": f"127.0.0.1:{served_redis.port}"},
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith("1:00:00 True {'avg_order_value_30d': "), done.stdout
+
+
+# No answer
+
+
+def test_a_stale_store_is_refused_to_the_microsecond(features):
+    from feature_access.unavailable import OnlineStoreStaleError
+
+    moment = PRESENT + MAX_AGE
+    for read in ways(features):
+        assert read(keys([1]), moment).age == MAX_AGE
+        with pytest.raises(OnlineStoreStaleError, match=rf"{VIEW} up to 2017-11-26T23:00:00\+"):
+            read(keys([1]), moment + timedelta(microseconds=1))
+        assert read(keys([1]), PRESENT - HOUR).age == -HOUR
+
+
+@pytest.mark.parametrize("kind", ["materialized", "on_served_redis"])
+def test_plain_feast_can_be_bound_to_an_age_as_well(kind, request):
+    from feature_access.freshness import fresh_within
+    from feature_access.registry import open_store
+    from feature_access.unavailable import OnlineStoreStaleError
+
+    store = open_store(request.getfixturevalue(kind))
+    with fresh_within(HOUR, at=PRESENT + HOUR) as reading:
+        assert reading.age is None
+        online(store, [1, UNKNOWN, -5])
+    assert (reading.age, reading.unknown) == (HOUR, 2)
+    with (
+        fresh_within(HOUR, at=PRESENT + 2 * HOUR) as reading,
+        pytest.raises(OnlineStoreStaleError),
+    ):
+        online(store, [1])
+    assert reading.age == 2 * HOUR
+    online(store, [1])  # outside, nobody asks how old it is
+
+
+def seconds(read) -> float:
+    started = time.perf_counter()
+    read()
+    return time.perf_counter() - started
+
+
+def raises(error, read, repeated: int = 5) -> list[float]:
+    """Every one of so many reads fails like that; how long each took."""
+
+    def once():
+        with pytest.raises(error, match=VIEW):
+            read(keys([1, UNKNOWN]), PRESENT)
+
+    return [seconds(once) for _ in range(repeated)]
+
+
+def test_a_flushed_store_is_an_error_and_never_zeros(features, served_redis):
+    from feature_access.unavailable import OnlineStoreEmptyError
+
+    served_redis.flush()
+    for read in ways(features):
+        raises(OnlineStoreEmptyError, read)
+
+
+def test_a_dead_store_is_an_error_at_once_and_answers_again_after_a_restart(
+    features, served_redis, materialized_dump
+):
+    from feature_access.unavailable import OnlineStoreDownError
+
+    for read in ways(features):
+        read(keys([1]), PRESENT)
+        served_redis.kill()
+        assert max(raises(OnlineStoreDownError, read)) < LONGEST
+        served_redis.start()
+        assert read(keys([1]), PRESENT).rows[0].known
+
+
+def test_a_hung_store_costs_a_caller_a_tenth_of_a_second(features, served_redis):
+    from feature_access.unavailable import OnlineStoreHungError
+
+    for read in ways(features):
+        read(keys([1]), PRESENT)
+        served_redis.hang()
+        try:
+            # The first read has a connection already, the others have to make one.
+            waited = raises(OnlineStoreHungError, read)
+        finally:
+            served_redis.resume()
+        print("hung:", [f"{1000 * second:.0f} ms" for second in waited])
+        assert max(waited) < LONGEST
+        assert read(keys([1]), PRESENT).rows[0].known
+
+
+def test_a_store_that_nobody_can_reach_costs_no_more(fresh, served_redis):
+    from feature_access.unavailable import OnlineStoreUnavailableError
+
+    repository = on_redis(fresh, served_redis)
+    settings = repository / "feature_store.yaml"
+    # Reserved for documentation: packets there are lost or refused (RFC 5737).
+    settings.write_text(
+        settings.read_text().replace(f"127.0.0.1:{served_redis.port}", "192.0.2.1:6379")
+    )
+    for read in ways(opened(repository)):
+        assert max(raises(OnlineStoreUnavailableError, read)) < LONGEST
+
+
+def test_a_restart_amid_reads_gives_right_answers_or_the_error_and_no_zeros(
+    features, served_redis, log
+):
+    from feature_access.unavailable import OnlineStoreUnavailableError
+
+    (right,) = expected(log, at(PRESENT, [LEAKY]))
+    assert right != ZEROS
+    outcomes = []
+    stop = []
+
+    def keep_reading():
+        while not stop:
+            try:
+                outcomes.append(told(features.read(keys([LEAKY]), at=PRESENT)))
+            except OnlineStoreUnavailableError as error:
+                outcomes.append(type(error).__name__)
+
+    reader = Thread(target=keep_reading)
+    reader.start()
+    try:
+        for _ in range(3):
+            time.sleep(0.1)
+            served_redis.kill()
+            time.sleep(0.1)
+            served_redis.start()
+        time.sleep(0.1)
+    finally:
+        stop.append(True)
+        reader.join()
+    assert outcomes.count([right]) > 10
+    assert outcomes[-1] == [right]
+    assert "OnlineStoreDownError" in outcomes
+    faults = {o for o in outcomes if isinstance(o, str)}
+    assert faults <= {"OnlineStoreDownError", "OnlineStoreHungError"}
+    assert [o for o in outcomes if not isinstance(o, str) and o != [right]] == []
+
+
+def test_a_connection_that_the_server_closed_costs_no_answer(features, served_redis):
+    for read in ways(features):
+        for _ in range(3):
+            assert read(keys([1]), PRESENT).rows[0].known
+            with served_redis.client() as client:
+                client.client_kill_filter(skipme=True)
+            assert read(keys([1]), PRESENT).rows[0].known
+
+
+def test_a_file_that_is_no_database_is_a_store_that_is_down(fresh):
+    from feature_access.unavailable import OnlineStoreDownError, OnlineStoreEmptyError
+
+    features = opened(fresh)
+    for read in ways(features):
+        raises(OnlineStoreEmptyError, read, 1)
+    (fresh / "data" / "online_store.db").write_bytes(b"no database at all" * 1_000)
+    for read in ways(opened(fresh)):
+        raises(OnlineStoreDownError, read, 1)
