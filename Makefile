@@ -21,14 +21,14 @@ demo: setup
 	$(BIN)/python scripts/demo.py
 
 test: setup lint
-	$(BIN)/pytest -n 2 -m "not slow"
+	$(BIN)/pytest -n 2 --dist loadscope -m "not slow"
 
 test-all: setup lint
-	$(BIN)/pytest -n 2
+	$(BIN)/pytest -n 2 --dist loadscope
 
 # Every test, and 10,000 documents a property in place of 300: hours.
 nightly: setup lint
-	HYPOTHESIS_PROFILE=nightly $(BIN)/pytest -n 2
+	HYPOTHESIS_PROFILE=nightly $(BIN)/pytest -n 2 --dist loadscope
 
 lint: setup
 	$(BIN)/ruff check .
