@@ -407,13 +407,11 @@ for owner, name in steps:
 from contract_checks.clock import instant
 erase.main(sys.argv[2], instant(sys.argv[3]))
 """
-SOME, STEPS = (6,), 9
+STEPS = 9
 
 
-@pytest.mark.parametrize(
-    "step",
-    [s if s in SOME else pytest.param(s, marks=pytest.mark.slow) for s in range(1, STEPS + 1)],
-)
+@pytest.mark.slow
+@pytest.mark.parametrize("step", range(1, STEPS + 1))
 def test_a_killed_erasure_is_completed_by_the_next(
     repository: Path, erased: Any, step: int
 ) -> None:
@@ -433,6 +431,7 @@ def test_a_killed_erasure_is_completed_by_the_next(
     assert records(log_of(repository), "erasure")[-1].passed
 
 
+@pytest.mark.slow
 def test_killed_before_a_training_set_takes_its_place(repository: Path) -> None:
     """Its new digest is on record by then: the set is another one until erasing is run again."""
     log = OperationsLog(f"sqlite:///{log_of(repository)}")

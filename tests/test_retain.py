@@ -259,13 +259,8 @@ retain.main(instant(sys.argv[2]))
 STEPS = 7
 
 
-SOME = (2,)  # after it the change log has begun anew and the events are still whole
-
-
-@pytest.mark.parametrize(
-    "step",
-    [s if s in SOME else pytest.param(s, marks=pytest.mark.slow) for s in range(1, STEPS + 1)],
-)
+@pytest.mark.slow
+@pytest.mark.parametrize("step", range(1, STEPS + 1))
 def test_a_killed_run_is_completed_by_the_next(
     aged: Path, retained: Retained, tmp_path: Path, step: int
 ) -> None:
