@@ -71,12 +71,13 @@ def check(clause: str, *, held_in: str) -> Callable[[Judge], Judge]:
     return bind
 
 
-def judge(contract: Contract, evidence: Evidence) -> Report:
-    """Run every check, in the document's order."""
+def judge(contract: Contract, evidence: Evidence, held_in: str | None = None) -> Report:
+    """Run every check in the document's order; or those of what is `held_in` one place alone."""
     order = list(contract.lines)
+    checks = [bound for bound in CHECKS if held_in in (None, bound.held_in)]
     findings = [
         finding
-        for bound in sorted(CHECKS, key=lambda c: (order.index(c.clause), c.name))
+        for bound in sorted(checks, key=lambda c: (order.index(c.clause), c.name))
         for finding in bound.run(contract, evidence)
     ]
     return Report(

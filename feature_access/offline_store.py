@@ -6,9 +6,8 @@ tables. An ASOF join asks for the one row that matters. Everything else, materia
 stays Feast's.
 """
 
-from dataclasses import dataclass
-from datetime import timedelta
-from typing import Literal
+from copy import deepcopy
+from typing import Any, Literal
 
 import duckdb
 import pandas as pd
@@ -21,12 +20,9 @@ from feast.infra.offline_stores.offline_store import RetrievalJob, RetrievalMeta
 from feast.infra.offline_stores.offline_utils import infer_event_timestamp_from_entity_df
 from feast.infra.registry.base_registry import BaseRegistry
 
-from feature_access.defaults import default_of
+from feature_access.asof_join import MATCHED, ROW, AsofJoin
 from feature_access.offline_table import OfflineStoreEmptyError as OfflineStoreEmptyError
-from feature_access.offline_table import refuse_unless_it_knows
-
-_ROW = "__entity_row"
-_MATCHED = "__matched"
+from feature_access.offline_table import parquet_at
 
 
 class PointInTimeOfflineStoreConfig(DuckDBOfflineStoreConfig):  # type: ignore[misc]
@@ -74,7 +70,7 @@ class PointInTimeOfflineStore(DuckDBOfflineStore):  # type: ignore[misc]
             raise ValueError("the entity frame must be a DataFrame: SQL text has no engine here")
         time_column = infer_event_timestamp_from_entity_df(dict(entity_df.dtypes))
         joins = [
-            _AsofJoin.to_view(view, feature_refs, full_feature_names, str(config.repo_path))
+            AsofJoin.to_view(view, feature_refs, full_feature_names, str(config.repo_path))
             for view in feature_views
         ]
         _refuse_unusable_frame(entity_df, joins)
@@ -89,79 +85,32 @@ class PointInTimeOfflineStore(DuckDBOfflineStore):  # type: ignore[misc]
             full_feature_names=full_feature_names,
         )
 
+    @staticmethod
+    def pull_latest_from_table_or_query(
+        config: RepoConfig, data_source: FileSource, **asked: Any
+    ) -> RetrievalJob:
+        """Feast's own, of the parts that the table has now."""
+        there = _as_it_stands(data_source, config)
+        return DuckDBOfflineStore.pull_latest_from_table_or_query(config, there, **asked)
 
-@dataclass(frozen=True)
-class _AsofJoin:
-    """What is asked of one feature view, and where it lies."""
-
-    view: str
-    path: str
-    timestamp_field: str
-    ttl: timedelta | None
-    join_keys: dict[str, str]
-    """Entity-frame column to source column."""
-    features: dict[str, str]
-    """Output column to source column."""
-    defaults: tuple[object, ...]
-
-    @classmethod
-    def to_view(
-        cls, view: FeatureView, feature_refs: list[str], full_names: bool, repo: str
-    ) -> "_AsofJoin":
-        source, name = view.batch_source, view.projection.name_to_use()
-        in_source = {renamed: column for column, renamed in source.field_mapping.items()}
-        keys = view.projection.join_key_map or {e.name: e.name for e in view.entity_columns}
-        declared = {field.name: field for field in view.features}
-        asked = [ref.split(":")[1] for ref in feature_refs if ref.split(":")[0] == name]
-        return cls(
-            view=view.name,
-            path=str(FileSource.get_uri_for_file_path(repo, source.path)),
-            timestamp_field=source.timestamp_field,
-            ttl=view.ttl or None,
-            join_keys={entity: in_source.get(key, key) for key, entity in keys.items()},
-            features={f"{name}__{f}" if full_names else f: in_source.get(f, f) for f in asked},
-            defaults=tuple(default_of(declared[f]) for f in asked),
-        )
-
-    def read(
-        self, asked: pa.Table, time_column: str, connection: duckdb.DuckDBPyConnection
-    ) -> pa.Table:
-        """This view's columns for the asked rows: of the newest feature row within the ttl.
-
-        The last column says whether there was one: what the match rate counts, before defaults.
-
-        Raises:
-            OfflineStoreEmptyError, BeforeRetentionError: see `refuse_unless_it_knows`.
-            ValueError: a join key cannot be compared with the table's.
-        """
-        refuse_unless_it_knows(self.path, self.view, asked[time_column])
-        connection.register("asked", asked)
-        read_at, stamped = f'e."{time_column}"', f'f."{self.timestamp_field}"'
-        same_entity = " AND ".join(f'e."{e}" = f."{f}"' for e, f in self.join_keys.items())
-        in_ttl = f"epoch_us({read_at}) - epoch_us({stamped}) <= $ttl" if self.ttl else "true"
-        values = ", ".join(
-            f'coalesce(CASE WHEN {in_ttl} THEN f."{column}" END, $default_{i}) AS "{output}"'
-            for i, (output, column) in enumerate(self.features.items())
-        )
-        parameters = {"path": self.path, **{f"default_{i}": d for i, d in enumerate(self.defaults)}}
-        if self.ttl:
-            parameters["ttl"] = self.ttl // timedelta(microseconds=1)
-        query = (
-            f'SELECT {values}, {stamped} IS NOT NULL AND {in_ttl} AS "{_MATCHED}" '
-            f"FROM asked AS e "
-            f"ASOF LEFT JOIN read_parquet($path) AS f ON {same_entity} AND {read_at} >= {stamped} "
-            f'ORDER BY e."{_ROW}"'
-        )
-        try:
-            return connection.execute(query, parameters).fetch_arrow_table()
-        except duckdb.ConversionException as error:
-            raise ValueError(
-                f"the entity frame's {', '.join(self.join_keys)} cannot be compared with those of "
-                f"{self.view}: give them in its type ({str(error).splitlines()[0]})"
-            ) from error
+    @staticmethod
+    def pull_all_from_table_or_query(
+        config: RepoConfig, data_source: FileSource, **asked: Any
+    ) -> RetrievalJob:
+        """Feast's own, of the parts that the table has now."""
+        there = _as_it_stands(data_source, config)
+        return DuckDBOfflineStore.pull_all_from_table_or_query(config, there, **asked)
 
 
-def _refuse_unusable_frame(entity_df: pd.DataFrame, joins: list[_AsofJoin]) -> None:
+def _as_it_stands(source: FileSource, config: RepoConfig) -> FileSource:
+    """The source by a path that Feast's reader takes: DuckDB opens no folder."""
+    there = deepcopy(source)
+    path = FileSource.get_uri_for_file_path(str(config.repo_path), source.path)
+    there.file_options.uri = parquet_at(path)
+    return there
+
+
+def _refuse_unusable_frame(entity_df: pd.DataFrame, joins: list[AsofJoin]) -> None:
     columns = set(entity_df.columns)
     if missing := sorted({key for join in joins for key in join.join_keys} - columns):
         raise ValueError(
@@ -193,7 +142,7 @@ class PointInTimeJob(RetrievalJob):  # type: ignore[misc]
         self,
         entity_rows: pa.Table,
         time_column: str,
-        joins: list[_AsofJoin],
+        joins: list[AsofJoin],
         feature_refs: list[str],
         on_demand_feature_views: list[OnDemandFeatureView],
         full_feature_names: bool,
@@ -213,7 +162,7 @@ class PointInTimeJob(RetrievalJob):  # type: ignore[misc]
         # The caller's other columns stay out of the engine, and so stay what they are.
         keys = sorted({key for join in self._joins for key in join.join_keys})
         asked = rows.select([*keys, self._time_column]).append_column(
-            _ROW, pa.array(range(rows.num_rows), pa.int64())
+            ROW, pa.array(range(rows.num_rows), pa.int64())
         )
         with duckdb.connect() as connection:
             connection.execute("SET TimeZone = 'UTC'")
@@ -221,7 +170,7 @@ class PointInTimeJob(RetrievalJob):  # type: ignore[misc]
             connection.execute("SET asof_loop_join_threshold = 0")
             for join in self._joins:
                 found = join.read(asked, self._time_column, connection)
-                self.matched[join.view] = pc.sum(found[_MATCHED]).as_py() or 0
+                self.matched[join.view] = pc.sum(found[MATCHED]).as_py() or 0
                 for feature in join.features:
                     rows = rows.append_column(feature, found[feature])
         return rows

@@ -1,5 +1,10 @@
-"""Whether an offline table can answer: an empty one, or one cut by retention, has no default."""
+"""Whether an offline table can answer: an empty one, or one cut by retention, has no default.
 
+A table is a parquet file, or a folder of them that a link leads to: the version that counts.
+"""
+
+import glob
+from collections.abc import Iterable
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -8,7 +13,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_BEGINNING = b"kept_from"
+_BEGINNING = "_kept_from"
 """Where feature_pipeline/retention.py writes the instant that the table begins at."""
 
 
@@ -20,6 +25,17 @@ class BeforeRetentionError(ValueError):
     """A time of which retention has let go: what was known then is not known any more."""
 
 
+def parquet_at(path: str) -> str:
+    """A table for `read_parquet`: a file, or every part of a folder as it stands now."""
+    if Path(path).is_dir():
+        return f"{glob.escape(str(Path(path).resolve()))}/*.parquet"
+    return glob.escape(path)
+
+
+def _parts_of(table: Path) -> Iterable[Path]:
+    return [table] if table.is_file() else table.glob("*.parquet")
+
+
 def refuse_unless_it_knows(path: str, view: str, times: pa.ChunkedArray) -> None:
     """Make sure that a customer without a row is unknown, and none whose row is gone.
 
@@ -27,16 +43,15 @@ def refuse_unless_it_knows(path: str, view: str, times: pa.ChunkedArray) -> None
         OfflineStoreEmptyError: the table is not there, or has no row.
         BeforeRetentionError: a time lies before the table's beginning.
     """
-    metadata = pq.read_metadata(path) if Path(path).is_file() else None
-    if metadata is None or metadata.num_rows == 0:
+    if not any(pq.read_metadata(part).num_rows for part in _parts_of(Path(path))):
         raise OfflineStoreEmptyError(
             f"the offline store holds nothing of {view} ({path}): run "
             "scripts/refresh.py before reading it"
         )
-    written = (metadata.metadata or {}).get(_BEGINNING)
-    if written is None:
+    beginning = Path(path) / _BEGINNING
+    if not beginning.is_file():
         return
-    begins = datetime.fromisoformat(written.decode())
+    begins = datetime.fromisoformat(beginning.read_text())
     # Before 1970 there was nothing to know, and the defaults are right.
     gone = pc.and_(pc.less(times, _instant(begins)), pc.greater_equal(times, _instant(_EPOCH)))
     if lost := pc.sum(gone).as_py():

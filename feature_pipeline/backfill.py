@@ -9,8 +9,9 @@ import duckdb
 
 from feature_pipeline.atomic import scratch_folder
 from feature_pipeline.change_log import aggregate
-from feature_pipeline.engine import embedded_engine, one_row, this_file
+from feature_pipeline.engine import embedded_engine, one_row, parquet_at
 from feature_pipeline.erased_customers import NOBODY, ErasedCustomers
+from feature_pipeline.parquet_table import is_table
 from feature_pipeline.refusal import RefusedError
 from feature_pipeline.retention import kept_from
 
@@ -57,7 +58,7 @@ def compare_with_rebuild(
             were, or there is nothing in it to compare.
         ValueError: `as_of` has no time zone.
     """
-    if not history.is_file():
+    if not is_table(history):
         raise RefusedError(f"no change log at {history}: run scripts/refresh.py first")
     begins = kept_from(history)
     if begins and as_of - stretch < begins + lookback_window:
@@ -98,7 +99,7 @@ def _refuse_other_columns(
 
     def columns(log: Path) -> str:
         query = "DESCRIBE FROM read_parquet($log)"
-        described = connection.execute(query, {"log": this_file(log)}).fetchall()
+        described = connection.execute(query, {"log": parquet_at(log)}).fetchall()
         return ", ".join(f"{name} {kind}" for name, kind, *_ in described)
 
     stored, written = columns(history), columns(rebuild)
@@ -115,7 +116,7 @@ def _stage(
     connection.execute(
         f"""CREATE TEMP TABLE {name} AS FROM read_parquet($log)
         WHERE event_timestamp > $after AND event_timestamp <= $until""",
-        {"log": this_file(log), "after": after, "until": until},
+        {"log": parquet_at(log), "after": after, "until": until},
     )
 
 

@@ -13,8 +13,9 @@ from tempfile import TemporaryDirectory
 import pyarrow as pa
 from feast import Entity, FeatureStore, FeatureView, FileSource, RepoConfig
 
-from feature_pipeline.engine import copy_to, embedded_engine, this_file
+from feature_pipeline.engine import copy_to, embedded_engine, parquet_at
 from feature_pipeline.materialize import materialize_up_to
+from feature_pipeline.parquet_table import is_table
 from feature_pipeline.refusal import RefusedError
 
 
@@ -61,13 +62,13 @@ def _refuse_to_clear_another(store: FeatureStore, view_name: str) -> None:
 def _cut(view: FeatureView, keys: pa.Table, target: Path) -> None:
     """Write those entities' rows of the offline table to a file."""
     offline = Path(view.batch_source.path)
-    if not offline.is_file():
+    if not is_table(offline):
         raise RefusedError(f"no offline table at {offline}: run scripts/refresh.py first")
     names = ", ".join(f'"{name}"' for name in keys.column_names)
     with embedded_engine(target.parent) as connection:
         connection.register("keys", keys)
         query = f"SELECT * FROM read_parquet($offline) SEMI JOIN keys USING ({names})"
-        copy_to(connection, query, target, {"offline": this_file(offline)})
+        copy_to(connection, query, target, {"offline": parquet_at(offline)})
 
 
 @contextmanager

@@ -8,7 +8,7 @@ from importlib.resources import as_file, files
 from pathlib import Path
 
 from feature_pipeline.atomic import replacing
-from feature_pipeline.engine import copy_to, embedded_engine, one_row, this_file
+from feature_pipeline.engine import copy_to, embedded_engine, one_row, parquet_at
 from feature_pipeline.refusal import RefusedError
 
 # A basket is an order. A session is a run of baskets of one household at one store with less than
@@ -70,8 +70,8 @@ def ingest(events: Path, on_step: Callable[[str], None] = lambda step: None) -> 
     ):
         on_step("deriving customer events from baskets")
         connection.execute("SET preserve_insertion_order = true")
-        copy_to(connection, _EVENTS, draft, {"transactions": this_file(transactions)})
+        copy_to(connection, _EVENTS, draft, {"transactions": parquet_at(transactions)})
         rows: int = one_row(
-            connection, "SELECT count(*) FROM read_parquet($events)", {"events": this_file(draft)}
+            connection, "SELECT count(*) FROM read_parquet($events)", {"events": parquet_at(draft)}
         )[0]
     return rows

@@ -1,10 +1,9 @@
 """The embedded query engine, set up the one way every job of this room needs it."""
 
 import glob
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from types import MappingProxyType
 from typing import Any
 
 import duckdb
@@ -31,25 +30,23 @@ def embedded_engine(spill_beside: Path) -> Iterator[duckdb.DuckDBPyConnection]:
         yield connection
 
 
-def this_file(path: Path) -> str:
-    """The path for `read_parquet`, which would take `*`, `?` and `[` in it for a pattern."""
-    return glob.escape(str(path))
+def parquet_at(table: Path) -> str:
+    """A table for `read_parquet`: a file, or every part of a folder as it stands now.
+
+    Its path is no pattern, whatever `*`, `?` and `[` it holds.
+    """
+    if table.is_dir():
+        return f"{glob.escape(str(table.resolve()))}/*.parquet"
+    return glob.escape(str(table))
 
 
 def copy_to(
-    connection: duckdb.DuckDBPyConnection,
-    query: str,
-    target: Path,
-    parameters: dict[str, Any],
-    metadata: Mapping[str, str] = MappingProxyType({}),
+    connection: duckdb.DuckDBPyConnection, query: str, target: Path, parameters: dict[str, Any]
 ) -> None:
-    """Write the query's rows to a parquet file with our own metadata, and to no file beside it."""
+    """Write the query's rows to a parquet file, and to no file beside it."""
     quoted = str(target).replace("'", "''")
-    pairs = ", ".join(f"{name}: '{value}'" for name, value in metadata.items())
-    told = f", KV_METADATA {{{pairs}}}" if pairs else ""
     connection.execute(
-        f"COPY ({query}) TO '{quoted}' (FORMAT parquet, USE_TMP_FILE false{told})",
-        parameters,
+        f"COPY ({query}) TO '{quoted}' (FORMAT parquet, USE_TMP_FILE false)", parameters
     )
 
 

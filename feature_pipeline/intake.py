@@ -6,24 +6,19 @@ rule every producer must keep (keys present, amounts not negative, no event twic
 """
 
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, time, timedelta
 from pathlib import Path
 
 import duckdb
-import pyarrow as pa
-import pyarrow.parquet as pq
-from pyarrow import types
 
-from feature_pipeline.engine import one_row, this_file
+from feature_pipeline.engine import one_row, parquet_at
 from feature_pipeline.erased_customers import NOBODY, ErasedCustomers, leave_out
+from feature_pipeline.events_table import iso, refuse_broken_rules, refuse_wrong_schema
 from feature_pipeline.refusal import RefusedError
-
-KEYS = ("customer_id", "event_timestamp", "created_timestamp")
-COUNTS = ("orders", "sessions")
-AMOUNTS = (*COUNTS, "order_value")
 
 # Wide enough for any amount of money, fine enough to hold every decimal a float can honestly carry.
 MONEY = "DECIMAL(38, 12)"
+MICROSECOND = timedelta(microseconds=1)
 
 
 @dataclass(frozen=True)
@@ -56,19 +51,85 @@ def stage_events(
     lateness: timedelta,
     erased: ErasedCustomers = NOBODY,
 ) -> IntakeCounts:
-    """Create `accepted_events` and `quarantined_events` from the file, as known at `as_of`.
+    """Create `accepted_events` and `quarantined_events` from the table, as known at `as_of`.
 
     `lateness` is contract §3, allowed lateness: an event may arrive exactly that long after it
     happened, and no microsecond later. The session zone must be UTC. The `erased` are left out.
 
     Raises:
-        RefusedError: the file is missing, is not the events table, or breaks a producer's rule.
+        RefusedError: the table is missing, is not the events table, or breaks a producer's rule.
     """
-    rows = _refuse_wrong_schema(events)
-    connection.read_parquet(this_file(events)).create_view("events_file", replace=True)
+    rows = refuse_wrong_schema(events)
+    events_view(connection, events)
     rows -= leave_out(connection, "events_file", erased)
-    _refuse_broken_rules(connection, events)
-    bounds = {"as_of": as_of, "lateness_us": lateness // timedelta(microseconds=1)}
+    refuse_broken_rules(connection, "events_file", events)
+    bounds = {"as_of": as_of, "lateness_us": lateness // MICROSECOND}
+    _accept(connection, "FROM events_file", bounds)
+    _quarantine(connection, "FROM events_file", bounds)
+    return _reconcile(connection, events, as_of, rows)
+
+
+def stage_arrivals(
+    connection: duckdb.DuckDBPyConnection,
+    events: Path,
+    since: datetime,
+    as_of: datetime,
+    *,
+    lookback_window: timedelta,
+    lateness: timedelta,
+    erased: ErasedCustomers = NOBODY,
+) -> IntakeCounts:
+    """The same for what arrived in (`since`, `as_of`], with what a change log needs to go on.
+
+    `accepted_events` holds whole days of the customers of whom an event arrived or left the window
+    since then: from the day on that still counted at `since`. The counts are of the arrivals; an
+    event is superseded, too, where it takes the place of one that had arrived before.
+
+    Raises:
+        RefusedError: an arrival breaks a producer's rule.
+    """
+    events_view(connection, events)
+    connection.execute(
+        "CREATE TEMP TABLE deliveries AS FROM events_file WHERE created_timestamp > $since",
+        {"since": since},
+    )
+    connection.execute("CREATE TEMP VIEW delivered AS FROM deliveries")
+    leave_out(connection, "delivered", erased)
+    refuse_broken_rules(connection, "delivered", events)
+    bounds = {"as_of": as_of, "lateness_us": lateness // MICROSECOND}
+    leaving = {"leave_from": since - lookback_window, "leave_by": as_of - lookback_window}
+    connection.execute(
+        f"""
+        CREATE TEMP TABLE touched AS
+        SELECT customer_id FROM delivered WHERE created_timestamp <= $as_of AND {_REASON} IS NULL
+        UNION
+        SELECT customer_id FROM events_file
+        WHERE event_timestamp > $leave_from AND event_timestamp <= $leave_by
+          AND created_timestamp <= $as_of AND {_REASON} IS NULL
+        """,
+        bounds | leaving,
+    )
+    connection.execute("CREATE TEMP VIEW affected AS FROM touched")
+    leave_out(connection, "affected", erased)
+    counting = since - max(lookback_window, lateness)
+    _accept(
+        connection,
+        """FROM (
+            FROM events_file WHERE event_timestamp >= $counting AND created_timestamp <= $as_of
+        ) SEMI JOIN affected USING (customer_id)""",
+        bounds | {"counting": datetime.combine(counting.astimezone(UTC), time(), UTC)},
+    )
+    _quarantine(connection, "FROM delivered", bounds)
+    return _count_arrivals(connection, since, as_of)
+
+
+def events_view(connection: duckdb.DuckDBPyConnection, events: Path) -> None:
+    """Create `events_file`; parts may hold their amounts in types of different widths."""
+    every_part = connection.read_parquet(parquet_at(events), union_by_name=True)
+    every_part.create_view("events_file", replace=True)
+
+
+def _accept(connection: duckdb.DuckDBPyConnection, rows: str, bounds: dict[str, object]) -> None:
     connection.execute(
         f"""
         CREATE TEMP TABLE accepted_events AS
@@ -78,20 +139,24 @@ def stage_events(
                CAST(orders AS BIGINT) AS orders,
                CAST(order_value AS {MONEY}) AS order_value,
                CAST(sessions AS BIGINT) AS sessions
-        FROM events_file WHERE created_timestamp <= $as_of AND {_REASON} IS NULL
+        FROM ({rows}) WHERE created_timestamp <= $as_of AND {_REASON} IS NULL
         """,
         bounds,
     )
+
+
+def _quarantine(
+    connection: duckdb.DuckDBPyConnection, rows: str, bounds: dict[str, object]
+) -> None:
     connection.execute(
         f"""
         CREATE TEMP TABLE quarantined_events AS
         SELECT *, {_REASON} AS reason
-        FROM events_file WHERE created_timestamp <= $as_of AND {_REASON} IS NOT NULL
+        FROM ({rows}) WHERE created_timestamp <= $as_of AND {_REASON} IS NOT NULL
         ORDER BY customer_id, event_timestamp, created_timestamp
         """,
         bounds,
     )
-    return _reconcile(connection, events, as_of, rows)
 
 
 # NULL for an admissible event. The order matters: a malformed row is not judged for its times.
@@ -111,109 +176,6 @@ _REASON = f"""
 """
 
 
-def _refuse_wrong_schema(events: Path) -> int:
-    """Rows in the file; refuses one that is not the events table."""
-    if not events.is_file():
-        raise RefusedError(
-            f"no events file at {events}: write customer_events there as parquet, or name another"
-        )
-    try:
-        metadata = pq.read_metadata(events)
-        schema = metadata.schema.to_arrow_schema()
-    except (pa.ArrowException, OSError) as error:
-        raise RefusedError(
-            f"{events} is not a readable parquet file ({error}): write customer_events anew"
-        ) from error
-
-    if doubled := sorted({name for name in schema.names if schema.names.count(name) > 1}):
-        raise RefusedError(f"{events} has two columns {', '.join(doubled)}: write each once")
-    missing = [name for name in (*KEYS, *AMOUNTS) if name not in schema.names]
-    if missing:
-        raise RefusedError(
-            f"{events} lacks {', '.join(missing)}; customer_events has the columns "
-            f"{', '.join((*KEYS, *AMOUNTS))}, this file has {', '.join(schema.names)}"
-        )
-    wrong = [
-        f"{name} is {schema.field(name).type}, expected {expected}"
-        for name, expected, fits in _EXPECTED_TYPES
-        if not fits(schema.field(name).type)
-    ]
-    if wrong:
-        raise RefusedError(
-            f"{events} has columns of a wrong type: {'; '.join(wrong)}. Write them in these types"
-        )
-    if metadata.num_rows == 0:
-        raise RefusedError(f"{events} has no rows: nothing to aggregate; check the ingestion job")
-    return int(metadata.num_rows)
-
-
-def _is_identifier(kind: pa.DataType) -> bool:
-    return bool(types.is_integer(kind) or types.is_string(kind) or types.is_large_string(kind))
-
-
-def _is_zoned_timestamp(kind: pa.DataType) -> bool:
-    return bool(types.is_timestamp(kind) and kind.tz is not None)
-
-
-def _is_number(kind: pa.DataType) -> bool:
-    return bool(types.is_integer(kind) or types.is_floating(kind) or types.is_decimal(kind))
-
-
-_ZONED = "a timestamp with time zone (a naive one names no instant)"
-_EXPECTED_TYPES = (
-    ("customer_id", "an integer or a string", _is_identifier),
-    ("event_timestamp", _ZONED, _is_zoned_timestamp),
-    ("created_timestamp", _ZONED, _is_zoned_timestamp),
-    ("orders", "an integer", types.is_integer),
-    ("sessions", "an integer", types.is_integer),
-    ("order_value", "a number", _is_number),
-)
-
-
-def _refuse_broken_rules(connection: duckdb.DuckDBPyConnection, events: Path) -> None:
-    faults = []
-    for rule, columns, condition in (
-        ("null", KEYS, "{} IS NULL"),
-        ("negative", AMOUNTS, "{} < 0"),
-    ):
-        for column in columns:
-            condition_here = condition.format(column)
-            count, sample = _count_and_sample(connection, condition_here)
-            if count:
-                faults.append(f"{column} is {rule} in {count:,} rows, first {sample}")
-    shown = f"customer_id, {_iso('event_timestamp')}, {_iso('created_timestamp')}"
-    duplicated = connection.execute(
-        f"""SELECT count(*) OVER (), {shown}, count(*)
-        FROM events_file
-        WHERE {" AND ".join(f"{key} IS NOT NULL" for key in KEYS)}
-        GROUP BY {", ".join(KEYS)} HAVING count(*) > 1 ORDER BY {", ".join(KEYS)} LIMIT 1"""
-    ).fetchone()
-    if duplicated:
-        count, customer, happened, arrived, times = duplicated
-        faults.append(
-            f"{count:,} events stand there more than once, first customer_id {customer} at "
-            f"{happened}, arrived {arrived}, {times} times"
-        )
-    if faults:
-        raise RefusedError(
-            f"{events} breaks the producer's rules: {'; '.join(faults)}. "
-            "Mend the ingestion job or the file and run again; nothing was written."
-        )
-
-
-def _iso(instant: str) -> str:
-    # Spelled by the engine: Python's datetime ends at the year 9999, a column of events need not.
-    return f"replace(CAST({instant} AS VARCHAR), ' ', 'T') || ':00'"
-
-
-def _count_and_sample(connection: duckdb.DuckDBPyConnection, condition: str) -> tuple[int, str]:
-    keys = ", ".join(f"{key}: CAST({key} AS VARCHAR)" for key in KEYS)
-    count, sample = one_row(
-        connection, f"SELECT count(*), min({{{keys}}}) FROM events_file WHERE {condition}"
-    )
-    return count, str(sample)
-
-
 def _reconcile(
     connection: duckdb.DuckDBPyConnection, events: Path, as_of: datetime, rows: int
 ) -> IntakeCounts:
@@ -222,7 +184,7 @@ def _reconcile(
 
     ingested = count("SELECT count(*) FROM events_file WHERE created_timestamp <= $t", t=as_of)
     if ingested == 0:
-        first = one_row(connection, f"SELECT {_iso('min(created_timestamp)')} FROM events_file")
+        first = one_row(connection, f"SELECT {iso('min(created_timestamp)')} FROM events_file")
         raise RefusedError(
             f"no event of {events} had arrived by {as_of.isoformat()}; the first arrived at "
             f"{first[0]}: name a later as-of time"
@@ -245,5 +207,39 @@ def _reconcile(
         counts.not_yet_arrived
         != count("SELECT count(*) FROM events_file WHERE created_timestamp > $t", t=as_of)
     ):
+        raise AssertionError(f"rows were lost or doubled on the way in: {counts}")
+    return counts
+
+
+def _count_arrivals(
+    connection: duckdb.DuckDBPyConnection, since: datetime, as_of: datetime
+) -> IntakeCounts:
+    ingested, not_yet_arrived = one_row(
+        connection,
+        """SELECT count(*) FILTER (WHERE created_timestamp <= $as_of),
+                  count(*) FILTER (WHERE created_timestamp > $as_of) FROM delivered""",
+        {"as_of": as_of},
+    )
+    (quarantined,) = one_row(connection, "SELECT count(*) FROM quarantined_events")
+    accepted, new_days = one_row(
+        connection,
+        """
+        SELECT sum(arrivals), count(*) FILTER (WHERE arrivals = states) FROM (
+            SELECT count(*) FILTER (WHERE created_timestamp > $since) AS arrivals,
+                   count(*) AS states
+            FROM accepted_events GROUP BY customer_id, CAST(event_timestamp AS DATE)
+        ) WHERE arrivals > 0
+        """,
+        {"since": since.astimezone(UTC).replace(tzinfo=None)},
+    )
+    accepted = int(accepted or 0)
+    counts = IntakeCounts(
+        ingested=ingested,
+        kept=new_days,
+        superseded=accepted - new_days,
+        quarantined=quarantined,
+        not_yet_arrived=not_yet_arrived,
+    )
+    if counts.ingested != accepted + quarantined:
         raise AssertionError(f"rows were lost or doubled on the way in: {counts}")
     return counts

@@ -1,21 +1,27 @@
 """Flag outliers: values above a percentile of their own feature (contract §6)."""
 
+from datetime import datetime
 from pathlib import Path
 
 import duckdb
 
-from feature_pipeline.engine import one_row, this_file
+from feature_pipeline.engine import one_row, parquet_at
 
 _KEYS = ("customer_id", "event_timestamp")
 
 
-def flag_outliers(history: Path, percentile: float) -> dict[str, int]:
-    """Rows of the change log above the percentile (0 to 100) of their feature, per feature.
+def flag_outliers(
+    history: Path, percentile: float, after: datetime, until: datetime
+) -> dict[str, int]:
+    """Rows stamped in (`after`, `until`] above the percentile (0 to 100) of their feature then.
 
-    They are counted, for the record of the refresh that brought them, and stay where they are.
+    They are counted per feature, for the record of the refresh, and stay where they are. A stretch
+    bounds the cost, and tells what is unusual now, not what once was.
     """
-    file = {"history": this_file(history)}
+    file = {"history": parquet_at(history)}
+    stretch = {"after": after, "until": until, "share": percentile / 100}
     with duckdb.connect() as connection:
+        connection.execute("SET TimeZone = 'UTC'")
         columns = connection.execute("DESCRIBE FROM read_parquet($history)", file).fetchall()
         numeric = (name for name, type_, *_ in columns if type_ not in ("VARCHAR", "BOOLEAN"))
         features = sorted(name for name in numeric if name not in _KEYS)
@@ -23,8 +29,11 @@ def flag_outliers(history: Path, percentile: float) -> dict[str, int]:
         above = ", ".join(f'count_if(log."{f}" > bound."{f}")' for f in features)
         counts = one_row(
             connection,
-            f"""WITH log AS (FROM read_parquet($history)), bound AS (SELECT {bounds} FROM log)
+            f"""WITH log AS (
+                FROM read_parquet($history)
+                WHERE event_timestamp > $after AND event_timestamp <= $until
+            ), bound AS (SELECT {bounds} FROM log)
             SELECT {above} FROM log, bound""",
-            file | {"share": percentile / 100},
+            file | stretch,
         )
     return dict(zip(features, map(int, counts), strict=True))

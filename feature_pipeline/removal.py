@@ -1,4 +1,4 @@
-"""Take rows out of a parquet file; those that stay are as they were, in value, type and order."""
+"""Take rows out of a parquet table; those that stay are as they were: value, type and order."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -11,20 +11,23 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from feature_pipeline.atomic import replacing
+from feature_pipeline.parquet_table import forget_other_versions, new_version, notes_of, parts_of
 from feature_pipeline.refusal import RefusedError
 
 Unwanted = Callable[[pa.Table], pa.ChunkedArray]
 """Which rows of a table are to go, as booleans; null stays."""
 
 
-def rows_to_go(file: Path, unwanted: Unwanted) -> int:
-    """How many rows are to go; none where there is no file.
+def rows_to_go(table: Path, unwanted: Unwanted) -> int:
+    """How many rows are to go; none where there is no table.
 
     Raises:
-        RefusedError: the file cannot be read, or lacks a column that is asked for.
+        RefusedError: a file cannot be read, or lacks a column that is asked for.
     """
-    if not file.is_file():
-        return 0
+    return sum(_rows_to_go(part, unwanted) for part in parts_of(table))
+
+
+def _rows_to_go(file: Path, unwanted: Unwanted) -> int:
     with _readable(file) as source:
         return sum(pc.sum(unwanted(group)).as_py() or 0 for group in _groups(source))
 
@@ -37,28 +40,41 @@ def rewritten(file: Path, unwanted: Unwanted) -> Iterator[Path]:
         RefusedError: see `rows_to_go`; also when the file's folder cannot be written.
     """
     with replacing(file) as draft:
-        with _readable(file) as source:
-            schema = source.schema_arrow
-            # Row group by row group, so that a large file needs no more memory than one of them.
-            with pq.ParquetWriter(draft, schema) as target:
-                for group in _groups(source):
-                    staying = group.filter(pc.invert(pc.fill_null(unwanted(group), False)))
-                    if staying.num_rows:
-                        target.write_table(staying)
+        _write_the_others(file, unwanted, draft)
         yield draft
 
 
-def remove(file: Path, unwanted: Unwanted) -> int:
-    """Take the rows out at once, and say how many; a file without any is not touched.
+def remove(table: Path, unwanted: Unwanted) -> int:
+    """Take the rows out at once, and say how many; a part without any is not touched.
+
+    Of a folder of parts no version stays that holds them.
 
     Raises:
         RefusedError: see `rewritten`.
     """
-    rows = rows_to_go(file, unwanted)
-    if rows:
-        with rewritten(file, unwanted):
+    rows = {part: _rows_to_go(part, unwanted) for part in parts_of(table)}
+    holding_some = [part for part, some in rows.items() if some]
+    if table.is_file() and holding_some:
+        with rewritten(table, unwanted):
             pass
-    return rows
+    elif holding_some:
+        others = [part for part in rows if part not in holding_some]
+        with new_version(table, [*others, *notes_of(table)]) as version:
+            for part in holding_some:
+                _write_the_others(part, unwanted, version / part.name)
+    forget_other_versions(table)
+    return sum(rows.values())
+
+
+def _write_the_others(file: Path, unwanted: Unwanted, target: Path) -> None:
+    with _readable(file) as source:
+        schema = source.schema_arrow
+        # Row group by row group, so that a large file needs no more memory than one of them.
+        with pq.ParquetWriter(target, schema) as writer:
+            for group in _groups(source):
+                staying = group.filter(pc.invert(pc.fill_null(unwanted(group), False)))
+                if staying.num_rows:
+                    writer.write_table(staying)
 
 
 def before(cutoff: datetime, *columns: str) -> Unwanted:

@@ -3,7 +3,7 @@
 A value of the change log is made of the events of one look-back window, so the rows stamped in the
 first window after the cutoff are made of events that have left. They can never be made again: they
 stay as they were served, and a refresh makes those after them only. The change log carries its own
-beginning, in its parquet metadata, so that no refresh can miss it.
+beginning, beside its parts, so that no refresh can miss it.
 
 At the cutoff itself a customer who is active has the values of the last row before it. That row
 leaves, and its values are carried to the cutoff. A customer whose values are all zeros there needs
@@ -13,27 +13,35 @@ no row: the default says the same (§5.2).
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import duckdb
 import pyarrow.parquet as pq
 
-from feature_pipeline.atomic import replacing
-from feature_pipeline.engine import copy_to, embedded_engine, this_file
+from feature_pipeline.engine import copy_to, embedded_engine, one_row, parquet_at
+from feature_pipeline.parquet_table import (
+    forget_other_versions,
+    is_table,
+    new_version,
+    part_up_to,
+    parts_of,
+)
 from feature_pipeline.refusal import RefusedError
 from feature_pipeline.removal import before, remove, rows_to_go
 
 EVENT_TIMES = ("event_timestamp", "created_timestamp")
-_BEGINNING = "kept_from"
+_BEGINNING = "_kept_from"  # whoever reads a folder of parquet files passes over such a name
 _KEYS = ("customer_id", "event_timestamp")
 
 
 def kept_from(history: Path) -> datetime | None:
     """Where the change log begins since its last retention; None where it holds all there was."""
-    written = (pq.read_metadata(history).metadata or {}).get(_BEGINNING.encode())
-    return None if written is None else datetime.fromisoformat(written.decode())
+    beginning = history / _BEGINNING
+    return datetime.fromisoformat(beginning.read_text()) if beginning.is_file() else None
 
 
-def beginning(kept: datetime | None) -> dict[str, str]:
-    """The same as metadata, for whoever writes the change log anew."""
-    return {} if kept is None else {_BEGINNING: kept.astimezone(UTC).isoformat()}
+def begin_at(version: Path, kept: datetime | None) -> None:
+    """Say so in a version of the change log that is being written."""
+    if kept is not None:
+        (version / _BEGINNING).write_text(kept.astimezone(UTC).isoformat())
 
 
 def old_history(history: Path, cutoff: datetime) -> int:
@@ -57,24 +65,36 @@ def let_go_of_history(history: Path, cutoff: datetime) -> None:
     The change log must be known up to a look-back window after the cutoff.
     """
     begins = max(cutoff, kept_from(history) or cutoff)
-    features = [c for c in pq.read_schema(history).names if c not in _KEYS]
+    parts = parts_of(history)
+    features = [c for c in pq.read_schema(parts[0]).names if c not in _KEYS]
     active = " OR ".join(f'"{feature}" <> 0' for feature in features)
     kept = f"""
-        FROM read_parquet($history) WHERE event_timestamp >= $cutoff
+        FROM read_parquet($parts) WHERE event_timestamp >= $cutoff
         UNION ALL
         SELECT * REPLACE (CAST($cutoff AS TIMESTAMPTZ) AS event_timestamp) FROM (
-            FROM read_parquet($history) WHERE event_timestamp <= $cutoff
+            FROM read_parquet($parts) WHERE event_timestamp <= $cutoff
             QUALIFY event_timestamp = max(event_timestamp) OVER (PARTITION BY customer_id)
         ) WHERE event_timestamp < $cutoff AND ({active})
     """
-    with replacing(history) as draft, embedded_engine(history.parent) as connection:
-        copy_to(
-            connection,
-            f"FROM ({kept}) ORDER BY customer_id, event_timestamp",
-            draft,
-            {"history": this_file(history), "cutoff": cutoff},
-            beginning(begins),
-        )
+    with embedded_engine(history.parent) as connection:
+        reaching_back = [p for p in parts if _reaches_back_to(cutoff, p, connection)]
+        staying = [part for part in parts if part not in reaching_back]
+        with new_version(history, staying) as version:
+            if reaching_back:
+                copy_to(
+                    connection,
+                    f"FROM ({kept}) ORDER BY customer_id, event_timestamp",
+                    version / part_up_to(cutoff, whole=True),
+                    {"parts": [parquet_at(part) for part in reaching_back], "cutoff": cutoff},
+                )
+            begin_at(version, begins)
+    forget_other_versions(history)
+
+
+def _reaches_back_to(cutoff: datetime, part: Path, connection: duckdb.DuckDBPyConnection) -> bool:
+    query = "SELECT count(*) FROM read_parquet($part) WHERE event_timestamp <= $cutoff"
+    (rows,) = one_row(connection, query, {"part": parquet_at(part), "cutoff": cutoff})
+    return bool(rows)
 
 
 def refuse_to_begin(
@@ -85,7 +105,7 @@ def refuse_to_begin(
     Raises:
         RefusedError: there is no change log, or it ends within a look-back window of the cutoff.
     """
-    if not history.is_file():
+    if not is_table(history):
         raise RefusedError(f"no change log at {history}: run scripts/refresh.py first")
     if known_to - cutoff < lookback_window:
         raise RefusedError(

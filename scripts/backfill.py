@@ -16,7 +16,7 @@ from contract_checks.language.contract import Contract
 from contract_checks.language.loader import InvalidContract, load
 from contract_checks.language.sentence import spell
 from feature_pipeline.backfill import Backfill, compare_with_rebuild
-from feature_pipeline.engine import this_file
+from feature_pipeline.engine import parquet_at
 from feature_pipeline.refusal import RefusedError
 from scripts.command_line import CONTRACT, EVENTS, HISTORY, ROOT, DocumentOption, refusals_exit
 from scripts.erased import erased_customers
@@ -90,7 +90,7 @@ def _digest(contract: Contract, after: datetime, until: datetime) -> str:
     """Of what was compared: history that is another one later has not been validated."""
     with duckdb.connect() as connection:
         connection.execute("SET TimeZone = 'UTC'")
-        connection.read_parquet(this_file(HISTORY)).create_view("history")
+        connection.read_parquet(parquet_at(HISTORY)).create_view("history")
         history = DuckTable(connection, "history")
         return stretch_digest(history, contract.time.event_timestamp, after, until)
 

@@ -34,19 +34,23 @@ def to_declare(service: str, view: str) -> str:
     )
 
 
+class BusyError(RefusedError):
+    """Another job is at work; nothing is wrong."""
+
+
 @contextmanager
 def writing_alone() -> Iterator[None]:
     """Be the only job that writes to events or stores; the lock goes with the process, even killed.
 
     Raises:
-        RefusedError: another one is at it.
+        BusyError: another one is at it.
     """
     lock = ROOT / "data" / "writing.lock"
     try:
         with FileLock(lock, timeout=0):
             yield
     except Timeout as held:
-        raise RefusedError(
+        raise BusyError(
             f"another job is writing to the stores (it holds {lock}): run again when it has ended"
         ) from held
 

@@ -1,5 +1,6 @@
 """One customer, as every store of this repository spells it."""
 
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pyarrow as pa
@@ -9,14 +10,13 @@ import pyarrow.parquet as pq
 from contract_checks.language.contract import Contract
 from feature_access.hashing import hashed
 from feature_pipeline.identity import Identity
+from feature_pipeline.parquet_table import parts_of
 from feature_pipeline.refusal import RefusedError
 from scripts.command_line import EVENTS, HISTORY
 
 if TYPE_CHECKING:
     from feast import RepoConfig
     from feast.protos.feast.types.EntityKey_pb2 import EntityKey
-
-_STORED = (HISTORY, EVENTS)
 
 
 def identity_of(
@@ -58,13 +58,17 @@ def hash_of(text: str, hash_key: bytes) -> str:
 
 def known_customers(column: str) -> set[str]:
     """Everybody in the events and the change log, as text."""
-    tables = [pq.read_table(file, columns=[column]) for file in _STORED if file.is_file()]
+    tables = [pq.read_table(part, columns=[column]) for part in _stored()]
     return {str(one) for table in tables for one in pc.unique(table[column]).to_pylist()}
+
+
+def _stored() -> list[Path]:
+    return [part for table in (HISTORY, EVENTS) for part in parts_of(table)]
 
 
 def _as_stored(column: str, customer_id: str) -> str:
     """Its one spelling: where identifiers are numbers, 007 is 7."""
-    kinds = [pq.read_schema(file).field(column).type for file in _STORED if file.is_file()]
+    kinds = [pq.read_schema(part).field(column).type for part in _stored()]
     if not any(map(pa.types.is_integer, kinds)):
         if not customer_id.strip():
             raise RefusedError("name a customer")

@@ -28,7 +28,9 @@ from contract_checks.report.html import page
 from feature_access.hashing import HASH_KEY_VARIABLE
 from feature_access.refusal import RefusedError as ReadRefusedError
 from feature_pipeline.atomic import replacing
-from feature_pipeline.change_log import Aggregated
+from feature_pipeline.engine import parquet_at
+from feature_pipeline.parquet_table import drop
+from feature_pipeline.refreshed import Refreshed
 from feature_pipeline.refusal import RefusedError
 from scripts.answers import answers_table
 from scripts.build_training_set import build
@@ -98,7 +100,7 @@ def main(
 def _from_nothing(contract: Contract, as_of: datetime, on_step: OnStep) -> Summary:
     for remains in ("registry.db", "online_store.db", "operations.db"):
         (ROOT / "data" / remains).unlink(missing_ok=True)
-    HISTORY.unlink(missing_ok=True)  # or it would have to be continued
+    drop(HISTORY)  # or it would have to be continued
     on_step("1 ingest baskets as customer events")
     events = ingest(contract, as_of)
     on_step("2 feast apply")
@@ -111,8 +113,8 @@ def _from_nothing(contract: Contract, as_of: datetime, on_step: OnStep) -> Summa
     return [("events", f"{events:,} states of real customers' days, 2017")]
 
 
-def _refreshed(done: Aggregated) -> str:
-    return f"{done.events}\n{done.history_rows:,} rows of {done.customers:,} customers"
+def _refreshed(done: Refreshed) -> str:
+    return f"{done.events}\n{done.history_rows:,} rows in the change log"
 
 
 def _promoted(store: "FeatureStore", contract: Contract, as_of: datetime) -> str:
@@ -176,7 +178,8 @@ def _look_up(store: "FeatureStore", present: datetime) -> pd.DataFrame:
 def _column(query: str, file: Path, *parameters: Any) -> list[int]:
     with duckdb.connect() as connection:
         connection.execute("SET TimeZone = 'UTC'")
-        return [row[0] for row in connection.execute(query, [str(file), *parameters]).fetchall()]
+        found = connection.execute(query, [parquet_at(file), *parameters])
+        return [row[0] for row in found.fetchall()]
 
 
 def _show(

@@ -16,7 +16,8 @@ from contract_checks.measures.comparison import Mismatch
 from contract_checks.measures.differing_read import Declared, Log, LogRow, Read
 from feature_pipeline.atomic import scratch_folder
 from feature_pipeline.change_log import aggregate
-from feature_pipeline.engine import copy_to, this_file
+from feature_pipeline.engine import copy_to, parquet_at
+from feature_pipeline.parquet_table import is_table
 
 _OTHER_WINDOWS = tuple(timedelta(days=n) for n in (1, 7, 14, 28, 29, 30, 31, 60, 90))
 _ANY_LATENESS = timedelta(days=3_650)
@@ -111,7 +112,7 @@ def _made(
 
     Nothing where there are no events, or the aggregation makes other features than these.
     """
-    if not sources.events.is_file():
+    if not is_table(sources.events):
         return {}
     as_they_are, at_once = _staged(connection, sources, folder)
     window, lateness = sources.lookback, sources.lateness
@@ -152,11 +153,11 @@ def _staged(
     as_they_are, at_once = folder / "events.parquet", folder / "events_at_once.parquet"
     theirs = f"""SELECT e.* FROM read_parquet($events) AS e
         WHERE EXISTS (FROM asked AS a WHERE {same_key})"""
-    copy_to(connection, theirs, as_they_are, {"events": this_file(sources.events)})
+    copy_to(connection, theirs, as_they_are, {"events": parquet_at(sources.events)})
     arrived = f"""SELECT * REPLACE ("{sources.time}" AS created_timestamp)
         FROM read_parquet($events)
         WHERE created_timestamp - "{sources.time}" BETWEEN INTERVAL 0 SECOND AND $lateness"""
-    taken = {"events": this_file(as_they_are), "lateness": sources.lateness}
+    taken = {"events": parquet_at(as_they_are), "lateness": sources.lateness}
     copy_to(connection, arrived, at_once, taken)
     return as_they_are, at_once
 
@@ -179,7 +180,7 @@ def _logs(
     )
     rows: list[tuple[Any, ...]] = connection.execute(
         f"SELECT {'' if whole else 'DISTINCT'} {stamp}, {columns} FROM {theirs} ORDER BY ALL",
-        {"log": this_file(log)},
+        {"log": parquet_at(log)},
     ).fetchall()
     of_key: dict[tuple[object, ...], list[LogRow]] = defaultdict(list)
     for at, *rest in rows:

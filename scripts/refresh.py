@@ -4,16 +4,18 @@ from collections.abc import Callable
 from contextlib import ExitStack
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from contract_checks.clock import instant, now
+from contract_checks.evidence.facts import MissingEvidence
 from contract_checks.language.contract import Contract
 from contract_checks.language.loader import InvalidContract, load
 from feature_pipeline.atomic import clear_drafts
-from feature_pipeline.change_log import Aggregated, aggregate
 from feature_pipeline.outliers import flag_outliers
+from feature_pipeline.refresh import bring_up_to
+from feature_pipeline.refreshed import Refreshed, Tables, Terms
 from feature_pipeline.refusal import RefusedError
 from scripts.command_line import (
     CONTRACT,
@@ -28,6 +30,7 @@ from scripts.command_line import (
 from scripts.erased import erased_customers
 from scripts.progress import steps
 from scripts.recording import recorded
+from scripts.refresh_verdict import Verdict, judged, told
 
 if TYPE_CHECKING:
     from feast import FeatureStore
@@ -38,27 +41,48 @@ def main(
         datetime | None,
         typer.Option(parser=instant, metavar="TIME", help="Refresh up to this time; default now."),
     ] = None,
-    events: Annotated[Path, typer.Option(help="customer_events, parquet.")] = EVENTS,
+    events: Annotated[
+        Path, typer.Option(help="customer_events: a parquet file, or a folder of them.")
+    ] = EVENTS,
     document: DocumentOption = CONTRACT,
 ) -> None:
     """Bring the offline and the online store up to a time. Run it hourly, after `feast apply`.
 
-    Every registered version of the feature comes along: they are read from one offline table.
+    Every registered version of the feature comes along: they are read from one offline table. What
+    arrived is added to it; only where that is impossible is all computed anew, and the reason told.
+    A failure, rows that break the contract and a source that has gone silent are told to the alert
+    channel, and the figures are left for Prometheus in data/metrics/.
 
-    Exit code 0: done and on record; 2: refused, nothing written.
+    Exit code 0: done and on record; 1: done, and something is broken; 2: refused, nothing written.
     """
     moment = as_of or now()
-    with refusals_exit(RefusedError, InvalidContract), steps() as on_step:
+    with refusals_exit(RefusedError, InvalidContract, MissingEvidence), steps() as on_step:
         contract = load(document)
         on_step("opening the feature store")
         # Imported late: Feast takes seconds, which --help should not.
         from feature_access.registry import open_store
 
-        done = refresh(open_store(ROOT), contract, moment, events, on_step)
+        with told(contract, moment) as verdicts:
+            done = refresh(open_store(ROOT), contract, moment, events, on_step)
+            on_step("judging the new rows")
+            verdict = judged(contract, done, moment)
+            verdicts.append(verdict)
+    _show(done, moment, verdict)
+    raise typer.Exit(verdict.exit_code)
+
+
+def _show(done: Refreshed, moment: datetime, verdict: Verdict) -> None:
     typer.echo(str(done.events))
     if done.left_out:
         typer.echo(f"{done.left_out:,} events of erased customers were delivered and left out")
-    typer.echo(f"{done.history_rows:,} rows offline, online up to {moment.isoformat()}")
+    if done.made_anew:
+        typer.echo(f"everything was computed anew: {done.made_anew}")
+    typer.echo(
+        f"{done.new_rows:,} rows added, {done.history_rows:,} rows offline, online up to "
+        f"{moment.isoformat()}"
+    )
+    for line in verdict.lines:
+        typer.echo(line)
 
 
 def refresh(
@@ -67,12 +91,12 @@ def refresh(
     as_of: datetime,
     events: Path = EVENTS,
     on_step: Callable[[str], None] = lambda step: None,
-) -> Aggregated:
+) -> Refreshed:
     """Bring both stores up to `as_of`, and leave a record for each version of the feature.
 
     Raises:
         RefusedError: the contract's view is not registered, or another job is writing, which leaves
-            no record; the online store is past `as_of` already; see `aggregate` for the rest.
+            no record; the online store is past `as_of` already; see `bring_up_to` for the rest.
     """
     from feature_pipeline.materialize import materialize_up_to, refuse_to_go_back
 
@@ -83,34 +107,38 @@ def refresh(
         for figures, before in zip(ran, versions.values(), strict=True):
             figures |= {"from": before and before.isoformat(), "to": as_of.isoformat()}
         refuse_to_go_back(store, as_of)  # before anything is written
-        done = aggregate(
-            events,
-            HISTORY,
-            QUARANTINE,
-            as_of=as_of,
-            lookback_window=contract.time.lookback,
-            allowed_lateness=contract.time.allowed_lateness,
-            served=HISTORY,
-            erased=erased_customers(),
-            on_step=on_step,
-        )
+        terms = Terms(contract.time.lookback, contract.time.allowed_lateness, erased_customers())
+        done = bring_up_to(as_of, Tables(events, HISTORY, QUARANTINE), terms, on_step)
         on_step("flagging outliers")
-        counted = {
-            "events": done.events.ingested,
-            "kept": done.events.kept,
-            "superseded": done.events.superseded,
-            "quarantined": done.events.quarantined,
-            "history_rows": done.history_rows,
-            "newest": done.newest and done.newest.isoformat(),
-            "outliers": flag_outliers(HISTORY, contract.quality.outliers.percentile),
+        counted = _figures(done) | {
+            "outliers": flag_outliers(
+                HISTORY,
+                contract.quality.outliers.percentile,
+                after=as_of - contract.time.lookback,
+                until=as_of,
+            )
         }
-        if done.left_out:
-            counted["left_out"] = done.left_out
         for figures in ran:
             figures |= counted
         on_step("materializing")
         materialize_up_to(store, as_of)
     return done
+
+
+def _figures(done: Refreshed) -> dict[str, Any]:
+    """What the record tells of it; `left_out` and `made_anew` where there is something to tell."""
+    told = {
+        "events": done.events.ingested,
+        "kept": done.events.kept,
+        "superseded": done.events.superseded,
+        "quarantined": done.events.quarantined,
+        "history_rows": done.history_rows,
+        "new_rows": done.new_rows,
+        "newest": done.newest and done.newest.isoformat(),
+        "newest_arrival": done.newest_arrival.isoformat(),
+    }
+    exceptions = {"left_out": done.left_out, "made_anew": done.made_anew}
+    return told | {name: value for name, value in exceptions.items() if value}
 
 
 def _versions(store: "FeatureStore", contract: Contract) -> dict[str, datetime | None]:

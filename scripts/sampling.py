@@ -9,7 +9,8 @@ import pyarrow as pa
 
 from contract_checks.language.contract import Contract
 from feature_access.refusal import RefusedError
-from feature_pipeline.engine import this_file
+from feature_pipeline.engine import parquet_at
+from feature_pipeline.parquet_table import is_table
 
 if TYPE_CHECKING:
     from feast import FeatureService, FeatureStore
@@ -52,7 +53,7 @@ def sampled(
         RefusedError: there is no offline table, or no such entity.
     """
     source = store.get_feature_view(contract.view_name).batch_source
-    if not Path(source.path).is_file():
+    if not is_table(Path(source.path)):
         raise RefusedError(f"no offline table at {source.path}: run scripts/refresh.py")
     keys = ", ".join(f'"{key}"' for key in contract.entity.join_keys)
     with duckdb.connect() as connection:
@@ -65,7 +66,7 @@ def sampled(
             ) ORDER BY md5(concat_ws('|', $seed, {keys})), {keys} LIMIT $most
             """,
             {
-                "offline": this_file(Path(source.path)),
+                "offline": parquet_at(Path(source.path)),
                 "since": since,
                 "as_of": as_of,
                 "seed": as_of.isoformat(),
@@ -86,7 +87,7 @@ def unknown(store: "FeatureStore", contract: Contract, known: pa.Table) -> pa.Ta
     with duckdb.connect() as connection:
         query = f'SELECT min("{key}"), max("{key}") FROM read_parquet($offline)'
         ((least, greatest),) = connection.execute(
-            query, {"offline": this_file(Path(source.path))}
+            query, {"offline": parquet_at(Path(source.path))}
         ).fetchall()
     strangers = [
         {**row, key: least - i if isinstance(least, int) else f"{greatest} {i}"}
@@ -137,7 +138,7 @@ def _ages(store: "FeatureStore", contract: Contract, asked: pa.Table) -> pa.Chun
                 SELECT nth, {READ_AT} - {stamp} AS age FROM asked AS a
                 ASOF LEFT JOIN read_parquet($log) AS l ON {same_key} AND {READ_AT} >= {stamp}
             ) ORDER BY nth""",
-            {"log": this_file(Path(source.path))},
+            {"log": parquet_at(Path(source.path))},
         ).fetch_arrow_table()["age"]
 
 

@@ -52,7 +52,7 @@ def kept_repository(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def own_kept_repository(kept_repository: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A copy of it for this process alone, registered at its own place."""
     copy = tmp_path_factory.mktemp("own") / "repository"
-    shutil.copytree(kept_repository, copy)
+    shutil.copytree(kept_repository, copy, symlinks=True)
     apply(copy)
     return copy
 

@@ -30,6 +30,9 @@ from typing import Any
 
 import duckdb
 
+from feature_pipeline.engine import parquet_at
+from feature_pipeline.parquet_table import drop
+
 Found = Mapping[str, tuple[str, ...]]
 """By `clause: check`, what was got."""
 
@@ -91,10 +94,12 @@ def _found(written: Mapping[str, Any]) -> Found:
 
 
 def _in_parquet(path: Path, statement: str) -> None:
+    """A table's parts become the one file that their names share."""
     with duckdb.connect() as connection:
         connection.execute("SET TimeZone = 'UTC'")
-        connection.execute(f"CREATE TABLE {path.stem} AS FROM read_parquet('{path}')")
+        connection.execute(f"CREATE TABLE {path.stem} AS FROM read_parquet('{parquet_at(path)}')")
         connection.execute(statement)
+        drop(path)
         connection.execute(f"COPY {path.stem} TO '{path}' (FORMAT parquet)")
 
 

@@ -248,7 +248,12 @@ def gathered(
     promoted = promoted_from or contract
     known = [row for row in table if row.get("event_timestamp") and row["event_timestamp"] <= AS_OF]
     _write(known or table, folder / "known.parquet", types or {})
-    outliers = flag_outliers(folder / "known.parquet", contract.quality.outliers.percentile)
+    outliers = flag_outliers(
+        folder / "known.parquet",
+        contract.quality.outliers.percentile,
+        after=AS_OF - contract.time.lookback,
+        until=AS_OF,
+    )
     stored = read_offline_store(contract, declared, AS_OF)
     ran = kept_records(promoted, kept_view(offline), stored, outliers)
     records(ran)

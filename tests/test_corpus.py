@@ -39,7 +39,7 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def pristine(kept_repository: Path, place: Path, processes: ProcessPoolExecutor) -> Path:
     """The kept repository, applied at that place; not to be changed."""
-    shutil.copytree(kept_repository, place)
+    shutil.copytree(kept_repository, place, symlinks=True)
     judged(processes, place, PRESENT, apply=True)
     return place.rename(place.with_name("pristine"))
 
@@ -47,7 +47,7 @@ def pristine(kept_repository: Path, place: Path, processes: ProcessPoolExecutor)
 @pytest.fixture
 def repository(pristine: Path, place: Path) -> Iterator[Path]:
     """A copy that may be changed."""
-    shutil.copytree(pristine, place)
+    shutil.copytree(pristine, place, symlinks=True)
     yield place
     shutil.rmtree(place)
 

@@ -24,6 +24,8 @@ from contract_checks.evidence.probes import load_probes
 from contract_checks.judge import CHECKS
 from contract_checks.language.form import CLAUSES, Clause
 from contract_checks.language.loader import load
+from feature_pipeline.engine import parquet_at
+from feature_pipeline.parquet_table import drop
 from scripts.command_line import CONTRACT
 from scripts.draw_one_customer import picture
 from scripts.one_customer import EVENTS, PREDICTION, START, events_table, rows_table, tell
@@ -57,7 +59,7 @@ def cells(line: str) -> list[str]:
 def copy(kept_repository: Path, tmp_path: Path) -> Path:
     """The project in a folder of its own, after `make demo`."""
     repository = tmp_path / "copy"
-    shutil.copytree(kept_repository, repository)
+    shutil.copytree(kept_repository, repository, symlinks=True)
     labels = {"customer_id": [1, 10], "event_timestamp": pd.to_datetime(["2017-11-15T12:00Z"] * 2)}
     pd.DataFrame(labels).to_parquet(repository / "data" / "labels.parquet")
     return repository
@@ -115,7 +117,8 @@ def spoil(repository: Path) -> None:
     history = repository / HISTORY
     with duckdb.connect() as connection:
         connection.execute("SET TimeZone = 'UTC'")
-        connection.execute(f"CREATE TABLE h AS FROM read_parquet('{history}')")
+        connection.execute(f"CREATE TABLE h AS FROM read_parquet('{parquet_at(history)}')")
+        drop(history)
         connection.execute(
             "UPDATE h SET orders_30d = -1 WHERE (customer_id, event_timestamp) IN "
             "(SELECT (customer_id, min(event_timestamp)) FROM h WHERE customer_id IN (1, 2, 3) "

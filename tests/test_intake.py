@@ -60,7 +60,8 @@ def assert_refused(events: Path, out: Path, *says: str, **changed) -> None:
 
 
 def test_no_file(tmp_path, out):
-    for events in (tmp_path / "nowhere.parquet", tmp_path):
+    (empty := tmp_path / "empty").mkdir()
+    for events in (tmp_path / "nowhere.parquet", empty):
         assert_refused(events, out, f"no events file at {events}: write customer_events there")
 
 

@@ -21,6 +21,7 @@ from next_version import NEXT_DOCUMENT, write_document
 from oracle import ZEROS, Event, Oracle, Profile, write_events
 
 from contract_checks.operations.log import OperationsLog, Record
+from feature_pipeline.parquet_table import parts_of
 
 VIEW = "customer_profile_v1"
 UPSTREAM = ["customer_activity_dbt_model", "customer_events_ingestion_job"]
@@ -125,9 +126,12 @@ def test_a_refused_ingestion_did_not_pass(unapplied: Path, log: Path) -> None:
 def test_each_refresh_leaves_a_record_of_what_it_did(repository: Path) -> None:
     first, second = records(log_of(repository), "refresh")
     history = pq.read_table(repository / HISTORY)
+    known_before = 0
     for record, before, now in ((first, None, YESTERDAY), (second, YESTERDAY, PRESENT)):
         counts = ORACLE.counts(now)
-        known = history.filter([t <= now for t in history["event_timestamp"].to_pylist()])
+        stamps = history["event_timestamp"].to_pylist()
+        known = history.filter([t <= now for t in stamps])
+        lately = history.filter([now - 30 * DAY < t <= now for t in stamps])
         assert (record.subject, record.at, record.passed) == (VIEW, now, True)
         assert record.seconds is not None and record.seconds > 0
         assert record.figures == {
@@ -138,9 +142,15 @@ def test_each_refresh_leaves_a_record_of_what_it_did(repository: Path) -> None:
             "superseded": counts.superseded,
             "quarantined": counts.quarantined,
             "history_rows": known.num_rows,
+            "new_rows": known.num_rows - known_before,
             "newest": max(known["event_timestamp"].to_pylist()).isoformat(),
-            "outliers": {name: above(known[name].to_numpy()) for name in sorted(Profile._fields)},
+            "newest_arrival": max(
+                e.created_timestamp for e in ORACLE.events if e.created_timestamp <= now
+            ).isoformat(),
+            "outliers": {name: above(lately[name].to_numpy()) for name in sorted(Profile._fields)},
+            **({} if before else {"made_anew": "no refresh has left a log"}),
         }
+        known_before = known.num_rows
     assert (second.figures["superseded"], second.figures["quarantined"]) == (1, 1)
     assert second.figures["history_rows"] > first.figures["history_rows"]
 
@@ -168,7 +178,7 @@ def test_a_refused_refresh_did_not_pass(
 ) -> None:
     events = Path(shutil.copy(repository / EVENTS, tmp_path / "events.parquet"))
     spoil(events)
-    before = sha256_of(repository / HISTORY)
+    before = {part.name: sha256_of(part) for part in parts_of(repository / HISTORY)}
     refused = job(repository, "refresh", "--events", events, "--as-of", at.isoformat(), log=log)
     assert refused.returncode == 2, refused.stdout
     assert says in refused.stderr
@@ -177,7 +187,7 @@ def test_a_refused_refresh_did_not_pass(
     assert record.figures["from"] == PRESENT.isoformat()
     assert says in record.figures["error"]
     assert "history_rows" not in record.figures
-    assert sha256_of(repository / HISTORY) == before
+    assert {part.name: sha256_of(part) for part in parts_of(repository / HISTORY)} == before
 
 
 @pytest.mark.parametrize("name", ["refresh", "backfill", "access_review", "look_up"])
@@ -389,8 +399,8 @@ def test_who_reads_must_be_said(repository: Path, tmp_path: Path, log: Path) -> 
 
 @contextmanager
 def history_changed(repository: Path, **columns: Any) -> Iterator[None]:
-    """The last row of the change log with other values, for a while."""
-    file = repository / HISTORY
+    """The last row of the change log's newest part with other values, for a while."""
+    file = parts_of(repository / HISTORY)[-1]
     kept, table = file.read_bytes(), pq.read_table(file)
     rows = table.to_pylist()
     last = max(rows, key=lambda row: row["event_timestamp"])

@@ -22,7 +22,8 @@ from test_change_log_exactness import (
     turning_point,
 )
 
-from feature_pipeline.change_log import aggregate
+from feature_pipeline.refresh import bring_up_to
+from feature_pipeline.refreshed import Tables, Terms
 from feature_pipeline.refusal import RefusedError
 from feature_pipeline.retention import (
     kept_from,
@@ -43,15 +44,9 @@ class Stores:
         self.history = folder / "history.parquet"
 
     def refresh(self, as_of):
-        return aggregate(
-            self.events,
-            self.history,
-            self.history.with_name("quarantine.parquet"),
-            as_of=as_of,
-            lookback_window=self.oracle.lookback_window,
-            allowed_lateness=self.oracle.allowed_lateness,
-            served=self.history,
-        )
+        quarantine = self.history.with_name("quarantine.parquet")
+        terms = Terms(self.oracle.lookback_window, self.oracle.allowed_lateness)
+        return bring_up_to(as_of, Tables(self.events, self.history, quarantine), terms)
 
     def retain(self, cutoff):
         let_go_of_history(self.history, cutoff)
@@ -160,8 +155,7 @@ def test_old_events_that_are_delivered_again_do_not_come_back(stores):
 def test_without_its_beginning_on_record_the_events_would_take_history_back(stores):
     """What the change log's own word for its beginning is there for."""
     stores.retain(CUTOFF)
-    table = pq.read_table(stores.history)
-    pq.write_table(table.replace_schema_metadata(None), stores.history)
+    (stores.history / "_kept_from").unlink()
     with pytest.raises(RefusedError, match="would be taken back"):
         stores.refresh(CUTOFF + MONTH)
 

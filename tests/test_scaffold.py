@@ -548,8 +548,10 @@ def leave_records(document: Path, job: Path) -> None:
     assert not isinstance(offline, MissingEvidence)
     time, week = contract.time.event_timestamp, PRESENT - timedelta(days=7)
     rows = pq.read_table(view.source_path)
+    begins = PRESENT - contract.time.lookback
+    lately = rows.filter([stamp > begins for stamp in rows[time].to_pylist()])
     flagged = {
-        feature: int((rows[feature].to_numpy() > np.percentile(rows[feature], 99)).sum())
+        feature: int((lately[feature].to_numpy() > np.percentile(lately[feature], 99)).sum())
         for feature in contract.features
     }
     wrote = {"newest": max(rows[time].to_pylist()).isoformat(), "outliers": flagged}

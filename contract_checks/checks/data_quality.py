@@ -137,7 +137,10 @@ def features_agree(contract: Contract, evidence: Evidence) -> Iterator[Verdict]:
 
 @check("§6 outliers", held_in="offline, operations")
 def outliers_are_flagged(contract: Contract, evidence: Evidence) -> Iterator[Verdict]:
-    """The last refresh flagged every value above the percentile; such values break nothing."""
+    """The last refresh flagged every value above the percentile; such values break nothing.
+
+    The percentile is that of the rows stamped in the look-back window before the refresh.
+    """
     history, promised = evidence.offline.history, contract.quality.outliers
     if promised.action != "flag":
         raise MissingEvidence(f"outliers that are {promised.action}ped cannot be measured yet")
@@ -147,7 +150,11 @@ def outliers_are_flagged(contract: Contract, evidence: Evidence) -> Iterator[Ver
         raise MissingEvidence("no refresh on record passed: run scripts/refresh.py")
     refresh = passed[-1]
     flagged = refresh.figures.get("outliers", {})
-    known = f"\"{contract.time.event_timestamp}\" <= TIMESTAMPTZ '{refresh.at.isoformat()}'"
+    stamp, begins = f'"{contract.time.event_timestamp}"', refresh.at - contract.time.lookback
+    known = (
+        f"{stamp} > TIMESTAMPTZ '{begins.isoformat()}' "
+        f"AND {stamp} <= TIMESTAMPTZ '{refresh.at.isoformat()}'"
+    )
     for feature in _numeric_features(contract, evidence):
         share = f"{promised.percentile / 100:.17g}"
         bound = history.value(f'quantile_cont("{feature}", {share}) FILTER (WHERE {known})')

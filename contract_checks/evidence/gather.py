@@ -1,9 +1,10 @@
 """Gather the evidence for one judgement: registry, stores, join, probes, operations, signatures."""
 
 from collections.abc import Callable
+from dataclasses import fields
 from datetime import datetime
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from contract_checks.evidence.declared import RegisteredView
 from contract_checks.evidence.drift import read_drift
@@ -61,6 +62,19 @@ def gather(contract: Contract, repository: Path, as_of: datetime) -> Evidence:
         ),
         gathered_signatures=_attempt("the signatures", lambda: read_signed(contract)),
     )
+
+
+def gather_rows(
+    contract: Contract, view: RegisteredView, as_of: datetime, since: datetime | None
+) -> Evidence:
+    """The rows of the offline table that a refresh brought, and nothing else."""
+    elsewhere = MissingEvidence("a refresh looks at its own rows alone: run contract-checks check")
+    gathered: dict[str, Any] = {f.name: elsewhere for f in fields(Evidence)}
+    gathered["as_of"] = as_of
+    gathered["gathered_offline"] = _attempt(
+        "the offline table", lambda: read_offline_store(contract, view, as_of, since)
+    )
+    return Evidence(**gathered)
 
 
 def _attempt(what: str, read: Callable[[], _Fact | MissingEvidence]) -> _Fact | MissingEvidence:

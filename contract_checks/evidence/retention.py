@@ -8,7 +8,13 @@ import duckdb
 
 from contract_checks.evidence.declared import RegisteredView
 from contract_checks.evidence.facts import OnlineStore, Operations, TrainingSet, there
-from contract_checks.evidence.tables import ARRIVAL, events_of, offline_session
+from contract_checks.evidence.tables import (
+    ARRIVAL,
+    events_of,
+    is_table,
+    offline_session,
+    parquet_at,
+)
 from contract_checks.language.contract import Contract
 
 WITHOUT_ENTITIES = {"promotion", "rollback", "baseline", "check"}
@@ -61,9 +67,9 @@ def _oldest(connection: duckdb.DuckDBPyConnection, table: str, *columns: str) ->
 
 
 def _oldest_in(
-    connection: duckdb.DuckDBPyConnection, file: Path, columns: tuple[str, ...]
+    connection: duckdb.DuckDBPyConnection, table: Path, columns: tuple[str, ...]
 ) -> datetime | None:
-    if not file.is_file():
+    if not is_table(table):
         return None
-    connection.read_parquet(str(file)).create_view("kept_rows", replace=True)
+    connection.read_parquet(parquet_at(table)).create_view("kept_rows", replace=True)
     return _oldest(connection, "kept_rows", *columns)

@@ -63,10 +63,13 @@ def _shown(value: object) -> str:
 
 
 def read_offline_store(
-    contract: Contract, view: RegisteredView, as_of: datetime
+    contract: Contract, view: RegisteredView, as_of: datetime, since: datetime | None = None
 ) -> OfflineStore | MissingEvidence:
-    """The view's offline table as known at `as_of`, or why it cannot be read."""
-    connection = offline_session(contract, view, as_of)
+    """The view's offline table as known at `as_of`, or why it cannot be read.
+
+    With `since`, the rows stamped after it alone.
+    """
+    connection = offline_session(contract, view, as_of, since)
     if isinstance(connection, MissingEvidence):
         return connection
     keys = ", ".join(f'"{key}"' for key in contract.entity.join_keys)
@@ -87,7 +90,7 @@ def read_offline_store(
 def read_join(contract: Contract, view: RegisteredView, as_of: datetime) -> Join | MissingEvidence:
     """A left join, at `as_of`, of the entities active in the look-back window to their features."""
     events = events_of(contract, view)
-    if not events.is_file():
+    if not is_table(events):
         return MissingEvidence(f"no events at {events}: the match rate cannot be measured")
     connection = offline_session(contract, view, as_of)
     if isinstance(connection, MissingEvidence):
@@ -102,7 +105,7 @@ def read_join(contract: Contract, view: RegisteredView, as_of: datetime) -> Join
           AND "{ARRIVAL}" - "{time}" BETWEEN INTERVAL 0 SECOND AND $lateness
         """,
         {
-            "events": glob.escape(str(events)),
+            "events": parquet_at(events),
             "as_of": as_of,
             "lookback": contract.time.lookback,
             "lateness": contract.time.allowed_lateness,
@@ -128,6 +131,18 @@ def read_join(contract: Contract, view: RegisteredView, as_of: datetime) -> Join
     )
 
 
+def is_table(path: Path) -> bool:
+    """Whether a table lies there: a parquet file, or a folder of them."""
+    return path.is_file() or any(path.glob("*.parquet"))
+
+
+def parquet_at(path: Path) -> str:
+    """A table for `read_parquet`: a file, or every part of a folder as it stands now."""
+    if path.is_dir():
+        return f"{glob.escape(str(path.resolve()))}/*.parquet"
+    return glob.escape(str(path))
+
+
 def events_of(contract: Contract, view: RegisteredView) -> Path:
     """The events: beside the offline table, under the source table's own name (§4)."""
     source = contract.source.systems[0].rsplit(".", 1)[-1]
@@ -135,21 +150,26 @@ def events_of(contract: Contract, view: RegisteredView) -> Path:
 
 
 def offline_session(
-    contract: Contract, view: RegisteredView, as_of: datetime
+    contract: Contract, view: RegisteredView, as_of: datetime, since: datetime | None = None
 ) -> duckdb.DuckDBPyConnection | MissingEvidence:
-    """A session in which `history` is the offline table as known at `as_of`."""
-    if not Path(view.source_path).is_file():
+    """A session in which `history` is the offline table as known at `as_of`.
+
+    With `since`, the rows stamped after it alone.
+    """
+    offline = Path(view.source_path)
+    if not is_table(offline):
         return MissingEvidence(f"no offline table at {view.source_path}: run scripts/refresh.py")
     connection = duckdb.connect()
     connection.execute("SET TimeZone = 'UTC'")
-    connection.read_parquet(glob.escape(view.source_path)).create_view("offline")
+    connection.read_parquet(parquet_at(offline)).create_view("offline")
     needed = (*contract.entity.join_keys, view.timestamp_field)
     if absent := [c for c in needed if c not in DuckTable(connection, "offline").columns]:
         return MissingEvidence(f"{view.source_path} has no column {', '.join(absent)}")
+    known = f'"{view.timestamp_field}" <= $as_of OR "{view.timestamp_field}" IS NULL'
+    bounds = {"as_of": as_of}
+    if since is not None:
+        known = f'"{view.timestamp_field}" > $since AND "{view.timestamp_field}" <= $as_of'
+        bounds["since"] = since
     # A table, not a view: a filter on the file itself trusts statistics that leave out NaN.
-    connection.execute(
-        f"""CREATE TABLE history AS FROM offline
-        WHERE "{view.timestamp_field}" <= $as_of OR "{view.timestamp_field}" IS NULL""",
-        {"as_of": as_of},
-    )
+    connection.execute(f"CREATE TABLE history AS FROM offline WHERE {known}", bounds)
     return connection

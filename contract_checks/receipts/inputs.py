@@ -13,7 +13,7 @@ from contract_checks.evidence import registry
 from contract_checks.evidence.declared import Registry
 from contract_checks.evidence.facts import MissingEvidence
 from contract_checks.evidence.probes import probes_of
-from contract_checks.evidence.tables import events_of
+from contract_checks.evidence.tables import events_of, is_table
 from contract_checks.language.contract import Contract
 from contract_checks.language.signing import signatures_of
 from contract_checks.operations.log import Record
@@ -33,7 +33,7 @@ def read_inputs(contract: Contract, repository: Path) -> Inputs | MissingEvidenc
             return MissingEvidence(f"feature view {contract.view_name} is not registered")
         events = events_of(contract, view)
         quarantine = events.with_name(f"{events.stem}_quarantine.parquet")
-        data = [Path(view.source_path), events, *filter(Path.is_file, [quarantine])]
+        data = [Path(view.source_path), events, *filter(is_table, [quarantine])]
         return Inputs(
             contract=file_at(contract.path, repository),
             signatures=file_at(signatures_of(contract), repository),
@@ -48,9 +48,13 @@ def read_inputs(contract: Contract, repository: Path) -> Inputs | MissingEvidenc
 
 
 def file_at(path: Path, repository: Path) -> File:
-    """A file's name and content; raises OSError where there is none to read."""
-    name, size = name_from(repository, path), path.stat().st_size
-    return File(path=name, sha256=digest_of_file(path), size=size)
+    """A file's name and content, a table's by its parts; raises OSError where there is none."""
+    name = name_from(repository, path)
+    if not path.is_dir():
+        return File(path=name, sha256=digest_of_file(path), size=path.stat().st_size)
+    parts = sorted(path.resolve().glob("*.parquet"))
+    content = [(part.name, digest_of_file(part)) for part in parts]
+    return File(path=name, sha256=digest_of(content), size=sum(p.stat().st_size for p in parts))
 
 
 def name_from(repository: Path, path: Path) -> str:

@@ -1,0 +1,143 @@
+"""What `customer_events` must be: its columns, and the rules that every producer keeps."""
+
+from pathlib import Path
+
+import duckdb
+import pyarrow as pa
+import pyarrow.parquet as pq
+from pyarrow import types
+
+from feature_pipeline.engine import one_row
+from feature_pipeline.parquet_table import parts_of
+from feature_pipeline.refusal import RefusedError
+
+KEYS = ("customer_id", "event_timestamp", "created_timestamp")
+COUNTS = ("orders", "sessions")
+AMOUNTS = (*COUNTS, "order_value")
+
+
+def refuse_wrong_schema(events: Path) -> int:
+    """Rows in the table; refuses one that is not the events table.
+
+    Raises:
+        RefusedError: it is missing, cannot be read, or lacks a column or the column's type.
+    """
+    parts = parts_of(events)
+    if not parts:
+        raise RefusedError(
+            f"no events file at {events}: write customer_events there as parquet, or name another"
+        )
+    rows = sum(map(_rows_of_right_schema, parts))
+    kinds = {pq.read_schema(part).field("customer_id").type for part in parts}
+    if len(kinds) > 1:
+        raise RefusedError(
+            f"the parts of {events} spell customer_id as {' and '.join(sorted(map(str, kinds)))}: "
+            "write them in one type"
+        )
+    if rows == 0:
+        raise RefusedError(f"{events} has no rows: nothing to aggregate; check the ingestion job")
+    return rows
+
+
+def _rows_of_right_schema(events: Path) -> int:
+    try:
+        metadata = pq.read_metadata(events)
+        schema = metadata.schema.to_arrow_schema()
+    except (pa.ArrowException, OSError) as error:
+        raise RefusedError(
+            f"{events} is not a readable parquet file ({error}): write customer_events anew"
+        ) from error
+
+    if doubled := sorted({name for name in schema.names if schema.names.count(name) > 1}):
+        raise RefusedError(f"{events} has two columns {', '.join(doubled)}: write each once")
+    missing = [name for name in (*KEYS, *AMOUNTS) if name not in schema.names]
+    if missing:
+        raise RefusedError(
+            f"{events} lacks {', '.join(missing)}; customer_events has the columns "
+            f"{', '.join((*KEYS, *AMOUNTS))}, this file has {', '.join(schema.names)}"
+        )
+    wrong = [
+        f"{name} is {schema.field(name).type}, expected {expected}"
+        for name, expected, fits in _EXPECTED_TYPES
+        if not fits(schema.field(name).type)
+    ]
+    if wrong:
+        raise RefusedError(
+            f"{events} has columns of a wrong type: {'; '.join(wrong)}. Write them in these types"
+        )
+    return int(metadata.num_rows)
+
+
+def _is_identifier(kind: pa.DataType) -> bool:
+    return bool(types.is_integer(kind) or types.is_string(kind) or types.is_large_string(kind))
+
+
+def _is_zoned_timestamp(kind: pa.DataType) -> bool:
+    return bool(types.is_timestamp(kind) and kind.tz is not None)
+
+
+def _is_number(kind: pa.DataType) -> bool:
+    return bool(types.is_integer(kind) or types.is_floating(kind) or types.is_decimal(kind))
+
+
+_ZONED = "a timestamp with time zone (a naive one names no instant)"
+_EXPECTED_TYPES = (
+    ("customer_id", "an integer or a string", _is_identifier),
+    ("event_timestamp", _ZONED, _is_zoned_timestamp),
+    ("created_timestamp", _ZONED, _is_zoned_timestamp),
+    ("orders", "an integer", types.is_integer),
+    ("sessions", "an integer", types.is_integer),
+    ("order_value", "a number", _is_number),
+)
+
+
+def refuse_broken_rules(connection: duckdb.DuckDBPyConnection, rows: str, events: Path) -> None:
+    """Make sure that the view `rows` of the events keeps what every producer must.
+
+    Raises:
+        RefusedError: a key is missing, an amount is negative, or an event stands there twice.
+    """
+    faults = []
+    for rule, columns, condition in (
+        ("null", KEYS, "{} IS NULL"),
+        ("negative", AMOUNTS, "{} < 0"),
+    ):
+        for column in columns:
+            condition_here = condition.format(column)
+            count, sample = _count_and_sample(connection, rows, condition_here)
+            if count:
+                faults.append(f"{column} is {rule} in {count:,} rows, first {sample}")
+    shown = f"customer_id, {iso('event_timestamp')}, {iso('created_timestamp')}"
+    duplicated = connection.execute(
+        f"""SELECT count(*) OVER (), {shown}, count(*)
+        FROM {rows}
+        WHERE {" AND ".join(f"{key} IS NOT NULL" for key in KEYS)}
+        GROUP BY {", ".join(KEYS)} HAVING count(*) > 1 ORDER BY {", ".join(KEYS)} LIMIT 1"""
+    ).fetchone()
+    if duplicated:
+        count, customer, happened, arrived, times = duplicated
+        faults.append(
+            f"{count:,} events stand there more than once, first customer_id {customer} at "
+            f"{happened}, arrived {arrived}, {times} times"
+        )
+    if faults:
+        raise RefusedError(
+            f"{events} breaks the producer's rules: {'; '.join(faults)}. "
+            "Mend the ingestion job or the file and run again; nothing was written."
+        )
+
+
+def iso(instant: str) -> str:
+    """SQL that spells an instant as ISO 8601 has it."""
+    # Spelled by the engine: Python's datetime ends at the year 9999, a column of events need not.
+    return f"replace(CAST({instant} AS VARCHAR), ' ', 'T') || ':00'"
+
+
+def _count_and_sample(
+    connection: duckdb.DuckDBPyConnection, rows: str, condition: str
+) -> tuple[int, str]:
+    keys = ", ".join(f"{key}: CAST({key} AS VARCHAR)" for key in KEYS)
+    count, sample = one_row(
+        connection, f"SELECT count(*), min({{{keys}}}) FROM {rows} WHERE {condition}"
+    )
+    return count, str(sample)

@@ -1,0 +1,77 @@
+"""What a refresh works on, by which terms, and what it says it did."""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from pathlib import Path
+
+import duckdb
+
+from feature_pipeline.engine import one_row, parquet_at
+from feature_pipeline.erased_customers import NOBODY, ErasedCustomers
+from feature_pipeline.intake import IntakeCounts
+
+
+@dataclass(frozen=True)
+class Tables:
+    """Where the events lie, and what is made of them."""
+
+    events: Path
+    history: Path
+    quarantine: Path
+
+
+@dataclass(frozen=True)
+class Terms:
+    """What decides what the events come to: contract §3, and who was erased (§9)."""
+
+    lookback_window: timedelta
+    allowed_lateness: timedelta
+    erased: ErasedCustomers = NOBODY
+
+
+@dataclass(frozen=True)
+class Refreshed:
+    """What one refresh did, and what the log is now."""
+
+    events: IntakeCounts
+    """Of all events so far."""
+    history_rows: int
+    new_rows: int
+    """Rows that this run wrote: all of them where the log was made anew."""
+    since: datetime | None
+    """The new rows are stamped after it; None where all are."""
+    newest: datetime | None
+    """Stamp of the newest row; None where there is none."""
+    newest_arrival: datetime
+    """When the newest event had arrived."""
+    left_out: int
+    """Events of erased customers that this run came upon, and did not ingest."""
+    made_anew: str | None
+    """Why everything was computed again; None where the log was continued."""
+
+
+def later_than(instant: datetime, events: Path) -> int:
+    """Events that arrived after it; by their statistics no other part of the table is read."""
+    with duckdb.connect() as connection:
+        query = "SELECT count(*) FROM read_parquet($events) WHERE created_timestamp > $instant"
+        (rows,) = one_row(connection, query, {"events": parquet_at(events), "instant": instant})
+    return int(rows)
+
+
+def newest_arrival(
+    connection: duckdb.DuckDBPyConnection, events: str, as_of: datetime
+) -> datetime | None:
+    """When the newest event of a view had arrived by then."""
+    query = f"SELECT max(created_timestamp) FROM {events} WHERE created_timestamp <= $as_of"
+    newest: datetime | None = one_row(connection, query, {"as_of": as_of})[0]
+    return newest
+
+
+def extent(connection: duckdb.DuckDBPyConnection, part: Path) -> tuple[int, datetime | None]:
+    """Rows of a part, and the newest one's stamp."""
+    rows, newest = one_row(
+        connection,
+        "SELECT count(*), max(event_timestamp) FROM read_parquet($part)",
+        {"part": parquet_at(part)},
+    )
+    return int(rows), newest

@@ -1,0 +1,69 @@
+"""How far a change log is known, and of what it was made: what a refresh goes on from."""
+
+import json
+from dataclasses import asdict, dataclass
+from datetime import datetime, timedelta
+from hashlib import sha256
+from pathlib import Path
+
+from feature_pipeline.change_log import AGGREGATE_SQL
+from feature_pipeline.intake import IntakeCounts
+
+_FILE = "_watermark.json"  # whoever reads a folder of parquet files passes over such a name
+
+
+@dataclass(frozen=True)
+class Watermark:
+    """Lies with the parts of a change log, in every version of it."""
+
+    as_of: datetime
+    """What had arrived by then is in the log."""
+    terms: str
+    """Digest of the aggregation, its window and its lateness."""
+    delivered: int
+    """Events that had arrived by then, those of erased customers included."""
+    kept: int
+    superseded: int
+    quarantined: int
+    history_rows: int
+    newest: datetime | None
+    """Stamp of the newest row; None where there is none."""
+    newest_arrival: datetime
+
+    def write(self, version: Path) -> None:
+        """Into the folder of a version of the log."""
+        told = {name: _spelled(value) for name, value in asdict(self).items()}
+        (version / _FILE).write_text(json.dumps(told, indent=1) + "\n", encoding="utf-8")
+
+    def counts(self, not_yet_arrived: int) -> IntakeCounts:
+        """Of all events by now."""
+        return IntakeCounts(
+            ingested=self.kept + self.superseded + self.quarantined,
+            kept=self.kept,
+            superseded=self.superseded,
+            quarantined=self.quarantined,
+            not_yet_arrived=not_yet_arrived,
+        )
+
+
+def read_watermark(history: Path) -> Watermark | None:
+    """The log's; None where it was not left by a refresh."""
+    file = history / _FILE
+    if not file.is_file():
+        return None
+    told = json.loads(file.read_text(encoding="utf-8"))
+    instants = {name: told[name] and datetime.fromisoformat(told[name]) for name in _INSTANTS}
+    return Watermark(**told | instants)
+
+
+def digest_of_terms(lookback_window: timedelta, allowed_lateness: timedelta) -> str:
+    """Of all that decides what the same events come to."""
+    terms = f"{lookback_window!r} {allowed_lateness!r}\n{AGGREGATE_SQL}"
+    return sha256(terms.encode()).hexdigest()
+
+
+_INSTANTS = ("as_of", "newest", "newest_arrival")
+
+
+def _spelled(value: object) -> object:
+    return value.isoformat() if isinstance(value, datetime) else value

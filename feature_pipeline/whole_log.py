@@ -1,0 +1,133 @@
+"""A change log made anew from all events, which takes back nothing that may have been served."""
+
+from collections.abc import Callable
+from datetime import datetime
+from pathlib import Path
+
+import duckdb
+
+from feature_pipeline.change_log import IN_UTC, write_sums
+from feature_pipeline.engine import copy_to, one_row, parquet_at
+from feature_pipeline.intake import stage_events
+from feature_pipeline.parquet_table import is_table, new_version, part_up_to, parts_of, rows_of
+from feature_pipeline.refreshed import (
+    Refreshed,
+    Tables,
+    Terms,
+    extent,
+    later_than,
+    newest_arrival,
+)
+from feature_pipeline.refusal import RefusedError
+from feature_pipeline.retention import begin_at, kept_from
+from feature_pipeline.watermark import Watermark, digest_of_terms
+
+
+def make_anew(
+    connection: duckdb.DuckDBPyConnection,
+    tables: Tables,
+    terms: Terms,
+    before: Watermark | None,
+    as_of: datetime,
+    rows: int,
+    why: str,
+    on_step: Callable[[str], None],
+) -> Refreshed:
+    """Compute the whole log, and put it in place unless it tells the past in another way.
+
+    Raises:
+        RefusedError: a row that may have been served is missing in it, or there is one more of a
+            time by which the log was known; see `stage_events` for the rest.
+    """
+    part, begins = part_up_to(as_of, whole=True), kept_from(tables.history)
+    on_step("checking and staging events")
+    counts = stage_events(connection, tables.events, as_of, terms.allowed_lateness, terms.erased)
+    arrived = newest_arrival(connection, "events_file", as_of) or as_of
+    with new_version(tables.history) as log:
+        with new_version(tables.quarantine) as quarantine:
+            on_step("writing quarantined events")
+            copy_to(connection, "FROM quarantined_events", quarantine / part, {})
+            on_step("aggregating")
+            bounds = {
+                "as_of": as_of.replace(tzinfo=None),
+                "lookback_window": terms.lookback_window,
+            }
+            query = IN_UTC
+            if begins:
+                query = _CONTINUED
+                bounds["served"] = parquet_at(tables.history)
+                bounds["whole_again"] = begins + terms.lookback_window
+            write_sums(connection, query, log / part, bounds, tables.events)
+            if is_table(tables.history):
+                on_step("comparing with what was served")
+                _refuse_to_take_back(connection, tables.history, log / part)
+                if before and rows_of(parts_of(tables.history)) == before.history_rows:
+                    _refuse_another_past(connection, tables.history, log / part, before.as_of)
+            on_step("putting the quarantine in place")
+        history_rows, newest = extent(connection, log / part)
+        Watermark(
+            as_of,
+            digest_of_terms(terms.lookback_window, terms.allowed_lateness),
+            delivered=rows - later_than(as_of, tables.events),
+            kept=counts.kept,
+            superseded=counts.superseded,
+            quarantined=counts.quarantined,
+            history_rows=history_rows,
+            newest=newest,
+            newest_arrival=arrived,
+        ).write(log)
+        begin_at(log, begins)
+        on_step("putting the log in place")
+    left_out = rows - counts.ingested - counts.not_yet_arrived
+    return Refreshed(
+        counts, history_rows, history_rows, None, newest, arrived, left_out, made_anew=why
+    )
+
+
+# After a retention the first window of rows cannot be made again, and stays as it was served.
+_CONTINUED = f"""
+    FROM (
+        FROM read_parquet($served) WHERE event_timestamp < $whole_again
+        UNION ALL BY NAME
+        FROM ({IN_UTC}) WHERE event_timestamp >= $whole_again
+    ) ORDER BY customer_id, event_timestamp
+"""
+
+
+def _refuse_to_take_back(
+    connection: duckdb.DuckDBPyConnection, served: Path, new_log: Path
+) -> None:
+    gone, first = one_row(
+        connection,
+        """SELECT count(*), CAST(min(event_timestamp) AS VARCHAR) FROM (
+            FROM read_parquet($served) EXCEPT ALL FROM read_parquet($new_log)
+        )""",
+        {"served": parquet_at(served), "new_log": parquet_at(new_log)},
+    )
+    if gone:
+        raise RefusedError(
+            f"{gone:,} rows of {served}, the first of {first}, would be taken back: the events "
+            "are not a continuation of those it was made of. Mend them, or move that table away "
+            "to begin anew; nothing was written"
+        )
+
+
+def _refuse_another_past(
+    connection: duckdb.DuckDBPyConnection, served: Path, new_log: Path, known_to: datetime
+) -> None:
+    """A row more is another past, too: whoever asked for its time was given the row before."""
+    more, first = one_row(
+        connection,
+        """SELECT count(*), CAST(min(event_timestamp) AS VARCHAR) FROM (
+            FROM read_parquet($new_log) WHERE event_timestamp <= $known_to
+            EXCEPT ALL FROM read_parquet($served)
+        )""",
+        {"served": parquet_at(served), "new_log": parquet_at(new_log), "known_to": known_to},
+    )
+    if more:
+        raise RefusedError(
+            f"{more:,} rows, the first of {first}, would be added to what {served} was by "
+            f"{known_to.isoformat()}: events came since that say they had arrived before. Let "
+            "created_timestamp say when an event reached the warehouse, and run again; nothing "
+            "was written"
+        )
