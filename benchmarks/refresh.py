@@ -163,6 +163,7 @@ def _floor(repository: Path, store: object, as_of: datetime) -> float:
     import pyarrow as pa
     import pyarrow.parquet as pq
     from feast.infra.passthrough_provider import PassthroughProvider
+
     from feature_pipeline.parquet_table import parts_of
     from scripts.command_line import HISTORY
 

@@ -1,19 +1,22 @@
 """Backfill validation (contract §11): recompute a stretch of history and compare it, row by row."""
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from pathlib import Path
 
 import duckdb
 
 from feature_pipeline.atomic import scratch_folder
+from feature_pipeline.backfill_causes import causes_of_differences
 from feature_pipeline.change_log import aggregate
 from feature_pipeline.engine import embedded_engine, one_row, parquet_at
 from feature_pipeline.erased_customers import NOBODY, ErasedCustomers
+from feature_pipeline.intake import stage_events
 from feature_pipeline.parquet_table import is_table
 from feature_pipeline.refusal import RefusedError
 from feature_pipeline.retention import kept_from
+from feature_pipeline.watermark import digest_of_terms, read_watermark
 
 _SAMPLE_ROWS = 4
 
@@ -28,6 +31,8 @@ class Backfill:
     only_recomputed: int
     sample: tuple[str, ...]
     """A few rows of either kind; they name customers."""
+    causes: Mapping[str, int] = field(default_factory=dict)
+    """Customers and instants that differ, by cause."""
 
     @property
     def differing(self) -> int:
@@ -84,6 +89,17 @@ def compare_with_rebuild(
             for name, log in (("on_record", history), ("recomputed", rebuild)):
                 _stage(connection, name, log, as_of - stretch, as_of)
             compared = _compared(connection)
+            if compared.differing:
+                on_step("looking for causes")
+                stage_events(connection, events, as_of, allowed_lateness, erased)
+                terms = digest_of_terms(lookback_window, allowed_lateness)
+                written = read_watermark(history)
+                compared = replace(
+                    compared,
+                    causes=causes_of_differences(
+                        connection, same_terms=written is None or written.terms == terms
+                    ),
+                )
     if not compared.rows and not compared.differing:
         raise RefusedError(
             f"no row of {history} is stamped in ({(as_of - stretch).isoformat()}, "

@@ -45,6 +45,8 @@ def main(
         f"{compared.rows:,} rows of {spell(contract.test_plan.backfill_window)} recomputed, "
         f"{compared.differing:,} differ"
     )
+    for cause, keys in compared.causes.items():
+        typer.echo(f"{keys:,} × {cause}")
     for row in compared.sample:
         typer.echo(row)
     raise typer.Exit(outcome(compared).value)
@@ -76,6 +78,8 @@ def backfill(
             on_step=on_step,
         )
         figures |= {"rows": compared.rows, "differing": compared.differing}
+        if compared.causes:
+            figures["causes"] = dict(compared.causes)
         figures["digest"] = _digest(contract, end - stretch, end)
         figures["passed"] = outcome(compared) is Outcome.KEPT
     return compared
