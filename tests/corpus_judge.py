@@ -12,7 +12,7 @@ from datetime import datetime
 from pathlib import Path
 
 _HEAVY = (
-    *("feast", "feast.repo_operations", "feast.infra.online_stores.sqlite"),
+    *("feast_start", "feast", "feast.repo_operations", "feast.infra.online_stores.sqlite"),
     *("feast.infra.offline_stores.duckdb", "ibis.backends.duckdb", "duckdb"),
     *("pyarrow.parquet", "pyarrow.compute", "scipy.stats", "sqlalchemy.dialects.sqlite"),
 )

@@ -16,7 +16,7 @@ def copy_of_the_project(to: Path) -> Path:
     """The declarations, the code and the settings; none of the data."""
     for folder in COPIED:
         copytree(ROOT / folder, to / folder, ignore=ignore_patterns("__pycache__"))
-    for file in ("feature_store.yaml", ".feastignore"):
+    for file in ("feature_store.yaml", ".feastignore", "feast_start.py"):
         (to / file).write_bytes((ROOT / file).read_bytes())
     (to / HISTORY).parent.mkdir(parents=True)
     return to

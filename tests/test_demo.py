@@ -19,6 +19,7 @@ CARRIED = (
     "feature_pipeline",
     "feature_repo",
     "scripts",
+    "feast_start.py",
     "feature_store.yaml",
     ".feastignore",
 )
