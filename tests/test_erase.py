@@ -5,7 +5,6 @@ import json
 import os
 import shutil
 import sqlite3
-import subprocess
 import sys
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
@@ -262,15 +261,8 @@ def test_a_customer_nobody_knows_can_be_named_on_standard_input(
     repository = Path(shutil.copytree(served, tmp_path / "unknown"))
     before = {file: (repository / file).read_bytes() for file in TABLES}
     env = os.environ | {"PYTHONPATH": str(repository), "FEATURE_STORE_HASH_KEY": KEY}
-    done = subprocess.run(
-        [sys.executable, "scripts/erase.py", "-", "--as-of", PRESENT.isoformat()],
-        cwd=repository,
-        env=env,
-        input="999999\n",
-        text=True,
-        capture_output=True,
-        check=False,
-    )
+    told = ("scripts/erase.py", "-", "--as-of", PRESENT.isoformat())
+    done = run(repository, "python", *told, env=env, input="999999\n")
     assert done.returncode == 0, done.stdout + done.stderr
     assert {file: (repository / file).read_bytes() for file in TABLES} == before
     assert len((repository / LIST).read_text().split()) == 2
