@@ -1,0 +1,1 @@
+import feast_start  # noqa: F401  (before Feast)

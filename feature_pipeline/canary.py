@@ -10,6 +10,7 @@ from datetime import datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+import feast_start  # noqa: F401  (before Feast)
 import pyarrow as pa
 from feast import Entity, FeatureStore, FeatureView, FileSource, RepoConfig
 

@@ -4,6 +4,7 @@ from contextlib import redirect_stderr, redirect_stdout
 from datetime import UTC, datetime
 from io import StringIO
 
+import feast_start  # noqa: F401  (before Feast)
 from feast import FeatureStore
 
 from feature_pipeline.refusal import RefusedError

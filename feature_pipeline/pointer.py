@@ -1,5 +1,6 @@
 """Move the pointer: the feature service by the feature's bare name (contract §10)."""
 
+import feast_start  # noqa: F401  (before Feast)
 from feast import FeatureService, FeatureStore
 from feast.errors import FeatureServiceNotFoundException, FeatureViewNotFoundException
 

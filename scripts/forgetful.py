@@ -16,6 +16,7 @@ def forgetful(store: "FeatureStore") -> "ForgetfulOnlineStore":
     Raises:
         RefusedError: it is of a kind that knows no way to do that.
     """
+    import feast_start  # noqa: F401  (before Feast)
     from feast.infra.online_stores.helpers import get_online_store_from_config
 
     from feature_access.forgetting import ForgetfulOnlineStore

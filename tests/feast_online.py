@@ -25,7 +25,9 @@ def materialized_dump(applied: Path, tmp_path_factory: pytest.TempPathFactory) -
 
     folder = tmp_path_factory.mktemp("redis")
     for server in _running(folder / "server"):
-        store = open_store(on_redis(copytree(applied, folder / "repository"), server))
+        store = open_store(
+            on_redis(copytree(applied, folder / "repository", symlinks=True), server)
+        )
         materialize_up_to(store, PRESENT - HOUR)
         materialize_up_to(store, PRESENT)
         dump = server.save()

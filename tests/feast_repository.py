@@ -12,7 +12,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from feast_copy import HISTORY, apply, copy_of_the_project
+from feast_copy import HISTORY, apply, copy_of_the_project, made_once
 from feast_households import HOUR, LOG_END, PLANTED, PRESENT, TTL
 from oracle import ChangeLog, read_change_log
 
@@ -22,10 +22,13 @@ from feature_pipeline.change_log import aggregate
 @pytest.fixture(scope="session")
 def applied(real_events: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Applied over the households' change log and never materialized; read it only."""
-    repository = copy_of_the_project(tmp_path_factory.mktemp("applied"))
-    history = repository / HISTORY
+    return made_once(tmp_path_factory, "applied", lambda folder: _applied(folder, real_events))
+
+
+def _applied(folder: Path, events: Path) -> None:
+    history = copy_of_the_project(folder) / HISTORY
     aggregate(
-        real_events,
+        events,
         history,
         history.with_name("quarantine.parquet"),
         as_of=LOG_END,
@@ -33,8 +36,7 @@ def applied(real_events: Path, tmp_path_factory: pytest.TempPathFactory) -> Path
         allowed_lateness=timedelta(hours=24),
     )
     _plant(history)
-    apply(repository)
-    return repository
+    apply(folder)
 
 
 def _plant(history: Path) -> None:
@@ -59,7 +61,7 @@ def store(applied: Path) -> Any:
 @pytest.fixture
 def fresh(applied: Path, tmp_path: Path) -> Path:
     """Applied, never materialized, and yours to write to."""
-    return copytree(applied, tmp_path / "fresh")
+    return copytree(applied, tmp_path / "fresh", symlinks=True)
 
 
 @pytest.fixture
@@ -70,13 +72,15 @@ def fresh_store(fresh: Path) -> Any:
 @pytest.fixture(scope="session")
 def materialized(applied: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Materialized an hour before the present, and at the present; read it only."""
+    return made_once(tmp_path_factory, "materialized", lambda folder: _online(folder, applied))
+
+
+def _online(folder: Path, applied: Path) -> None:
     from feature_pipeline.materialize import materialize_up_to
 
-    repository = copytree(applied, tmp_path_factory.mktemp("materialized") / "repository")
-    online = _open(repository)
+    online = _open(copytree(applied, folder, dirs_exist_ok=True, symlinks=True))
     materialize_up_to(online, PRESENT - HOUR)
     materialize_up_to(online, PRESENT)
-    return repository
 
 
 @pytest.fixture(scope="session")

@@ -1,6 +1,5 @@
 """`make demo`, the whole of it, in a copy of the repository: words, files and exit code."""
 
-import os
 import re
 import shutil
 import sqlite3
@@ -10,44 +9,26 @@ from pathlib import Path
 
 import pyarrow.parquet as pq
 import pytest
-
-ROOT = Path(__file__).parent.parent
-CARRIED = (
-    "contracts",
-    "contract_checks",
-    "feature_access",
-    "feature_pipeline",
-    "feature_repo",
-    "scripts",
-    "feature_store.yaml",
-    ".feastignore",
-)
+from conftest import its_own
+from feast_copy import run
 
 
 @pytest.fixture(scope="module")
-def demo(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, subprocess.CompletedProcess[str]]:
-    """The repository it ran in, and what it said; run twice, for it starts anew each time."""
-    copy = tmp_path_factory.mktemp("demo")
-    for name in CARRIED:
-        source = ROOT / name
-        if source.is_dir():
-            shutil.copytree(source, copy / name, ignore=shutil.ignore_patterns("__pycache__"))
-        else:
-            shutil.copy(source, copy / name)
-    (copy / "tests").mkdir()
-    shutil.copy(ROOT / "tests" / "test_known_answers.py", copy / "tests")
-    (copy / "data").mkdir()
-    environment = os.environ | {"PYTHONPATH": str(copy)}
-    environment.pop("FEATURE_STORE_HASH_KEY", None)
-    for _ in range(2):
-        done = subprocess.run(
-            [sys.executable, "scripts/demo.py"],
-            cwd=copy,
-            env=environment,
-            capture_output=True,
-            text=True,
-            check=False,
-        )
+def demo(
+    kept_repository: Path, tmp_path_factory: pytest.TempPathFactory
+) -> tuple[Path, subprocess.CompletedProcess[str]]:
+    """The repository it ran in, and what it said; where it ran before, for it starts anew."""
+    copy = tmp_path_factory.mktemp("demo") / "repository"
+    shutil.copytree(kept_repository, copy, symlinks=True)
+    (copy / "report.html").unlink()
+    done = subprocess.run(
+        [sys.executable, "scripts/demo.py"],
+        cwd=copy,
+        env=its_own(copy),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
     return copy, done
 
 
@@ -83,14 +64,8 @@ def test_it_leaves_a_report_and_a_hashed_training_set(
 
 
 def check(copy: Path) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "contract_checks", "check", "--as-of", "2017-12-01T00:00Z"],
-        cwd=copy,
-        env=os.environ | {"PYTHONPATH": str(copy)},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    at = ("--as-of", "2017-12-01T00:00Z")
+    return run(copy, "contract-checks", "check", *at, env=its_own(copy))
 
 
 def test_a_tampered_online_store_is_broken_and_a_flushed_one_is_not_judged(
@@ -125,19 +100,8 @@ def test_a_refresh_never_takes_back_what_was_served(
     before = history.read_bytes()
     events = pq.read_table(warehouse / "customer_events.parquet")
     pq.write_table(events.slice(1000), copy / "fewer.parquet")
-    refused = subprocess.run(
-        [
-            sys.executable,
-            "scripts/refresh.py",
-            *("--as-of", "2017-12-01T01:00Z"),
-            *("--events", "fewer.parquet"),
-        ],
-        cwd=copy,
-        env=os.environ | {"PYTHONPATH": str(copy)},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    job = ("scripts/refresh.py", "--as-of", "2017-12-01T01:00Z", "--events", "fewer.parquet")
+    refused = run(copy, "python", *job, env=its_own(copy))
     assert refused.returncode == 2
     assert "would be taken back" in refused.stderr
     assert history.read_bytes() == before

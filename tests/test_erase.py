@@ -5,7 +5,6 @@ import json
 import os
 import shutil
 import sqlite3
-import subprocess
 import sys
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
@@ -84,7 +83,7 @@ def erased(served: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path
 
 def its_copy(served: Path, to: Path) -> Path:
     """A copy in which Feast, too, looks for its data; our jobs do so in any."""
-    shutil.copytree(served, to)
+    shutil.copytree(served, to, symlinks=True)
     apply(to)
     return to
 
@@ -182,7 +181,7 @@ def test_the_record_counts_and_names_nobody(erased: Any, served: Path) -> None:
 
 
 def test_again_finds_nothing_and_changes_nothing(erased: Any, tmp_path: Path) -> None:
-    repository = Path(shutil.copytree(erased[0], tmp_path / "again"))
+    repository = Path(shutil.copytree(erased[0], tmp_path / "again", symlinks=True))
     tables = [(repository / file).read_bytes() for file in (*TABLES, LIST)]
     done = erase(repository)
     assert done.returncode == 0, done.stdout + done.stderr
@@ -259,18 +258,11 @@ def test_a_dry_run_counts_and_changes_nothing(served: Path, erased: Any) -> None
 def test_a_customer_nobody_knows_can_be_named_on_standard_input(
     served: Path, tmp_path: Path
 ) -> None:
-    repository = Path(shutil.copytree(served, tmp_path / "unknown"))
+    repository = Path(shutil.copytree(served, tmp_path / "unknown", symlinks=True))
     before = {file: (repository / file).read_bytes() for file in TABLES}
     env = os.environ | {"PYTHONPATH": str(repository), "FEATURE_STORE_HASH_KEY": KEY}
-    done = subprocess.run(
-        [sys.executable, "scripts/erase.py", "-", "--as-of", PRESENT.isoformat()],
-        cwd=repository,
-        env=env,
-        input="999999\n",
-        text=True,
-        capture_output=True,
-        check=False,
-    )
+    told = ("scripts/erase.py", "-", "--as-of", PRESENT.isoformat())
+    done = run(repository, "python", *told, env=env, input="999999\n")
     assert done.returncode == 0, done.stdout + done.stderr
     assert {file: (repository / file).read_bytes() for file in TABLES} == before
     assert len((repository / LIST).read_text().split()) == 2
@@ -308,7 +300,7 @@ NOT_THEM = {
 
 
 def test_what_is_no_store_of_ours_is_named_and_left(erased: Any, tmp_path: Path) -> None:
-    repository = Path(shutil.copytree(erased[0], tmp_path / "planted"))
+    repository = Path(shutil.copytree(erased[0], tmp_path / "planted", symlinks=True))
     for name, content in (LEFT | NOT_THEM).items():
         plant(repository, name, content)
     with sqlite3.connect(repository / "data" / "more.db") as connection:
@@ -327,7 +319,7 @@ def test_what_is_no_store_of_ours_is_named_and_left(erased: Any, tmp_path: Path)
 
 def test_bytes_that_linger_in_a_free_page_are_found(erased: Any, tmp_path: Path) -> None:
     """Rows that SQLite only unlinked, in a file that is no store of ours."""
-    repository = Path(shutil.copytree(erased[0], tmp_path / "lingering"))
+    repository = Path(shutil.copytree(erased[0], tmp_path / "lingering", symlinks=True))
     other = repository / "data" / "copy_of_the_store.db"
     key = b"customer_id" + bytes([4, 0, 0, 0, 8, 0, 0, 0]) + WHO.to_bytes(8, "little")
     with sqlite3.connect(other) as connection:
@@ -345,7 +337,7 @@ def test_bytes_that_linger_in_a_free_page_are_found(erased: Any, tmp_path: Path)
 def test_an_error_on_record_that_quotes_the_customer_is_blotted(
     erased: Any, tmp_path: Path
 ) -> None:
-    repository = Path(shutil.copytree(erased[0], tmp_path / "quoted"))
+    repository = Path(shutil.copytree(erased[0], tmp_path / "quoted", symlinks=True))
     said = f"orders is negative in 3 rows, first {{'customer_id': WHO, 'seen': {WHO}}}"
     figures = {"error": said.replace("WHO", str(WHO)), "customer_id": WHO, "rows": WHO}
     plant(repository, "", Record("refresh", VIEW, PRESENT, False, None, figures))

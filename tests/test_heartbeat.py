@@ -181,7 +181,10 @@ def test_a_refresh_outlasts_a_hiccup_that_a_read_does_not(fresh, redis_server):
 def test_a_provider_without_heartbeats_is_refused_when_it_is_applied(fresh, redis_server):
     from feature_access.registry import open_store
 
-    for repository in (fresh, on_redis(copytree(fresh, fresh.with_name("second")), redis_server)):
+    for repository in (
+        fresh,
+        on_redis(copytree(fresh, fresh.with_name("second"), symlinks=True), redis_server),
+    ):
         settings = repository / "feature_store.yaml"
         right = settings.read_text()
         settings.write_text(right.replace("feature_access.provider.HeartbeatProvider", "local"))
@@ -270,7 +273,7 @@ def test_a_canary_leaves_nothing_in_redis(fresh, redis_server, log):
 def test_rows_that_would_expire_while_they_count_are_refused(fresh: Path, redis_server):
     from feature_access.registry import open_store
 
-    longer = copytree(fresh, fresh.with_name("longer"))
+    longer = copytree(fresh, fresh.with_name("longer"), symlinks=True)
     short = open_store(on_redis(fresh, redis_server, "  key_ttl_seconds: 86400\n"))
     with pytest.raises(ValueError, match=r"key_ttl_seconds 86400 is less than the ttl 30 days"):
         with_a_second_view(short)

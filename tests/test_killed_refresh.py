@@ -1,6 +1,5 @@
 """A refresh that is killed anywhere and run again ends where one that was not killed ends."""
 
-import multiprocessing
 import os
 import random
 import re
@@ -18,7 +17,9 @@ from typing import Any, NamedTuple
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from feast_copy import apply, run
 from filelock import FileLock
+from warm_start import warm
 
 from contract_checks.operations.log import OperationsLog
 
@@ -65,11 +66,9 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def pristine(own_kept_repository: Path, place: Path) -> Path:
+def pristine(kept_repository: Path, place: Path) -> Path:
     """The demonstration's repository, an hour before the refresh; not to be changed."""
-    from feast_copy import apply
-
-    shutil.copytree(own_kept_repository, place, symlinks=True)
+    shutil.copytree(kept_repository, place, symlinks=True)
     apply(place)
     return place.rename(place.with_name("pristine"))
 
@@ -92,9 +91,7 @@ def unkilled(pristine: Path, place: Path) -> State:
 
 def refreshed(repository: Path, die_at: int = sys.maxsize, die_after: float | None = None) -> int:
     """Refresh in a process that has Feast loaded already; its exit code, minus the signal."""
-    context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["feast", "duckdb", "pyarrow.parquet"])
-    process = context.Process(target=refresh_in, args=(repository, die_at))
+    process = warm().Process(target=refresh_in, args=(repository, die_at))
     process.start()
     if die_after is not None:
         time.sleep(die_after)
@@ -162,7 +159,6 @@ def test_killed_at_random_it_ends_where_it_would_have(
 
 def test_of_two_at_once_one_works_and_the_other_says_so(repository: Path, pristine: Path) -> None:
     from conftest import its_own
-    from feast_copy import run
 
     before = state_of(repository)
     arguments = ("scripts/refresh.py", "--as-of", PRESENT.isoformat())

@@ -1,13 +1,12 @@
 """Probes find what the code does wrong: the real aggregation, changed one rule at a time."""
 
 import shutil
-import subprocess
-import sys
 from collections.abc import Iterator
 from dataclasses import fields
 from pathlib import Path
 
 import pytest
+from feast_copy import apply
 from kept_evidence import AS_OF, VIEW
 
 from contract_checks import checks
@@ -108,8 +107,7 @@ def repository(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for name in ("feature_store.yaml", ".feastignore"):
         shutil.copy(ROOT / name, copy / name)
     (copy / "data").mkdir()
-    feast = Path(sys.executable).with_name("feast")
-    subprocess.run([feast, "apply"], cwd=copy, check=True, capture_output=True)
+    apply(copy)
     return copy
 
 

@@ -58,7 +58,7 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Path:
         allowed_lateness=timedelta(hours=24),
     )
     apply(repository)
-    copytree(repository, repository / "never_materialized")
+    copytree(repository, repository / "never_materialized", symlinks=True)
     store = open_store(repository)
     materialize_up_to(store, PRESENT - 60 * DAY)  # when the long gone were still there
     materialize_up_to(store, PRESENT)
@@ -93,7 +93,7 @@ def _write_events(path: Path) -> None:
 @pytest.fixture
 def repository(world: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The world, yours to spoil; the jobs' commands work on it, and leave their records beside."""
-    mine = copytree(world, tmp_path / "repository")
+    mine = copytree(world, tmp_path / "repository", symlinks=True)
     monkeypatch.setenv(ADDRESS_VARIABLE, f"sqlite:///{tmp_path}/operations.db")
     monkeypatch.delenv(HASH_KEY_VARIABLE, raising=False)
     for script in (canary, shadow_compare, load_test):

@@ -45,7 +45,7 @@ def shopping() -> list[Event]:
 
 
 def silent(at: datetime) -> bool:
-    """Whether nothing had arrived for longer than the allowed lateness, which ends a refresh in 1."""
+    """Whether nothing had arrived for longer than the allowed lateness: a refresh then ends in 1."""
     return all(at - e.created_timestamp > DAY for e in shopping() if e.created_timestamp <= at)
 
 
@@ -78,7 +78,7 @@ def aged(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def repository(aged: Path, tmp_path: Path) -> Path:
     """The same, to be changed. Feast looks for its data where it was made, our jobs here."""
-    return Path(shutil.copytree(aged, tmp_path / "repository"))
+    return Path(shutil.copytree(aged, tmp_path / "repository", symlinks=True))
 
 
 @pytest.fixture(scope="module")
@@ -90,7 +90,7 @@ def retained(aged: Path, tmp_path_factory: pytest.TempPathFactory) -> Retained:
 
 def registered(aged: Path, to: Path) -> Path:
     """A copy in which Feast looks for its data, too."""
-    shutil.copytree(aged, to)
+    shutil.copytree(aged, to, symlinks=True)
     apply(to)
     return to
 
@@ -158,7 +158,7 @@ def test_nobody_who_is_gone_keeps_a_row(retained: Retained) -> None:
 
 
 def test_a_second_run_finds_nothing_and_changes_nothing(retained: Retained, tmp_path: Path) -> None:
-    again = Path(shutil.copytree(retained.repository, tmp_path / "again"))
+    again = Path(shutil.copytree(retained.repository, tmp_path / "again", symlinks=True))
     once = contents(again)
     done = retain(again)
     assert done.returncode == 0, done.stderr

@@ -1,6 +1,7 @@
 """The jobs as a person runs them: real processes, real files, exit codes."""
 
 import importlib
+import os
 import subprocess
 import sys
 from datetime import UTC, datetime, timedelta
@@ -11,6 +12,7 @@ import pyarrow.parquet as pq
 import pytest
 import typer
 from typer.testing import CliRunner
+from warm_start import run_warm
 
 ROOT = Path(__file__).parent.parent
 JOBS = sorted(
@@ -55,7 +57,7 @@ def events(tmp_path: Path) -> Path:
 
 @pytest.mark.parametrize("job", JOBS)
 def test_help_tells_the_exit_codes(job: str) -> None:
-    shown = run(job, "--help")
+    shown = run_warm([ROOT / "scripts" / f"{job}.py", "--help"], ROOT, os.environ)
     assert shown.returncode == 0
     assert "Exit code 0" in shown.stdout
     assert "2: " in shown.stdout

@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import feast_start  # noqa: F401  (before Feast)
 import pyarrow as pa
 
 from contract_checks.evidence.declared import (

@@ -1,0 +1,115 @@
+"""Commands run in processes of their own that have the libraries loaded, and nothing of ours.
+
+Loading Feast, pandas and DuckDB takes longer than most commands. The processes are forked from one
+that did so once, with multiprocessing's forkserver; what a command says and does is its own code's,
+from where it is run. That commands start by themselves, too, is shown by the demonstration, by the
+README's commands and by the server, which are run as a person runs them.
+"""
+
+import multiprocessing
+import os
+import runpy
+import subprocess
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from multiprocessing.context import ForkServerContext
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+_LIBRARIES = (
+    *("feast_start", "feast", "feast.repo_operations"),
+    *("feast.infra.online_stores.sqlite", "feast.infra.offline_stores.duckdb"),
+    *("ibis.backends.duckdb", "duckdb", "pyarrow.parquet", "pyarrow.compute", "scipy.stats"),
+    *("sqlalchemy.dialects.sqlite", "filelock", "jinja2", "markdown_it", "pandas", "rich.console"),
+    *("rich.progress", "rich.table", "starlette.applications", "tenacity", "typer"),
+)
+"""What takes long to import. `feast_start` only says how Feast is."""
+_OURS = ("feature_repo", "feature_pipeline", "feature_access", "contract_checks", "scripts")
+
+
+def warm() -> ForkServerContext:
+    """A context whose processes have the libraries loaded."""
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(list(_LIBRARIES))
+    return context
+
+
+def run_warm(
+    words: Sequence[str | Path],
+    cwd: Path,
+    env: Mapping[str, str],
+    *,
+    input: str = "",  # named as in subprocess.run
+    timeout: float = 120,
+) -> "subprocess.CompletedProcess[str]":
+    """What `subprocess.run` of a Python script and its arguments would give.
+
+    Raises:
+        subprocess.TimeoutExpired: it took longer than `timeout` seconds, and was killed.
+    """
+    process = warm().Process
+    return _done(words, cwd, env, lambda *told: process(target=_main, args=told), input, timeout)
+
+
+def forked_for_later() -> Callable[..., "subprocess.CompletedProcess[str]"]:
+    """Run one command as `run_warm` does, in a process that is forked now and waits for it.
+
+    For processes that are the forkserver's own: it serves the process alone that started it.
+    """
+    context = multiprocessing.get_context("fork")
+    here, there = context.Pipe()
+
+    def wait() -> None:
+        _main(*there.recv())
+
+    process = context.Process(target=wait, daemon=True)
+    process.start()
+
+    def told(*what: Any) -> Any:
+        here.send(what)
+        return process
+
+    return lambda words, cwd, env: _done(words, cwd, env, told, "", 120)
+
+
+def _done(
+    words: Sequence[str | Path],
+    cwd: Path,
+    env: Mapping[str, str],
+    process_of: Callable[..., Any],
+    input: str,
+    timeout: float,
+) -> "subprocess.CompletedProcess[str]":
+    command = [str(word) for word in words]
+    with TemporaryDirectory() as folder:
+        given, said, complained = (Path(folder) / name for name in ("in", "out", "err"))
+        given.write_text(input, encoding="utf-8")
+        streams = (str(given), str(said), str(complained))
+        process = process_of(command, str(cwd), dict(env), streams)
+        if process.pid is None:
+            process.start()
+        process.join(timeout)
+        if process.exitcode is None:
+            process.kill()
+            process.join()
+            raise subprocess.TimeoutExpired(command, timeout)
+        out, err = (path.read_text(encoding="utf-8") for path in (said, complained))
+    return subprocess.CompletedProcess(command, process.exitcode, out, err)
+
+
+def _main(command: list[str], cwd: str, env: dict[str, str], streams: tuple[str, ...]) -> None:
+    """The process: streams, environment, folder, path and arguments as those of a command."""
+    assert not set(_OURS) & sys.modules.keys()
+    for number, path in enumerate(streams):
+        flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND if number else os.O_RDONLY
+        os.dup2(os.open(path, flags, 0o600), number)
+    sys.stdin = os.fdopen(0, encoding="utf-8")  # multiprocessing shut the other one
+    os.environ.clear()
+    os.environ.update(env)
+    os.chdir(cwd)
+    script, named = Path(command[0]).absolute(), env.get("PYTHONPATH", "").split(os.pathsep)
+    installed = [path for path in sys.path if path.startswith((sys.prefix, sys.base_prefix))]
+    sys.path[:] = [str(script.parent), *filter(None, named), *installed]
+    sys.argv = command
+    runpy.run_path(command[0], run_name="__main__")
