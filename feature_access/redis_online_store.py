@@ -21,6 +21,8 @@ from redis.exceptions import TimeoutError as RedisTimeoutError
 
 from feature_access.forgetting import ForgetfulRedisStore
 from feature_access.heartbeat import HeartbeatOnlineStore, heartbeat_key
+from feature_access.redis_hashes import FieldsOf, Hash
+from feature_access.redis_reader import RedisReader
 from feature_access.unavailable import (
     OnlineStoreDownError,
     OnlineStoreHungError,
@@ -57,7 +59,7 @@ class DefaultingRedisOnlineStore(
 
     def __init__(self) -> None:
         super().__init__()
-        self._reader = RedisOnlineStore()  # for its client alone
+        self._hasty: Any = None
         self._loop: asyncio.AbstractEventLoop | None = None
 
     def fault(self, view: str, error: Exception) -> OnlineStoreUnavailableError:
@@ -111,14 +113,25 @@ class DefaultingRedisOnlineStore(
         if keys:
             self._get_client(config.online_store).delete(*keys)
 
+    def reader(
+        self, config: RepoConfig, table: FeatureView, features: Sequence[str]
+    ) -> RedisReader:
+        """Those features of the view, ready to be read often."""
+        return RedisReader(self, config, table, features, heartbeat_key(table))
+
+    def hasty_client(self, online_store_config: RedisOnlineStoreConfig) -> Any:
+        """Redis, for a caller who will not wait."""
+        if self._hasty is None:
+            self._hasty = RedisOnlineStore()._get_client(_within(_HASTY, online_store_config))
+        return self._hasty
+
     def _read_hash_fields(
         self, config: RepoConfig, commands: Sequence[tuple[bytes, Sequence[str | bytes]]]
-    ) -> Any:
-        client = self._reader._get_client(_within(_HASTY, config.online_store))
-        with client.pipeline(transaction=False) as pipe:
-            for key, fields in commands:
-                pipe.hmget(key, fields)
-            return pipe.execute()
+    ) -> list[Hash]:
+        """Feast asks the same fields of every key."""
+        fields = [f if isinstance(f, bytes) else f.encode() for f in commands[0][1]]
+        keys = [key for key, _ in commands]
+        return FieldsOf(fields).ask(self.hasty_client(config.online_store), keys)
 
     def _get_client(self, online_store_config: RedisOnlineStoreConfig) -> Any:
         return super()._get_client(_within(_PATIENT, online_store_config))

@@ -26,7 +26,6 @@ from starlette.routing import Route
 from feature_access.callers import Callers
 from feature_access.catalogue import Asked, BadRequestError, Catalogue
 from feature_access.freshness import fresh_within
-from feature_access.heartbeat import empty
 from feature_access.refusal import RefusedError
 from feature_access.server_metrics import (
     DEFAULTS,
@@ -37,7 +36,7 @@ from feature_access.server_metrics import (
     exposition,
 )
 from feature_access.terms import Terms
-from feature_access.unavailable import OnlineStoreUnavailableError
+from feature_access.unavailable import OnlineStoreUnavailableError, empty
 
 _READ = "/get-online-features"
 _LARGEST_BODY = 256 * 1024
