@@ -16,7 +16,7 @@ from feature_access.defaults import default_proto
 from feature_access.entity_keys import EntityKeys
 from feature_access.freshness import note
 from feature_access.redis_hashes import FieldsOf, Hash
-from feature_access.rows import Row, scalar
+from feature_access.rows import Row, refuse_other_than_scalars, scalar
 from feature_access.unavailable import empty
 from feature_access.view_reader import Entities
 
@@ -103,6 +103,7 @@ class RedisReader:
         features: Sequence[str],
         heartbeat: EntityKey,
     ) -> None:
+        refuse_other_than_scalars(view)
         layout = RedisLayout(config, view)
         self._store, self._options, self._view = store, config.online_store, view
         self._names = HashNames(layout, view)

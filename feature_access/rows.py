@@ -3,7 +3,11 @@
 from datetime import datetime
 from typing import NamedTuple
 
+from feast import FeatureView
 from feast.protos.feast.types.Value_pb2 import Value
+
+from feature_access.defaults import SCALARS
+from feature_access.refusal import RefusedError
 
 Scalar = int | float | str | bool | None
 
@@ -24,3 +28,15 @@ def scalar(value: Value, default: Scalar = None) -> Scalar:
     kind = value.WhichOneof("val")
     found: Scalar = getattr(value, kind) if kind else default
     return found
+
+
+def refuse_other_than_scalars(view: FeatureView) -> None:
+    """Make sure that every feature of the view is a number, a text or a truth.
+
+    Raises:
+        RefusedError: one is not, a list for instance.
+    """
+    if strange := [f.name for f in view.features if f.dtype not in SCALARS]:
+        raise RefusedError(
+            f"{', '.join(strange)} of {view.name} are no scalars: read them through plain Feast"
+        )

@@ -7,7 +7,7 @@ from typing import Any, Protocol
 from feast import FeatureView, RepoConfig
 
 from feature_access.entity_keys import EntityKeys
-from feature_access.rows import Row, scalar
+from feature_access.rows import Row, refuse_other_than_scalars, scalar
 
 Entities = Sequence[Mapping[str, object]]
 
@@ -32,6 +32,7 @@ class FeastReader:
     def __init__(
         self, store: Any, config: RepoConfig, view: FeatureView, features: Sequence[str]
     ) -> None:
+        refuse_other_than_scalars(view)
         self._store, self._config, self._view = store, config, view
         self._features = list(features)
         self._keys = EntityKeys(view)
