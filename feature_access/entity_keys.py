@@ -52,7 +52,6 @@ class EntityKeys:
         """
         self._types: dict[str, FeastType] = {c.name: c.dtype for c in view.entity_columns}
         self.names = tuple(self._types)
-        self.types = tuple(self._types.values())
         if strange := [name for name, kind in self._types.items() if kind not in _VALUES]:
             raise RefusedError(f"no keys of {view.name} can be read: {', '.join(strange)}")
 

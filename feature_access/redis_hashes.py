@@ -18,6 +18,26 @@ Hash = list[bytes | None]
 """The values of the fields asked for, None for what the hash does not hold."""
 
 
+def round_trip(client: Any, commands: bytes, replies: int) -> list[Any]:
+    """What a single server replies to packed commands.
+
+    Raises:
+        RedisError: a reply is an error, or did not come; the connection is closed, so that no later
+            question finds the rest of one.
+    """
+    pool = client.connection_pool
+    connection = pool.get_connection()
+    try:
+        connection.send_packed_command([commands])
+        read = connection.read_response
+        return [read() for _ in range(replies)]
+    except BaseException:
+        connection.disconnect()
+        raise
+    finally:
+        pool.release(connection)
+
+
 class FieldsOf:
     """The question for some fields, of whatever hashes."""
 
@@ -30,25 +50,14 @@ class FieldsOf:
         """The fields of each hash, in order.
 
         Raises:
-            RedisError: there is no answer; the connection is closed, so that no later question
-                finds the rest of one.
+            RedisError: there is no answer.
         """
         if isinstance(client, RedisCluster):
             pipe: Any = client.pipeline(transaction=False)  # type: ignore[no-untyped-call]
             self._queue(pipe, keys)
             answered: list[Hash] = pipe.execute()
             return answered
-        pool = client.connection_pool
-        connection = pool.get_connection()
-        try:
-            connection.send_packed_command([self._packed(keys)])
-            read = connection.read_response
-            return [read() for _ in keys]
-        except BaseException:
-            connection.disconnect()
-            raise
-        finally:
-            pool.release(connection)
+        return round_trip(client, self._packed(keys), len(keys))
 
     async def ask_async(self, client: Any, keys: Sequence[bytes]) -> list[Hash]:
         """See `ask`."""

@@ -1,95 +1,19 @@
 """Reads of one view from Redis: keys, fields and defaults are worked out once."""
 
-import struct
-from collections.abc import Callable, Sequence
-from datetime import UTC, datetime, timedelta
+from collections.abc import Sequence
 from typing import Any
 
 from feast import FeatureView, RepoConfig
-from feast.infra.online_stores.helpers import _mmh3, _redis_key, compute_versioned_name
 from feast.protos.feast.types.EntityKey_pb2 import EntityKey
 from feast.protos.feast.types.Value_pb2 import Value
-from feast.types import Int64
-from google.protobuf.timestamp_pb2 import Timestamp
 
 from feature_access.defaults import default_proto
-from feature_access.entity_keys import EntityKeys
 from feature_access.freshness import note
 from feature_access.redis_hashes import FieldsOf, Hash
+from feature_access.redis_layout import HashNames, RedisLayout, stamped
 from feature_access.rows import Row, refuse_other_than_scalars, scalar
 from feature_access.unavailable import empty
 from feature_access.view_reader import Entities
-
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-
-
-class RedisLayout:
-    """Where Feast's Redis store keeps a view: a hash an entity, in it a field a feature."""
-
-    def __init__(self, config: RepoConfig, view: FeatureView) -> None:
-        self._project = config.project
-        self._version = config.entity_key_serialization_version
-        versioned = compute_versioned_name(
-            view, config.registry.enable_online_feature_view_versioning
-        )
-        self.stamp = f"_ts:{versioned}".encode()
-        self.fields: dict[str, bytes] = {
-            field.name: _mmh3(f"{versioned}:{field.name}") for field in view.features
-        }
-
-    def key(self, entity: EntityKey) -> bytes:
-        """The entity's hash."""
-        key: bytes = _redis_key(self._project, entity, self._version)
-        return key
-
-
-def stamped(raw: bytes | None) -> datetime | None:
-    """The instant that a stamp field holds; None where there is none."""
-    if not raw:
-        return None
-    stamp = Timestamp.FromString(raw)
-    at = _EPOCH + timedelta(seconds=stamp.seconds, microseconds=stamp.nanos // 1_000)
-    return at if at > _EPOCH else None
-
-
-class HashNames:
-    """The names of entities' hashes; of one int64, its bytes between two constants."""
-
-    def __init__(self, layout: RedisLayout, view: FeatureView) -> None:
-        self._layout = layout
-        self._keys = EntityKeys(view)
-        self._name = self._keys.names[0]
-        self._pack: Callable[[int], bytes] | None = None
-        if self._keys.types == (Int64,):
-            probe = layout.key(self._keys.of([{self._name: _PROBE}])[0])
-            before, _, after = probe.partition(struct.pack("<q", _PROBE))
-            pack = struct.Struct(f"<{len(before)}sq{len(after)}s").pack
-            self._pack = lambda value: pack(before, value, after)
-
-    def of(self, entities: Entities) -> list[bytes]:
-        """The hash of each entity, in order.
-
-        Raises:
-            UnusableKeysError: see `EntityKeys.of`.
-        """
-        plain = self._pack and self._packed(self._pack, entities)
-        return plain or [self._layout.key(key) for key in self._keys.of(entities)]
-
-    def _packed(self, pack: Callable[[int], bytes], entities: Entities) -> list[bytes] | None:
-        """None where something is no plain key: whether it is one at all is decided elsewhere."""
-        name, packed = self._name, []
-        for entity in entities:
-            value = entity.get(name)
-            if type(value) is not int or len(entity) != 1:
-                return None
-            try:
-                packed.append(pack(value))
-            except struct.error:  # it has more than 64 bits
-                return None
-        return packed
-
-
-_PROBE = 0x1122334455667788
 
 
 class RedisReader:
@@ -108,7 +32,7 @@ class RedisReader:
         self._store, self._options, self._view = store, config.online_store, view
         self._names = HashNames(layout, view)
         self._heartbeat = layout.key(heartbeat)
-        self._question = FieldsOf([*(layout.fields[name] for name in features), layout.stamp])
+        self._question = FieldsOf([*(layout.field(name) for name in features), layout.stamp])
         declared = {field.name: field for field in view.features}
         self._defaults = tuple(scalar(default_proto(declared[name])) for name in features)
 

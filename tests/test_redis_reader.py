@@ -19,7 +19,7 @@ pytest_plugins = ["feast_repository", "feast_online"]
 
 
 def layout_of(store):
-    from feature_access.redis_reader import HashNames, RedisLayout
+    from feature_access.redis_layout import HashNames, RedisLayout
 
     view = store.get_feature_view(VIEW)
     layout = RedisLayout(store.config, view)
@@ -51,9 +51,9 @@ def test_a_row_of_which_a_part_is_gone_is_read_as_plain_feast_reads_it(
     whole, stampless, valueless, null = map(names.of, (keys([c]) for c in (LEAKY, 1, 2, 3)))
     with served_redis.client() as client:
         client.hdel(stampless[0], layout.stamp)
-        client.hdel(valueless[0], *layout.fields.values())
-        client.hset(null[0], layout.fields["orders_30d"], Value().SerializeToString())
-        client.hset(whole[0], layout.fields["sessions_30d"], b"")
+        client.hdel(valueless[0], *map(layout.field, FEATURES))
+        client.hset(null[0], layout.field("orders_30d"), Value().SerializeToString())
+        client.hset(whole[0], layout.field("sessions_30d"), b"")
     asked = [LEAKY, 1, 2, 3]
     answer = online(store, asked).to_dict(include_event_timestamps=True)
     for read in ways(opened(on_served_redis)):
