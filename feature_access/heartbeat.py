@@ -58,11 +58,19 @@ class HeartbeatOnlineStore(OnlineStore):  # type: ignore[misc]
             )
         super().update(config, *views, **options)
 
+    def begin(self, config: RepoConfig, table: FeatureView, until: datetime) -> None:
+        """Leave a mark that is gone with the rows, should the store be flushed amid a write."""
+        self._testify(config, table, writing_key(table), until)
+
     def beat(self, config: RepoConfig, table: FeatureView, until: datetime) -> None:
         """Testify that everything of the view up to `until` has been written."""
+        self._testify(config, table, heartbeat_key(table), until)
+
+    def _testify(
+        self, config: RepoConfig, table: FeatureView, key: EntityKey, until: datetime
+    ) -> None:
         values = {field.name: default_proto(field) for field in table.features}
-        row = (heartbeat_key(table), values, until, None)
-        super().online_write_batch(config, table, [row], None)
+        super().online_write_batch(config, table, [(key, values, until, None)], None)
 
     def materialized_to(self, config: RepoConfig, table: FeatureView) -> datetime | None:
         """The instant of the view's heartbeat, None without one.
@@ -70,8 +78,16 @@ class HeartbeatOnlineStore(OnlineStore):  # type: ignore[misc]
         Raises:
             OnlineStoreUnavailableError: the store does not answer.
         """
-        ((stamp, _),) = self._answered(config, table, [heartbeat_key(table)], None)
-        return _real(stamp)
+        return self.testimony(config, table)[0]
+
+    def testimony(self, config: RepoConfig, table: FeatureView) -> tuple[datetime | None, ...]:
+        """The instants of the view's heartbeat and of its mark of a write, None without one.
+
+        Raises:
+            OnlineStoreUnavailableError: the store does not answer.
+        """
+        keys = [heartbeat_key(table), writing_key(table)]
+        return tuple(_real(stamp) for stamp, _ in self._answered(config, table, keys, None))
 
     def reader(self, config: RepoConfig, table: FeatureView, features: Sequence[str]) -> ViewReader:
         """Those features of the view, ready to be read often."""
@@ -149,6 +165,12 @@ class HeartbeatOnlineStore(OnlineStore):  # type: ignore[misc]
 def heartbeat_key(table: FeatureView) -> EntityKey:
     """Where the view's heartbeat lies: its join key is no entity's, so it is no customer's key."""
     return EntityKey(join_keys=["__heartbeat__"], entity_values=[Value(string_val=table.name)])
+
+
+def writing_key(table: FeatureView) -> EntityKey:
+    """Where the mark of a write lies, beside the heartbeat; no view's name ends like it."""
+    name = f"{table.name} being written"
+    return EntityKey(join_keys=["__heartbeat__"], entity_values=[Value(string_val=name)])
 
 
 def _judged(table: FeatureView, answered: Sequence[OnlineRow]) -> list[OnlineRow]:

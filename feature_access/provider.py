@@ -48,7 +48,9 @@ class HeartbeatProvider(PassthroughProvider):  # type: ignore[misc]
         Raises:
             OnlineStoreUnavailableError: the store does not answer, or was flushed meanwhile.
         """
-        held = self._held(config, feature_view)
+        self.online_store.begin(config, feature_view, end_date)
+        before = self._testimony(config, feature_view)
+        held, begun = before
         # Feast's SQLite store keeps whole seconds.
         if held is None or held < start_date.replace(microsecond=0):
             whole = end_date - feature_view.ttl if feature_view.ttl else _EPOCH
@@ -66,7 +68,7 @@ class HeartbeatProvider(PassthroughProvider):  # type: ignore[misc]
                 tqdm_builder,
                 disable_event_timestamp,
             )
-        if self._held(config, feature_view) != held:
+        if begun is None or self._testimony(config, feature_view) != before:
             raise OnlineStoreEmptyError(
                 f"the online store lost what it held of {feature_view.name} while it was written "
                 "to: materialize again"
@@ -110,13 +112,13 @@ class HeartbeatProvider(PassthroughProvider):  # type: ignore[misc]
         written: bool = write(config, view, job.to_arrow())
         return written
 
-    def _held(self, config: RepoConfig, view: FeatureView) -> datetime | None:
-        """How far the view is materialized; a job has more patience than a reader."""
+    def _testimony(self, config: RepoConfig, view: FeatureView) -> tuple[datetime | None, ...]:
+        """How far the view is materialized, and the mark; a job has more patience than a reader."""
         asking = Retrying(
             retry=retry_if_exception_type(OnlineStoreUnavailableError),
             wait=wait_exponential(multiplier=0.1),
             stop=stop_after_attempt(5),
             reraise=True,
         )
-        held: datetime | None = asking(self.online_store.materialized_to, config, view)
-        return held
+        found: tuple[datetime | None, ...] = asking(self.online_store.testimony, config, view)
+        return found

@@ -22,7 +22,7 @@ from redis.exceptions import RedisError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
 from feature_access.forgetting import ForgetfulRedisStore
-from feature_access.heartbeat import HeartbeatOnlineStore, heartbeat_key
+from feature_access.heartbeat import HeartbeatOnlineStore, heartbeat_key, writing_key
 from feature_access.redis_columns import as_declared, writes_of_columns
 from feature_access.redis_hashes import FieldsOf, Hash
 from feature_access.redis_layout import RedisLayout
@@ -114,7 +114,11 @@ class DefaultingRedisOnlineStore(
 
     def _forget(self, config: RepoConfig, views: Sequence[FeatureView]) -> None:
         version = config.entity_key_serialization_version
-        keys = [_redis_key(config.project, heartbeat_key(view), version) for view in views]
+        keys = [
+            _redis_key(config.project, key, version)
+            for view in views
+            for key in (heartbeat_key(view), writing_key(view))
+        ]
         if keys:
             self._get_client(config.online_store).delete(*keys)
 
@@ -146,6 +150,9 @@ class DefaultingRedisOnlineStore(
 
         It is asked for in a cluster, by `skip_dedup`, and by a column that is not as declared; then
         nothing is written, and the answer is False.
+
+        Raises:
+            OnlineStoreDownError: not all of it was written.
         """
         options = config.online_store
         client = self._get_client(options)
@@ -153,7 +160,13 @@ class DefaultingRedisOnlineStore(
             return False
         layout = RedisLayout(config, view)
         writer = RedisWriter(client, layout, options.key_ttl_seconds or None)
-        writer.write(writes_of_columns(layout, view, table), None)
+        try:
+            writer.write(writes_of_columns(layout, view, table), None)
+        except self.failures as error:
+            raise OnlineStoreDownError(
+                f"the online store failed while {view.name} was written: {error}; what was written "
+                "stays, and the next refresh writes the rest"
+            ) from error
         return True
 
     def hasty_client(self, online_store_config: RedisOnlineStoreConfig) -> Any:
