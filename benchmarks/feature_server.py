@@ -42,7 +42,7 @@ def main(
     """Print open-load latencies and errors, and peaks, of each server."""
     if quick:
         customers, seconds = 1_000, 2
-    console = Console(width=100)
+    console = Console(width=110)
     with TemporaryDirectory() as made, ExitStack() as running:
         place = Path(made)
         repository, redis = running.enter_context(repository_on_redis(place, customers))
@@ -57,8 +57,9 @@ def main(
         _print_peaks(console, started, bodies, seconds)
         if long:
             load = open_load(started[OURS], bodies, long, rate, 32)
-            console.print(f"{OURS} for {long / 60:g} minutes; {machine()}")
+            console.print(f"{OURS} for {long / 60:g} minutes")
             console.print(_open_table({OURS: [("32", load)]}, rate))
+            console.print(f"after it: {machine()}")
 
 
 def _materialize(repository: Path) -> None:

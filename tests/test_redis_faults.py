@@ -1,4 +1,4 @@
-"""Redis killed, restarted, flushed or hung amid a refresh: an error, no zeros, and all is mended."""
+"""Redis killed, restarted, flushed or hung amid a refresh: an error, no zeros, then a repair."""
 
 import pytest
 from feast_households import AGED, HOUR, HOUSEHOLDS, LEAKY, PRESENT, UNKNOWN, VIEW, at, expected
@@ -85,7 +85,9 @@ def assert_nobody_reads_zeros_of_an_active_customer(repository, log, before) -> 
     except OnlineStoreUnavailableError:
         return
     assert before
-    right = zip(expected(log, at(before, EVERYBODY)), expected(log, at(PRESENT, EVERYBODY)))
+    right = zip(
+        expected(log, at(before, EVERYBODY)), expected(log, at(PRESENT, EVERYBODY)), strict=True
+    )
     for answer, either in zip(answers, right, strict=True):
         assert answer in either
     assert answers.count(ZEROS) < len(answers) / 2
