@@ -13,6 +13,7 @@ from typing import Any
 from feast import FeatureStore, FeatureView
 
 from feature_access.entity_keys import EntityKeys
+from feature_access.refusal import RefusedError
 from feature_access.terms import Terms
 from feature_access.view_reader import ViewReader
 
@@ -110,10 +111,11 @@ class Catalogue:
         return Asked(view, served.terms, self._reader(view, features), features, ordered, full)
 
     def _opened(self, view: str, features: tuple[str, ...]) -> ViewReader:
-        online_store = self._store._get_provider().online_store
-        reader: ViewReader = online_store.reader(
-            self._store.config, self._served[view].view, features
-        )
+        online_store, served = self._store._get_provider().online_store, self._served[view].view
+        try:
+            reader: ViewReader = online_store.reader(self._store.config, served, features)
+        except RefusedError as error:
+            raise BadRequestError(404, str(error)) from error
         return reader
 
     def _features(self, request: dict[str, Any]) -> tuple[str, tuple[str, ...]]:
