@@ -39,7 +39,7 @@ lint: setup
 	$(BIN)/lint-imports
 
 bench: setup
-	$(BIN)/python benchmarks/aggregate_10m.py
+	$(BIN)/python benchmarks/results.py
 
 clean:
 	rm -rf $(VENV) build *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis data/*/ data/*.db data/*.lock report.html

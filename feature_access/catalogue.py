@@ -1,18 +1,23 @@
 """What a feature server serves: the services and views that have terms, and what a request means.
 
 Feast's server answers a client's fault with 500, and a mistyped entity with somebody's features.
-Here a request is understood in full, or refused with its reason, before Feast sees it.
+Here a request is understood in full, or refused with its reason.
 """
 
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 from feast import FeatureStore, FeatureView
 
-from feature_access.entity_keys import EntityKeys, UnusableKeysError
+from feature_access.entity_keys import EntityKeys
+from feature_access.refusal import RefusedError
 from feature_access.terms import Terms
+from feature_access.view_reader import ViewReader
+
+_MOST_READERS = 256
 
 
 class BadRequestError(Exception):
@@ -30,22 +35,28 @@ class Asked:
 
     view: str
     terms: Terms
+    reader: ViewReader
     features: tuple[str, ...]
     """In the order of the answer."""
     entities: dict[str, list[Any]]
-    rows: int
     full_feature_names: bool
 
     @property
-    def references(self) -> list[str]:
-        """The features as Feast calls them."""
-        return [f"{self.view}:{feature}" for feature in self.features]
+    def rows(self) -> int:
+        """How many entities are asked for."""
+        return len(next(iter(self.entities.values())))
 
     @property
-    def columns(self) -> list[str]:
-        """The names of the answer, in its order: join keys, then features."""
+    def each(self) -> list[dict[str, Any]]:
+        """The entities one by one."""
+        columns = zip(*self.entities.values(), strict=True)
+        return [dict(zip(self.entities, row, strict=True)) for row in columns]
+
+    @property
+    def names(self) -> list[str]:
+        """What the features are called in the answer."""
         prefix = f"{self.view}__" if self.full_feature_names else ""
-        return [*self.entities, *(prefix + feature for feature in self.features)]
+        return [prefix + feature for feature in self.features]
 
 
 @dataclass(frozen=True)
@@ -61,6 +72,8 @@ class Catalogue:
 
     def __init__(self, store: FeatureStore, terms: Mapping[str, Terms], most_rows: int) -> None:
         self._most_rows = most_rows
+        self._store = store
+        self._reader = lru_cache(_MOST_READERS)(self._opened)
         self._served = {
             view.name: _Served(
                 view, terms[view.name], tuple(f.name for f in view.features), EntityKeys(view)
@@ -90,12 +103,20 @@ class Catalogue:
         view, features = self._features(request)
         served = self._served[view]
         entities = _object_of_lists(request.get("entities"))
-        rows = self._rows(served, entities)
+        self._refuse_uneven(served, entities)
         full = request.get("full_feature_names", False)
         if not isinstance(full, bool):
             raise BadRequestError(400, "full_feature_names is to be true or false")
         ordered = {name: entities[name] for name in served.keys.names}
-        return Asked(view, served.terms, features, ordered, rows, full)
+        return Asked(view, served.terms, self._reader(view, features), features, ordered, full)
+
+    def _opened(self, view: str, features: tuple[str, ...]) -> ViewReader:
+        online_store, served = self._store._get_provider().online_store, self._served[view].view
+        try:
+            reader: ViewReader = online_store.reader(self._store.config, served, features)
+        except RefusedError as error:
+            raise BadRequestError(404, str(error)) from error
+        return reader
 
     def _features(self, request: dict[str, Any]) -> tuple[str, tuple[str, ...]]:
         service, features = request.get("feature_service"), request.get("features")
@@ -121,7 +142,7 @@ class Catalogue:
             raise BadRequestError(400, "a feature is named twice")
         return view, names
 
-    def _rows(self, served: _Served, entities: dict[str, list[Any]]) -> int:
+    def _refuse_uneven(self, served: _Served, entities: dict[str, list[Any]]) -> None:
         if set(entities) != set(served.keys.names):
             expected = ", ".join(served.keys.names)
             raise BadRequestError(422, f"entities are named by {expected} and nothing else")
@@ -131,16 +152,6 @@ class Catalogue:
         (rows,) = lengths
         if rows > self._most_rows:
             raise BadRequestError(413, f"{rows:,} entities; at most {self._most_rows:,} a request")
-        try:
-            served.keys.of(
-                [
-                    dict(zip(entities, row, strict=True))
-                    for row in zip(*entities.values(), strict=True)
-                ]
-            )
-        except UnusableKeysError as error:
-            raise BadRequestError(422, str(error)) from error
-        return rows
 
 
 def _object(body: bytes) -> dict[str, Any]:

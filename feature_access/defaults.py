@@ -18,6 +18,8 @@ _PARSERS: dict[FeastType, Callable[[str], _Default]] = {
     String: str,
     Bool: lambda text: text == "true",
 }
+SCALARS = frozenset(_PARSERS)
+"""The types that a feature with a default can have."""
 
 
 def default_of(field: Field) -> _Default | None:

@@ -10,9 +10,9 @@ read fails.
 A default is recognisable in a response: its event timestamp is 1970-01-01.
 """
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, TypeVar
 
 from feast import FeatureView, RepoConfig
 from feast.infra.online_stores.online_store import OnlineStore
@@ -21,7 +21,10 @@ from feast.protos.feast.types.Value_pb2 import Value
 
 from feature_access.defaults import default_proto
 from feature_access.freshness import note
-from feature_access.unavailable import OnlineStoreEmptyError, OnlineStoreUnavailableError
+from feature_access.unavailable import OnlineStoreUnavailableError, empty
+from feature_access.view_reader import FeastReader, ViewReader
+
+_T = TypeVar("_T")
 
 OnlineRow = tuple[datetime | None, dict[str, Value] | None]
 
@@ -55,11 +58,19 @@ class HeartbeatOnlineStore(OnlineStore):  # type: ignore[misc]
             )
         super().update(config, *views, **options)
 
+    def begin(self, config: RepoConfig, table: FeatureView, until: datetime) -> None:
+        """Leave a mark that is gone with the rows, should the store be flushed amid a write."""
+        self._testify(config, table, writing_key(table), until)
+
     def beat(self, config: RepoConfig, table: FeatureView, until: datetime) -> None:
         """Testify that everything of the view up to `until` has been written."""
+        self._testify(config, table, heartbeat_key(table), until)
+
+    def _testify(
+        self, config: RepoConfig, table: FeatureView, key: EntityKey, until: datetime
+    ) -> None:
         values = {field.name: default_proto(field) for field in table.features}
-        row = (heartbeat_key(table), values, until, None)
-        super().online_write_batch(config, table, [row], None)
+        super().online_write_batch(config, table, [(key, values, until, None)], None)
 
     def materialized_to(self, config: RepoConfig, table: FeatureView) -> datetime | None:
         """The instant of the view's heartbeat, None without one.
@@ -67,8 +78,20 @@ class HeartbeatOnlineStore(OnlineStore):  # type: ignore[misc]
         Raises:
             OnlineStoreUnavailableError: the store does not answer.
         """
-        ((stamp, _),) = self._answered(config, table, [heartbeat_key(table)], None)
-        return _real(stamp)
+        return self.testimony(config, table)[0]
+
+    def testimony(self, config: RepoConfig, table: FeatureView) -> tuple[datetime | None, ...]:
+        """The instants of the view's heartbeat and of its mark of a write, None without one.
+
+        Raises:
+            OnlineStoreUnavailableError: the store does not answer.
+        """
+        keys = [heartbeat_key(table), writing_key(table)]
+        return tuple(_real(stamp) for stamp, _ in self._answered(config, table, keys, None))
+
+    def reader(self, config: RepoConfig, table: FeatureView, features: Sequence[str]) -> ViewReader:
+        """Those features of the view, ready to be read often."""
+        return FeastReader(self, config, table, features)
 
     def online_read(
         self,
@@ -102,35 +125,41 @@ class HeartbeatOnlineStore(OnlineStore):  # type: ignore[misc]
     ) -> list[OnlineRow]:
         ask_feast = super().online_read
 
-        def ask() -> list[OnlineRow]:
-            # A copy each time: Feast's Redis store adds to the list.
-            rows: list[OnlineRow] = ask_feast(config, table, keys, of and list(of))
-            return rows
+        # A copy each time: Feast's Redis store adds to the list.
+        return self.asked(table.name, lambda: ask_feast(config, table, keys, of and list(of)))
 
+    def asked(self, view: str, ask: Callable[[], _T]) -> _T:
+        """What the store's client answers for the view, asked once more where that may help.
+
+        Raises:
+            OnlineStoreUnavailableError: it answered nothing.
+        """
         try:
             try:
                 return ask()
             except self.worth_asking_again:
                 return ask()
         except self.failures as error:
-            raise self.fault(table.name, error) from error
+            raise self.fault(view, error) from error
 
     async def _answered_async(
         self, config: RepoConfig, table: FeatureView, keys: list[EntityKey], of: list[str] | None
     ) -> list[OnlineRow]:
         ask_feast = super().online_read_async
 
-        async def ask() -> list[OnlineRow]:
-            rows: list[OnlineRow] = await ask_feast(config, table, keys, of and list(of))
-            return rows
+        return await self.asked_async(
+            table.name, lambda: ask_feast(config, table, keys, of and list(of))
+        )
 
+    async def asked_async(self, view: str, ask: Callable[[], Awaitable[_T]]) -> _T:
+        """See `asked`."""
         try:
             try:
                 return await ask()
             except self.worth_asking_again:
                 return await ask()
         except self.failures as error:
-            raise self.fault(table.name, error) from error
+            raise self.fault(view, error) from error
 
 
 def heartbeat_key(table: FeatureView) -> EntityKey:
@@ -138,12 +167,10 @@ def heartbeat_key(table: FeatureView) -> EntityKey:
     return EntityKey(join_keys=["__heartbeat__"], entity_values=[Value(string_val=table.name)])
 
 
-def empty(view: str) -> OnlineStoreEmptyError:
-    """The error for a view without a heartbeat."""
-    return OnlineStoreEmptyError(
-        f"the online store holds nothing of {view}: it was never materialized, or was "
-        "flushed; run `feast apply` and scripts/refresh.py before serving it"
-    )
+def writing_key(table: FeatureView) -> EntityKey:
+    """Where the mark of a write lies, beside the heartbeat; no view's name ends like it."""
+    name = f"{table.name} being written"
+    return EntityKey(join_keys=["__heartbeat__"], entity_values=[Value(string_val=name)])
 
 
 def _judged(table: FeatureView, answered: Sequence[OnlineRow]) -> list[OnlineRow]:

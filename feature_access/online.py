@@ -4,7 +4,6 @@ Service and view are looked up once, when it is opened. A read is one round trip
 touches no registry; whoever is to follow a moved pointer opens anew.
 """
 
-import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -13,28 +12,14 @@ from pathlib import Path
 from feast import FeatureStore
 from feast.errors import FeatureServiceNotFoundException
 from feast.feature_view_projection import FeatureViewProjection
-from feast.protos.feast.types.Value_pb2 import Value
 
-from feature_access.entity_keys import EntityKeys
 from feature_access.freshness import Reading, fresh_within
-from feature_access.heartbeat import OnlineRow
 from feature_access.refusal import RefusedError
 from feature_access.registry import open_store
+from feature_access.rows import Row as Row
+from feature_access.rows import Scalar as Scalar
 from feature_access.terms import Terms
-
-Scalar = int | float | str | bool | None
-
-
-@dataclass(frozen=True)
-class Row:
-    """One entity's features."""
-
-    values: tuple[Scalar, ...]
-    """In the order of the answer's `features`."""
-    known: bool
-    """False where the store holds nothing of the entity, and the values are the defaults."""
-    stamp: datetime | None
-    """When the values became knowable, None for defaults."""
+from feature_access.view_reader import ViewReader
 
 
 @dataclass(frozen=True)
@@ -61,11 +46,10 @@ class OnlineFeatures:
         """See `open`."""
         terms.refuse_stranger(consumer)
         projection = _projection(store, service, terms)
-        self._view = store.get_feature_view(projection.name)
+        view = store.get_feature_view(projection.name)
         self.features: tuple[str, ...] = tuple(field.name for field in projection.features)
-        self._keys = EntityKeys(self._view)
-        self._config = store.config
-        self._online = store._get_provider().online_store
+        online_store = store._get_provider().online_store
+        self._reader: ViewReader = online_store.reader(store.config, view, self.features)
         self._max_age = terms.max_age
 
     @classmethod
@@ -87,37 +71,20 @@ class OnlineFeatures:
             UnusableKeysError: a key is not one.
             OnlineStoreUnavailableError: the store is down, hung, empty or staler than allowed.
         """
-        entity_keys = self._keys.of(keys)
         with fresh_within(self._max_age, at) as reading:
-            rows = self._online.online_read(
-                self._config, self._view, entity_keys, list(self.features)
-            )
+            rows = self._reader.read(keys)
         return self._answer(rows, reading)
 
     async def read_async(self, keys: Sequence[Mapping[str, object]], *, at: datetime) -> Answer:
         """See `read`; a store that knows no asynchronous reads is read in a thread."""
-        if not self._online.async_supported.read:
-            return await asyncio.to_thread(self.read, keys, at=at)
-        entity_keys = self._keys.of(keys)
         with fresh_within(self._max_age, at) as reading:
-            rows = await self._online.online_read_async(
-                self._config, self._view, entity_keys, list(self.features)
-            )
+            rows = await self._reader.read_async(keys)
         return self._answer(rows, reading)
 
-    def _answer(self, rows: Sequence[OnlineRow], reading: Reading) -> Answer:
+    def _answer(self, rows: Sequence[Row], reading: Reading) -> Answer:
         until = reading.materialized_to
         assert until is not None  # noqa: S101  (a store that answered had a heartbeat)
-        return Answer(
-            features=self.features,
-            rows=tuple(self._row(stamp, values) for stamp, values in rows if values is not None),
-            materialized_to=until,
-            age=reading.at - until,
-        )
-
-    def _row(self, stamp: datetime | None, values: Mapping[str, Value]) -> Row:
-        scalars = tuple(_scalar(values[name]) for name in self.features)
-        return Row(scalars, known=stamp is not None, stamp=stamp)
+        return Answer(self.features, tuple(rows), until, reading.at - until)
 
 
 def _projection(store: FeatureStore, service: str, terms: Terms) -> FeatureViewProjection:
@@ -134,9 +101,3 @@ def _projection(store: FeatureStore, service: str, terms: Terms) -> FeatureViewP
             "its own contract"
         )
     return projections[0]
-
-
-def _scalar(value: Value) -> Scalar:
-    kind = value.WhichOneof("val")
-    scalar: Scalar = getattr(value, kind) if kind else None
-    return scalar

@@ -6,8 +6,8 @@ from typing import Literal
 from feast.infra.online_stores.sqlite import SqliteOnlineStore, SqliteOnlineStoreConfig
 
 from feature_access.forgetting import ForgetfulSqliteStore
-from feature_access.heartbeat import HeartbeatOnlineStore, empty
-from feature_access.unavailable import OnlineStoreDownError, OnlineStoreUnavailableError
+from feature_access.heartbeat import HeartbeatOnlineStore
+from feature_access.unavailable import OnlineStoreDownError, OnlineStoreUnavailableError, empty
 from feature_access.unavailable import OnlineStoreEmptyError as OnlineStoreEmptyError
 
 

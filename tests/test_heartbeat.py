@@ -59,6 +59,27 @@ def with_a_second_view(store):
     return store
 
 
+def writing(store, patch, change) -> None:
+    """Let `change` see and replace the rows of every write of a materialization."""
+    from feature_access.redis_writer import RedisWriter
+
+    kind = type(store._get_provider().online_store)
+    if hasattr(kind, "write_columns"):
+        write = RedisWriter.write
+
+        def changed(self, rows, progress):
+            change(list(rows), lambda chosen: write(self, chosen, progress))
+
+        patch.setattr(RedisWriter, "write", changed)
+    else:
+        batch = kind.online_write_batch
+
+        def changed_batch(self, config, table, data, progress):
+            change(data, lambda chosen: batch(self, config, table, chosen, progress))
+
+        patch.setattr(kind, "online_write_batch", changed_batch)
+
+
 def served(store, customers) -> list:
     return list(profiles(online(store, customers).to_dict()))
 
@@ -107,16 +128,14 @@ def test_a_run_that_fails_leaves_the_heartbeat_where_it_was(either, monkeypatch)
     from feature_access.unavailable import OnlineStoreEmptyError
 
     store, _ = either
-    online_store = store._get_provider().online_store
-    write = type(online_store).online_write_batch
 
-    def half(self, config, table, data, progress):
-        write(self, config, table, data[: len(data) // 2], progress)
-        raise OSError("killed")
+    def half(rows, write):
+        write(rows[: len(rows) // 2])
+        raise RuntimeError("killed")
 
     with monkeypatch.context() as patch:
-        patch.setattr(type(online_store), "online_write_batch", half)
-        with pytest.raises(OSError, match="killed"):
+        writing(store, patch, half)
+        with pytest.raises(RuntimeError, match="killed"):
             materialize(store, PRESENT - HOUR)
     assert stands_at(store) is None
     with pytest.raises(OnlineStoreEmptyError, match=VIEW):
@@ -124,8 +143,8 @@ def test_a_run_that_fails_leaves_the_heartbeat_where_it_was(either, monkeypatch)
 
     materialize(store, PRESENT - HOUR)
     with monkeypatch.context() as patch:
-        patch.setattr(type(online_store), "online_write_batch", half)
-        with pytest.raises(OSError, match="killed"):
+        writing(store, patch, half)
+        with pytest.raises(RuntimeError, match="killed"):
             materialize(store, PRESENT)
     assert stands_at(store) == PRESENT - HOUR
 
@@ -147,15 +166,13 @@ def test_a_store_that_is_flushed_while_it_is_written_to_gets_no_heartbeat(either
 
     store, flush = either
     materialize(store, PRESENT - HOUR)
-    online_store = store._get_provider().online_store
-    write = type(online_store).online_write_batch
 
-    def flushed(self, config, table, data, progress):
+    def flushed(rows, write):
         flush()
-        write(self, config, table, data, progress)
+        write(rows)
 
     with monkeypatch.context() as patch:
-        patch.setattr(type(online_store), "online_write_batch", flushed)
+        writing(store, patch, flushed)
         with pytest.raises(OnlineStoreEmptyError, match="materialize again"):
             materialize(store, PRESENT)
     assert stands_at(store) is None
@@ -196,14 +213,12 @@ def test_a_provider_without_heartbeats_is_refused_when_it_is_applied(fresh, redi
 def test_an_hour_reads_the_last_hour_alone(either, monkeypatch):
     store, _ = either
     written = []
-    online_store = store._get_provider().online_store
-    write = type(online_store).online_write_batch
 
-    def counting(self, config, table, data, progress):
-        written.append(len(data))
-        write(self, config, table, data, progress)
+    def counting(rows, write):
+        written.append(len(rows))
+        write(rows)
 
-    monkeypatch.setattr(type(online_store), "online_write_batch", counting)
+    writing(store, monkeypatch, counting)
     finer = timedelta(microseconds=250_000)
     materialize(store, PRESENT - HOUR - finer, PRESENT - finer)
     whole, hour = written

@@ -119,14 +119,17 @@ def test_a_row_is_typed_ordered_and_says_whether_the_customer_is_known(features,
 def test_a_read_is_one_round_trip_and_touches_no_registry(features, monkeypatch):
     from feast.infra.registry.sql import SqlRegistry
     from redis.client import Pipeline, Redis
+    from redis.connection import Connection
 
     features.read(keys([1]), at=PRESENT)
     trips = []
-    execute = Pipeline.execute
+    send = Connection.send_packed_command
     monkeypatch.setattr(
-        Pipeline, "execute", lambda self, *a, **o: (trips.append(1), execute(self, *a, **o))[1]
+        Connection,
+        "send_packed_command",
+        lambda self, *a, **o: (trips.append(1), send(self, *a, **o))[1],
     )
-    forbidden = [(Redis, "execute_command")] + [
+    forbidden = [(Redis, "execute_command"), (Pipeline, "execute")] + [
         (SqlRegistry, name)
         for name in dir(SqlRegistry)
         if name.startswith(("get_", "list_", "refresh", "proto"))

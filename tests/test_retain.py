@@ -45,7 +45,7 @@ def shopping() -> list[Event]:
 
 
 def silent(at: datetime) -> bool:
-    """Whether nothing had arrived for longer than the allowed lateness: a refresh then ends in 1."""
+    """Whether nothing had arrived for longer than the allowed lateness: its refresh ends in 1."""
     return all(at - e.created_timestamp > DAY for e in shopping() if e.created_timestamp <= at)
 
 

@@ -1,0 +1,87 @@
+"""Reads of one view from Redis: keys, fields and defaults are worked out once."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from feast import FeatureView, RepoConfig
+from feast.protos.feast.types.EntityKey_pb2 import EntityKey
+from feast.protos.feast.types.Value_pb2 import Value
+
+from feature_access.defaults import default_proto
+from feature_access.freshness import note
+from feature_access.redis_hashes import FieldsOf, Hash
+from feature_access.redis_layout import HashNames, RedisLayout, stamped
+from feature_access.rows import Row, refuse_other_than_scalars, scalar
+from feature_access.unavailable import empty
+from feature_access.view_reader import Entities
+
+
+class RedisReader:
+    """One view in Redis, ready to be read; the heartbeat comes with the rows."""
+
+    def __init__(
+        self,
+        store: Any,
+        config: RepoConfig,
+        view: FeatureView,
+        features: Sequence[str],
+        heartbeat: EntityKey,
+    ) -> None:
+        refuse_other_than_scalars(view)
+        layout = RedisLayout(config, view)
+        self._store, self._options, self._view = store, config.online_store, view
+        self._names = HashNames(layout, view)
+        self._heartbeat = layout.key(heartbeat)
+        self._question = FieldsOf([*(layout.field(name) for name in features), layout.stamp])
+        declared = {field.name: field for field in view.features}
+        self._defaults = tuple(scalar(default_proto(declared[name])) for name in features)
+
+    def read(self, entities: Entities) -> list[Row]:
+        """See `ViewReader`."""
+        keys = [*self._names.of(entities), self._heartbeat]
+        return self._judged(
+            self._store.asked(
+                self._view.name,
+                lambda: self._question.ask(self._store.hasty_client(self._options), keys),
+            )
+        )
+
+    async def read_async(self, entities: Entities) -> list[Row]:
+        """See `ViewReader`."""
+        keys = [*self._names.of(entities), self._heartbeat]
+
+        async def ask() -> list[Hash]:
+            client = await self._store._get_client_async(self._options)
+            return await self._question.ask_async(client, keys)
+
+        return self._judged(await self._store.asked_async(self._view.name, ask))
+
+    def _judged(self, hashes: list[Hash]) -> list[Row]:
+        """The rows, once the heartbeat that comes last says they count."""
+        until = stamped(hashes.pop()[-1])
+        if until is None:
+            raise empty(self._view.name)
+        rows = self._rows(hashes)
+        note(self._view.name, until, unknown=sum(not row.known for row in rows))
+        return rows
+
+    def _rows(self, hashes: list[Hash]) -> list[Row]:
+        parse, defaults, unknown = (
+            Value.FromString,
+            self._defaults,
+            Row(self._defaults, False, None),
+        )
+        rows = []
+        for *raw, stamp in hashes:
+            if stamp is None and not any(raw):
+                rows.append(unknown)
+                continue
+            values = tuple(
+                [
+                    default if value is None else scalar(parse(value), default)
+                    for value, default in zip(raw, defaults, strict=True)
+                ]
+            )
+            at = stamped(stamp)
+            rows.append(Row(values, at is not None, at))
+        return rows
