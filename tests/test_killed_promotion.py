@@ -24,6 +24,17 @@ WHOLE = {V1: sorted([*FEATURES, DROPPED]), V2: FEATURES}
 CANARY = f"feature_store_canary_{V2}"
 REGISTRY, LOG = "registry.db", "operations.db"
 NEVER = sys.maxsize
+UNRECORDED = "moved, and not on record"
+STEPS = [
+    "freezing the baseline",
+    "unit tests",
+    "backfill validation",
+    "canary materialization",
+    "shadow reads",
+    "load test",
+    "gate: every clause",
+    "moving the pointer",
+]
 
 _SPAWN = multiprocessing.get_context("forkserver")
 
@@ -54,22 +65,15 @@ def at_home(repository: Path) -> Any:
     return open_store(repository)
 
 
-def dying(after: int) -> Callable[..., None]:
-    """A listener that lets so many calls pass and kills the process at the next."""
-    calls = iter(range(after))
-
-    def listener(*_: object) -> None:
-        if next(calls, None) is None:
-            os.kill(os.getpid(), signal.SIGKILL)
-
-    return listener
+def die() -> None:
+    os.kill(os.getpid(), signal.SIGKILL)
 
 
 def die_before_write(database: str, number: int) -> None:
     """When a process is about to commit so many writes to one of the databases, and one more."""
     from sqlalchemy import Engine, event
 
-    die = dying(number)
+    writes = iter(range(number))
 
     @event.listens_for(Engine, "before_cursor_execute")
     def note(connection: Any, _: object, statement: str, *__: object) -> None:
@@ -78,9 +82,8 @@ def die_before_write(database: str, number: int) -> None:
 
     @event.listens_for(Engine, "commit")
     def commit(connection: Any) -> None:
-        if connection.info.pop("wrote", False) and connection.engine.url.database.endswith(
-            database
-        ):
+        wrote, file = connection.info.pop("wrote", False), connection.engine.url.database
+        if wrote and file.endswith(database) and next(writes, None) is None:
             die()
 
 
@@ -109,24 +112,30 @@ def roll_back(repository: Path, database: str = LOG, writes: int = NEVER) -> Non
     assert rollback.roll_back(store, contract, RELEASE) == V1
 
 
-def promote(repository: Path, steps: int, after_canary: bool = False) -> None:
-    """All of it, dead at the start of a step, or once the canary is materialized."""
+def promote(repository: Path, death: str = "", told: Path = Path(os.devnull)) -> None:
+    """All of it, dead at the start of a step, or in the midst of one."""
     store = at_home(repository)
     from contract_checks.language.loader import load
     from feature_access.provider import HeartbeatProvider
     from scripts import promote
 
-    if after_canary:
-        whole = HeartbeatProvider.materialize_single_feature_view
+    def on_step(step: str) -> None:
+        with told.open("a") as file:
+            file.write(f"{step}\n")
+        if step == death:
+            die()
+        if (step, death) == (STEPS[-1], UNRECORDED):
+            die_before_write(LOG, 1)
 
-        def materialize(self: Any, config: Any, *arguments: Any, **options: Any) -> None:
-            whole(self, config, *arguments, **options)
-            if config.project.endswith("_canary"):
-                os.kill(os.getpid(), signal.SIGKILL)
+    whole = HeartbeatProvider.materialize_single_feature_view
 
-        HeartbeatProvider.materialize_single_feature_view = materialize
-    contract = load(repository / NEXT_DOCUMENT)
-    result = promote.promote(store, contract, RELEASE, dying(steps))
+    def materialize(self: Any, config: Any, *arguments: Any, **options: Any) -> None:
+        whole(self, config, *arguments, **options)
+        if death == CANARY and config.project.endswith("_canary"):
+            die()
+
+    HeartbeatProvider.materialize_single_feature_view = materialize
+    result = promote.promote(store, load(repository / NEXT_DOCUMENT), RELEASE, on_step)
     assert result.receipt is not None, result.refusal
 
 
@@ -167,10 +176,12 @@ def online(store: Any, service: str) -> str:
 
 
 def offline(store: Any, service: str) -> str:
+    """The service comes from the copy of the registry that Feast looks its features up in."""
     import pandas as pd
 
     frame = pd.DataFrame({"customer_id": CUSTOMERS, "event_timestamp": [RELEASE] * 5})
-    answer = store.get_historical_features(frame, store.get_feature_service(service)).to_df()
+    fetched = store.get_feature_service(service, allow_cache=True)
+    answer = store.get_historical_features(frame, fetched).to_df()
     assert answer.pop("customer_id").tolist() == CUSTOMERS
     return version_of(answer.drop(columns="event_timestamp").to_dict("list"))
 
@@ -213,15 +224,17 @@ def test_a_move_that_is_killed_is_whole_and_is_ended_by_the_next(
         for write in writes:
             killed.append((write, "promotion", ran(move_to_v2, copy.folder, *write)))
             served.append((write, "promotion", serving(copy)))
+            done = moves(copy)
+            unrecorded = served[-1][-1] == V2 and done[-1] != ("promotion", V2)
             assert ran(move_to_v2, copy.folder) == 0
             assert serving(copy) == V2
-            assert moves(copy)[-1] == ("promotion", V2)
+            assert moves(copy) == [*done, *[("promotion", V2)] * (2 if unrecorded else 1)]
 
             killed.append((write, "rollback", code := ran(roll_back, copy.folder, *write)))
             served.append((write, "rollback", serving(copy)))
             assert code == 0 or ran(roll_back, copy.folder) == 0
             assert serving(copy) == V1
-            assert moves(copy)[-1] == ("rollback", V1)
+            assert moves(copy)[-2:] == [("promotion", V2), ("rollback", V1)]
     for job, old, new in (("promotion", V1, V2), ("rollback", V2, V1)):
         assert ((REGISTRY, 0), job, -signal.SIGKILL) in killed
         assert ((LOG, 1), job, -signal.SIGKILL) in killed
@@ -233,26 +246,47 @@ def test_a_move_that_is_killed_is_whole_and_is_ended_by_the_next(
     assert read == {V1, V2}
 
 
+def test_a_training_set_asked_for_while_the_pointer_moves_is_of_one_version(copy: Copy) -> None:
+    import pandas as pd
+
+    from feature_access.registry import open_store
+    from feature_access.training_set import build_training_set
+
+    store = open_store(copy.folder)
+    store.refresh_registry()
+    assert ran(move_to_v2, copy.folder) == 0
+    frame = pd.DataFrame({"customer_id": CUSTOMERS, "event_timestamp": [RELEASE] * 5})
+    built = build_training_set(store, POINTER, frame, b"sixteen or more characters").rows
+    assert built.column_names == ["customer_id", "event_timestamp", *WHOLE[V1]]
+    assert ran(roll_back, copy.folder) == 0
+
+
 # All of a promotion
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(1800)
 def test_a_promotion_killed_at_every_step_is_ended_by_the_next(copy: Copy, tmp_path: Path) -> None:
-    before = moves(copy)
+    before, told = moves(copy), tmp_path / "told"
     with reading(copy.folder, tmp_path) as seen:
-        assert ran(promote, copy.folder, NEVER, True) == -signal.SIGKILL
+        assert ran(promote, copy.folder, STEPS[0]) == -signal.SIGKILL
+        assert ran(promote, copy.folder, CANARY, told) == -signal.SIGKILL
         assert CANARY in tables(copy)  # which the next canary is to clear away
-        died = 0
-        while (code := ran(promote, copy.folder, died)) == -signal.SIGKILL:
+        for step in STEPS[1:]:
+            assert ran(promote, copy.folder, step) == -signal.SIGKILL
             assert serving(copy) == V1
             assert moves(copy) == before
-            died += 1
-    assert (code, died) == (0, 7)
-    assert CANARY not in tables(copy)
+        assert CANARY not in tables(copy)
+        assert {word for line in seen.read_text().splitlines() for word in line.split()} == {V1}
+
+        assert ran(promote, copy.folder, UNRECORDED) == -signal.SIGKILL
+        assert (serving(copy), moves(copy)) == (V2, before)
+        told.write_text(f"{STEPS[0]}\n")  # a baseline is frozen once
+        assert ran(promote, copy.folder, "", told) == 0
+    assert told.read_text().splitlines() == STEPS  # so none was forgotten
     assert serving(copy) == V2
-    assert moves(copy) == [*before, ("promotion", V2)]
-    read = [line.split() for line in seen.read_text().splitlines()]
-    assert {word for words in read for word in words} <= {V1, V2}
+    assert moves(copy) == [*before, ("promotion", V2), ("promotion", V2)]
+    assert {word for line in seen.read_text().splitlines() for word in line.split()} <= {V1, V2}
     kept = copy.check(RELEASE + timedelta(minutes=5), NEXT_DOCUMENT, select=("§10", "§11"))
     assert kept.returncode == 0, kept.stdout
     assert ran(roll_back, copy.folder) == 0

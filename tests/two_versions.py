@@ -10,13 +10,14 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from conftest import its_own
 from feast_copy import run
-from next_version import NEXT_DOCUMENT, V2, declare, write_document
+from next_version import NEXT_DOCUMENT, V2, declare, edit, write_document
 
 from contract_checks.operations.log import OperationsLog, Record, address_of
 
 RELEASE = datetime(2017, 12, 1, 0, 20, tzinfo=UTC)
 MINUTE, DAY = timedelta(minutes=1), timedelta(days=1)
 POINTER = "customer_profile"
+UNHURRIED = "9000ms"
 TRAINING_SET = Path("data", "training_set_of_v2.parquet")
 ROLES = {"data-owner": "J. Smith", "ml-owner": "A. Johnson", "platform": "Platform Lead"}
 
@@ -80,10 +81,14 @@ class Copy:
 
 
 def ready_to_promote(kept: Path, folder: Path) -> Copy:
-    """v2 is written, signed, registered, refreshed and trained on; the pointer still serves v1."""
+    """v2 is written, signed, registered, refreshed and trained on; the pointer still serves v1.
+
+    It promises no speed that a busy machine might not keep: others test that.
+    """
     copy = Copy(folder)
     shutil.copytree(kept, folder)
     write_document(folder)
+    edit(folder / NEXT_DOCUMENT, {"latency ≤ 50ms": f"latency ≤ {UNHURRIED}"})
     copy.sign(NEXT_DOCUMENT)
     declare(folder)
     copy.apply()
