@@ -1,4 +1,7 @@
-"""Materialization that says how far it came, whoever starts it: our jobs or plain Feast."""
+"""What every way into Feast passes, our jobs or plain Feast: materializing and applying.
+
+A materialization says how far it came, and `feast apply` leaves the pointer where it is.
+"""
 
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -11,6 +14,7 @@ from feast.infra.registry.base_registry import BaseRegistry
 from feast.infra.supported_async_methods import ProviderAsyncMethods
 from tenacity import Retrying, retry_if_exception_type, stop_after_attempt, wait_exponential
 
+from feature_access.declared_pointers import is_applying, refuse_to_move_pointers
 from feature_access.unavailable import OnlineStoreEmptyError, OnlineStoreUnavailableError
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -18,6 +22,19 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 class HeartbeatProvider(PassthroughProvider):  # type: ignore[misc]
     """Feast's own provider; a view that was materialized leaves a heartbeat, changed or not."""
+
+    def __init__(self, config: RepoConfig) -> None:
+        """As Feast; where it is `feast apply` that asks, it has not written anything yet.
+
+        Its other hooks come after the registry is written, do not see the services, or are left out
+        with `--skip-source-validation`.
+
+        Raises:
+            PointerDeclaredElsewhereError: see `refuse_to_move_pointers`.
+        """
+        if is_applying():
+            refuse_to_move_pointers(config)
+        super().__init__(config)
 
     @property
     def async_supported(self) -> ProviderAsyncMethods:

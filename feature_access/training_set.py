@@ -62,7 +62,8 @@ def build_training_set(
 
 def _service(store: FeatureStore, name: str) -> FeatureService:
     try:
-        return store.get_feature_service(name)
+        # From the copy in which Feast looks its features up: the pointer may move meanwhile.
+        return store.get_feature_service(name, allow_cache=True)
     except FeatureServiceNotFoundException as error:
         known = ", ".join(sorted(s.name for s in store.list_feature_services()))
         raise RefusedError(f"no feature service {name}: name one of {known}") from error

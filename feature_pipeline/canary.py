@@ -1,19 +1,20 @@
 """Canary materialization (contract §11): a few entities, materialized apart from what is served.
 
 The same online store, offline store and engine, but a Feast project of its own, whose registry is
-a temporary file. Nothing that is served is read or written.
+a temporary file. Nothing that is served is read or written. What is made lies beside the offline
+table, so that an erasure finds what a killed canary left there, and the next one clears it.
 """
 
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 import feast_start  # noqa: F401  (before Feast)
 import pyarrow as pa
 from feast import Entity, FeatureStore, FeatureView, FileSource, RepoConfig
 
+from feature_pipeline.atomic import clear_drafts, scratch_folder
 from feature_pipeline.engine import copy_to, embedded_engine, parquet_at
 from feature_pipeline.materialize import materialize_up_to
 from feature_pipeline.parquet_table import is_table
@@ -30,8 +31,9 @@ def read_back(store: FeatureStore, view_name: str, keys: pa.Table, as_of: dateti
     """
     registered = store.get_feature_view(view_name)
     _refuse_to_clear_another(store, view_name)
-    with TemporaryDirectory() as folder:
-        scratch = Path(folder)
+    warehouse = _offline(registered).parent
+    clear_drafts(warehouse)
+    with scratch_folder(warehouse, "canary") as scratch:
         rows = scratch / "slice.parquet"
         _cut(registered, keys, rows)
         entities = [store.get_entity(name) for name in registered.entities]
@@ -62,14 +64,19 @@ def _refuse_to_clear_another(store: FeatureStore, view_name: str) -> None:
 
 def _cut(view: FeatureView, keys: pa.Table, target: Path) -> None:
     """Write those entities' rows of the offline table to a file."""
-    offline = Path(view.batch_source.path)
-    if not is_table(offline):
-        raise RefusedError(f"no offline table at {offline}: run scripts/refresh.py first")
+    offline = _offline(view)
     names = ", ".join(f'"{name}"' for name in keys.column_names)
     with embedded_engine(target.parent) as connection:
         connection.register("keys", keys)
         query = f"SELECT * FROM read_parquet($offline) SEMI JOIN keys USING ({names})"
         copy_to(connection, query, target, {"offline": parquet_at(offline)})
+
+
+def _offline(view: FeatureView) -> Path:
+    offline = Path(view.batch_source.path)
+    if not is_table(offline):
+        raise RefusedError(f"no offline table at {offline}: run scripts/refresh.py first")
+    return offline
 
 
 @contextmanager

@@ -1,7 +1,7 @@
 """Move the pointer: the feature service by the feature's bare name (contract §10)."""
 
 import feast_start  # noqa: F401  (before Feast)
-from feast import FeatureService, FeatureStore
+from feast import FeatureService, FeatureStore, FeatureView
 from feast.errors import FeatureServiceNotFoundException, FeatureViewNotFoundException
 
 from feature_pipeline.refusal import RefusedError
@@ -16,10 +16,8 @@ def pointed_at(store: FeatureStore, service: str) -> str | None:
     return str(projections[0].name) if projections else None
 
 
-def point(store: FeatureStore, service: str, view: str) -> None:
-    """Let the service serve every feature of the view, in one write of the registry.
-
-    Readers see the version before or this one, whole; never a part of each.
+def refuse_unless_servable(store: FeatureStore, view: str) -> FeatureView:
+    """The view as it is registered.
 
     Raises:
         RefusedError: the view is not registered or was never materialized.
@@ -30,6 +28,18 @@ def point(store: FeatureStore, service: str, view: str) -> None:
         raise RefusedError(f"no feature view {view}: run `feast apply` first") from error
     if not target.materialization_intervals:
         raise RefusedError(f"{view} was never materialized: run scripts/refresh.py first")
+    return target
+
+
+def point(store: FeatureStore, service: str, view: str) -> None:
+    """Let the service serve every feature of the view, in one write of the registry.
+
+    Readers see the version before or this one, whole; never a part of each.
+
+    Raises:
+        RefusedError: see `refuse_unless_servable`.
+    """
+    target = refuse_unless_servable(store, view)
     try:
         before = store.get_feature_service(service)
         description, owner, tags = before.description, before.owner, dict(before.tags)

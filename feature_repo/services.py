@@ -12,7 +12,7 @@ pinned_customer_profile_v1 = FeatureService(
     tags={"feature": "customer_profile", "version": "v1"},
 )
 
-# Promotion and rollback move it in the registry; `feast apply` puts it where it stands here.
+# Promotion and rollback move it in the registry; `feast apply` refuses to put it elsewhere.
 customer_profile = FeatureService(
     name="customer_profile",
     features=[customer_profile_v1],

@@ -29,8 +29,8 @@ DocumentOption = Annotated[
 def to_declare(service: str, view: str) -> str:
     """What is left to a person once the pointer has moved."""
     return (
-        f"declare service {service} with {view} in feature_repo/ now: the next `feast apply` "
-        "registers what stands there"
+        f"declare service {service} with {view} in feature_repo/ now: until then `feast apply` "
+        "refuses to register anything"
     )
 
 

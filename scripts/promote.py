@@ -20,8 +20,8 @@ from feature_access.refusal import RefusedError as ReadRefusedError
 from feature_pipeline.refusal import RefusedError
 from scripts.alerting import News, alert, alerts_on_record
 from scripts.command_line import CONTRACT, ROOT, refusals_exit, to_declare
+from scripts.moving import finish, move
 from scripts.progress import steps
-from scripts.recording import recorded
 from scripts.webhook import configured
 
 if TYPE_CHECKING:
@@ -87,8 +87,8 @@ def promote(
         RefusedError, MissingEvidence: a rehearsal had nothing to work on.
     """
     from contract_checks.commands.gate import gate
-    from feature_pipeline.pointer import point
 
+    finish(store, contract, as_of)  # or §10 would find a pointer that the log knows nothing of
     rehearse(store, contract, as_of, on_step)
     on_step("gate: every clause")
     result = gate(contract, ROOT, as_of, RECEIPTS / f"{contract.view_name}.json")
@@ -96,11 +96,8 @@ def promote(
         return result
     on_step("moving the pointer")
     view, probes = _served(contract)
-    # On record first: a run that is killed in between leaves a pointer that §10 finds behind.
-    with recorded("promotion", contract.view_name, as_of) as figures:
-        figures |= fingerprint(contract, view, probes)
-        figures["receipt"] = str(result.receipt.relative_to(ROOT))
-    point(store, contract.overview.feature_name, contract.view_name)
+    told = fingerprint(contract, view, probes) | {"receipt": str(result.receipt.relative_to(ROOT))}
+    move(store, contract, "promotion", contract.view_name, as_of, told)
     return result
 
 

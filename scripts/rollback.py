@@ -14,7 +14,7 @@ from contract_checks.language.contract import Contract
 from contract_checks.language.loader import InvalidContract, load
 from feature_pipeline.refusal import RefusedError
 from scripts.command_line import CONTRACT, ROOT, refusals_exit, to_declare
-from scripts.recording import recorded
+from scripts.moving import finish, move, unfinished
 
 if TYPE_CHECKING:
     from feast import FeatureStore
@@ -55,16 +55,16 @@ def main(
 def roll_back(store: "FeatureStore", contract: Contract, as_of: datetime) -> str:
     """Move the pointer back, on record, and return the view it serves now.
 
+    A rollback that was killed once readers saw it is not done again, but put on record.
+
     Raises:
         RefusedError: there is no version before, or it is not registered and materialized.
         MissingEvidence: no promotion is on record.
     """
-    from feature_pipeline.pointer import point
-
     served, before = _served_and_before(store, contract, as_of)
-    with recorded("rollback", before, as_of) as figures:
-        figures["from"] = served
-        point(store, contract.overview.feature_name, before)
+    killed = finish(store, contract, as_of)
+    if killed is None or killed.job != "rollback":
+        move(store, contract, "rollback", before, as_of, {"from": served})
     return before
 
 
@@ -77,9 +77,12 @@ def _served_and_before(
     operations = read_operations(ROOT, as_of)
     if not isinstance(operations, Operations):
         raise operations
+    killed = unfinished(store, contract, as_of)
+    if killed is not None and killed.job == "rollback":
+        return str(killed.figures["from"]), killed.subject
     served = pointed_at(store, feature)
-    moves = moves_of_the_pointer(contract, operations)
-    if served not in {move.subject for move in moves if move.job == "promotion"}:
+    moves = moves_of_the_pointer(contract, operations) + ((killed,) if killed else ())
+    if served not in {r.subject for r in moves if r.job == "promotion"}:
         raise RefusedError(f"service {feature} serves {served}, whose promotion is not on record")
     before = version_before(moves, served)
     if before is None:

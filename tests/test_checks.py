@@ -421,6 +421,15 @@ BREAKS |= {
         {"records": rolled_back("v2", days=9), "registry": points_at("v2", beside=True)},
         {"§10 rollback plan"},
     ),
+    "v1 is served again, long after v2, and its pinned service is gone": (
+        {
+            "records": rolled_back("v2", days=120),
+            "registry": lambda r: replace(
+                r, services={n: s for n, s in r.services.items() if n != VIEW}
+            ),
+        },
+        {"§10 deprecation plan", "§1 feature name"},
+    ),
     "the pointer was moved past the log": (
         {"registry": points_at("v2", beside=True)},
         {"§10 rollback plan"},

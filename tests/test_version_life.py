@@ -9,23 +9,20 @@ import re
 import shutil
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from subprocess import CompletedProcess
 from types import SimpleNamespace
 from typing import Any
 
 import duckdb
-import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from conftest import its_own
-from feast_copy import HISTORY, run
+from feast_copy import HISTORY
 from next_version import (
     BREAKING,
     DOCUMENT,
     DROPPED,
     NEXT_DOCUMENT,
+    SERVICES,
     V1,
     V2,
     VIEWS,
@@ -36,74 +33,15 @@ from next_version import (
     withdraw_pinned,
     write_document,
 )
+from two_versions import DAY, MINUTE, POINTER, RELEASE, TRAINING_SET, Copy, Done
 
-from contract_checks.evidence.versions import version_before
-from contract_checks.operations.log import OperationsLog, Record, address_of
+from contract_checks.evidence.versions import superseded, version_before
+from contract_checks.operations.log import Record
 
-POINTER = "customer_profile"
 KEPT_FEATURES = {"avg_order_value_30d", "orders_30d", "distinct_order_days_30d"}
 FEATURES_OF = {V1: KEPT_FEATURES | {DROPPED}, V2: KEPT_FEATURES}
-RELEASE = datetime(2017, 12, 1, 0, 20, tzinfo=UTC)
-MINUTE, DAY = timedelta(minutes=1), timedelta(days=1)
 SUPPORT = 90 * DAY
 RECEIPT = Path("data", "receipts", f"{V2}.json")
-TRAINING_SET = Path("data", "training_set_of_v2.parquet")
-ROLES = {"data-owner": "J. Smith", "ml-owner": "A. Johnson", "platform": "Platform Lead"}
-
-Done = CompletedProcess[str]
-
-
-class Copy:
-    """The project, its commands, and what its online store answers."""
-
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-
-    def apply(self) -> None:
-        done = self._run("feast", "apply")
-        assert done.returncode == 0, done.stdout + done.stderr
-
-    def script(self, name: str, as_of: datetime, *arguments: str | Path) -> Done:
-        return self._run("python", f"scripts/{name}.py", "--as-of", as_of.isoformat(), *arguments)
-
-    def checks(self, *arguments: str | Path) -> Done:
-        return self._run("contract-checks", *arguments)
-
-    def check(self, as_of: datetime, *documents: Path, select: tuple[str, ...] = ()) -> Done:
-        chosen = [word for clause in select for word in ("--select", clause)]
-        at = ("--as-of", as_of.isoformat(), "--format", "json")
-        return self.checks("check", *documents, *at, *chosen)
-
-    def sign(self, document: Path) -> None:
-        for role, name in ROLES.items():
-            whose = ("--as", role, "--name", name, "--date", "2026-02-01")
-            done = self.checks("sign", document, *whose)
-            assert done.returncode == 0, done.stderr
-
-    def train(self, as_of: datetime, customers: list[int]) -> Done:
-        """Build a training set of v2, before any pointer leads to it."""
-        labels = {"customer_id": customers, "event_timestamp": [as_of] * len(customers)}
-        pq.write_table(pa.table(labels), self.folder / "data" / "labels.parquet")
-        whose = ("--contract", NEXT_DOCUMENT, "--service", V2, "--consumer", "ML Platform")
-        return self.script("build_training_set", as_of, "data/labels.parquet", TRAINING_SET, *whose)
-
-    def records(self) -> tuple[Record, ...]:
-        always = datetime.max.replace(tzinfo=UTC)
-        return OperationsLog(address_of(self.folder, {})).records(always)
-
-    def serves(self, service: str, customers: list[int]) -> dict[str, list[Any]]:
-        """What plain Feast answers to a reader of the service, by feature."""
-        from feature_access.registry import open_store
-
-        store = open_store(self.folder)
-        rows = [{"customer_id": customer} for customer in customers]
-        answer = store.get_online_features(store.get_feature_service(service), rows).to_dict()
-        assert answer.pop("customer_id") == customers
-        return dict(answer)
-
-    def _run(self, *words: str | Path) -> Done:
-        env = its_own(self.folder) | {"FEATURE_STORE_HASH_KEY": "sixteen or more characters"}
-        return run(self.folder, *map(str, words), env=env)
 
 
 @pytest.fixture(scope="module")
@@ -136,18 +74,17 @@ def life(kept_repository: Path, tmp_path_factory: pytest.TempPathFactory) -> Sim
     life.receipt_before = (copy.folder / RECEIPT).exists()
     life.served_before = _served(life)
     life.promote = copy.script("promote", RELEASE, "--contract", NEXT_DOCUMENT)
+    assert life.promote.returncode == 0, life.promote.stdout + life.promote.stderr
     life.served_released = _served(life)
     life.verify, life.released = _together(
         lambda: copy.checks("verify", RECEIPT),
         lambda: copy.check(RELEASE + 5 * MINUTE, DOCUMENT, NEXT_DOCUMENT, edited),
     )
 
-    # v1 is deprecated. Whoever applies with the old pointer still declared moves it back.
+    # v1 is deprecated. Whoever applies with the old pointer still declared is refused, all of it.
     declare_status(copy.folder, "Active", "Deprecated")
     copy.sign(DOCUMENT)
-    copy.apply()
-    life.served_undeclared = _served(life)
-    life.undeclared = copy.check(RELEASE + 10 * MINUTE, NEXT_DOCUMENT, select=("§10",))
+    life.undeclared = _refused(life)
     declare_pointer(copy.folder, V1, V2)
     copy.apply()
     life.served_deprecated = _served(life)
@@ -163,19 +100,26 @@ def life(kept_repository: Path, tmp_path_factory: pytest.TempPathFactory) -> Sim
     life.served_rolled_back = _served(life)
     life.rolled_back = copy.check(RELEASE + 25 * MINUTE, DOCUMENT, NEXT_DOCUMENT)
 
-    # The clock: v1 is active again and refreshed until day 89, but its pinned service is gone.
+    # v1 is active again, and served beyond what was to be its end; but its pinned service is gone.
     declare_status(copy.folder, "Deprecated", "Active")
-    declare_pointer(copy.folder, V2, V1)
     withdraw_pinned(copy.folder)
+    life.undeclared_again = _refused(life)
+    declare_pointer(copy.folder, V2, V1)
     copy.apply()
     life.served_withdrawn = _served(life, POINTER, V2)
-    day_89, day_90 = RELEASE + SUPPORT - DAY, RELEASE + SUPPORT
-    life.refresh_day_89 = copy.script("refresh", day_89)
-    life.day_89, life.day_90 = _together(
-        lambda: copy.check(day_89, DOCUMENT, select=("§10 deprecation plan", "§1 status")),
-        lambda: copy.check(day_90, DOCUMENT, select=("§10 deprecation plan",)),
-    )
+    day_90 = RELEASE + SUPPORT
+    life.refresh_day_90 = copy.script("refresh", day_90)
+    life.day_90 = copy.check(day_90, DOCUMENT, select=("§10 deprecation plan", "§1 status"))
     return life
+
+
+def _refused(life: SimpleNamespace) -> SimpleNamespace:
+    """An apply that is to be refused: what it said, and what it left."""
+    registry = life.copy.folder / "data" / "registry.db"
+    before = registry.read_bytes()
+    done = life.copy.feast("apply")
+    untouched = registry.read_bytes() == before
+    return SimpleNamespace(done=done, untouched=untouched, served=_served(life))
 
 
 def _together(*commands: Callable[[], Done]) -> list[Done]:
@@ -317,7 +261,8 @@ def test_the_gate_is_shut_before_the_rehearsal(life: SimpleNamespace) -> None:
 def test_v2_is_rehearsed_and_released(life: SimpleNamespace) -> None:
     assert life.promote.returncode == 0, life.promote.stdout + life.promote.stderr
     assert_served(life, life.served_released, V2)
-    (record,) = [r for r in life.copy.records() if r.job == "promotion" and r.subject == V2]
+    begun, record = (r for r in life.copy.records() if (r.job, r.subject) == ("promotion", V2))
+    assert (begun.passed, begun.figures) == (False, {**record.figures, "begun": True})
     assert (record.at, record.passed) == (RELEASE, True)
     assert record.figures["receipt"] == RECEIPT.as_posix()
 
@@ -354,14 +299,24 @@ def test_v1_is_held_to_its_own_answers_and_v2_may_answer_otherwise(life: SimpleN
 # Deprecated
 
 
-def test_an_old_pointer_that_is_applied_again_is_noticed(life: SimpleNamespace) -> None:
+def test_an_old_pointer_is_not_applied_again_nor_anything_with_it(life: SimpleNamespace) -> None:
     assert f"declare service {POINTER} with {V2} in feature_repo/" in life.promote.stdout
-    assert_served(life, life.served_undeclared, V1)
-    assert life.undeclared.returncode == 1
-    assert outcomes(life.undeclared)[0]["broken"] == {"§10 rollback plan"}
-    assert ("broken", f"service {POINTER} points at {V2}, as promotion left it", V1) in findings(
-        life.undeclared, "§10 rollback plan"
+    assert_refused(life, life.undeclared, serves=V2, declared=V1)
+
+
+def assert_refused(
+    life: SimpleNamespace, apply: SimpleNamespace, serves: str, declared: str
+) -> None:
+    """One message, which names the versions and what to do; not a byte was registered."""
+    assert apply.done.returncode == 2, apply.done.stdout + apply.done.stderr
+    (told,) = [x for x in apply.done.stderr.splitlines() if x.startswith("refused: ")]
+    assert re.search(
+        rf"service {POINTER} serves {serves}, and is declared with {declared} in "
+        rf"{SERVICES}:\d+; .* Declare it there with features=\[{serves}\]",
+        told,
     )
+    assert apply.untouched
+    assert_served(life, apply.served, serves)
 
 
 def test_both_are_kept_once_v1_is_deprecated_and_the_pointer_declared(
@@ -397,9 +352,10 @@ def test_a_rollback_serves_v1_and_leaves_v2_to_its_readers(life: SimpleNamespace
     assert life.rollback.returncode == 0, life.rollback.stderr
     assert f"service {POINTER} serves {V1} in place of {V2}\n" in life.rollback.stdout
     assert_served(life, life.served_rolled_back, V1)
-    (record,) = [r for r in life.copy.records() if r.job == "rollback"]
+    begun, record = (r for r in life.copy.records() if r.job == "rollback")
     assert (record.subject, record.passed, dict(record.figures)) == (V1, True, {"from": V2})
-    assert record.at == RELEASE + 20 * MINUTE
+    assert (begun.passed, dict(begun.figures)) == (False, {"from": V2, "begun": True})
+    assert begun.at == record.at == RELEASE + 20 * MINUTE
 
 
 def test_after_a_rollback_only_the_status_is_behind(life: SimpleNamespace) -> None:
@@ -413,28 +369,41 @@ def test_after_a_rollback_only_the_status_is_behind(life: SimpleNamespace) -> No
         ]
 
 
+def test_the_pointer_of_before_the_rollback_is_not_applied_again(life: SimpleNamespace) -> None:
+    assert f"declare service {POINTER} with {V1} in feature_repo/" in life.rollback.stdout
+    assert_refused(life, life.undeclared_again, serves=V1, declared=V2)
+
+
 def test_v1_is_active_again(life: SimpleNamespace) -> None:
     assert_served(life, life.served_withdrawn, V1)
-    assert {outcome for outcome, *_ in findings(life.day_89, "§1 status")} == {"kept"}
+    assert {outcome for outcome, *_ in findings(life.day_90, "§1 status")} == {"kept"}
 
 
 # The clock
 
 
-def test_89_days_after_the_release_v1_may_not_go(life: SimpleNamespace) -> None:
-    assert life.refresh_day_89.returncode == 0, life.refresh_day_89.stderr
-    assert life.day_89.returncode == 1, life.day_89.stderr
-    assert findings(life.day_89, "§10 deprecation plan") == [
-        ("kept", f"{V1} registered until 2018-03-01", "yes"),
-        ("broken", f"{V1} served by its pinned service until 2018-03-01", "no"),
-        ("kept", f"{V1} materialized freshly until 2018-03-01", "yes"),
+def test_90_days_after_a_release_that_was_rolled_back_v1_may_not_go(life: SimpleNamespace) -> None:
+    assert life.refresh_day_90.returncode == 0, life.refresh_day_90.stderr
+    assert life.day_90.returncode == 1, life.day_90.stderr
+    assert findings(life.day_90, "§10 deprecation plan") == [
+        ("kept", f"{V1} registered while it is served again in {V2}'s place", "yes"),
+        (
+            "broken",
+            f"{V1} served by its pinned service while it is served again in {V2}'s place",
+            "no",
+        ),
+        ("kept", f"{V1} materialized freshly while it is served again in {V2}'s place", "yes"),
     ]
 
 
-def test_90_days_after_the_release_it_may(life: SimpleNamespace) -> None:
-    assert life.day_90.returncode == 0, life.day_90.stdout
-    assert findings(life.day_90, "§10 deprecation plan") == [
-        ("kept", f"{V1} supported until 2018-03-01", "that time is over")
+MOVES = {"p": "promotion", "r": "rollback"}
+
+
+def moved(moves: str) -> list[Record]:
+    """Promotions and rollbacks, a day after the other, as in `p1 p2 r1`."""
+    return [
+        Record(MOVES[move[0]], f"v{move[1]}", RELEASE + day * DAY, True)
+        for day, move in enumerate(moves.split())
     ]
 
 
@@ -454,6 +423,27 @@ def test_90_days_after_the_release_it_may(life: SimpleNamespace) -> None:
 def test_a_rollback_leads_to_what_was_served_before(
     moves: str, version: str, before: str | None
 ) -> None:
-    jobs = {"p": "promotion", "r": "rollback"}
-    records = [Record(jobs[move[0]], f"v{move[1]}", RELEASE, True) for move in moves.split()]
-    assert version_before(records, version) == before
+    assert version_before(moved(moves), version) == before
+
+
+@pytest.mark.parametrize(
+    ("moves", "day"),
+    [
+        ("p1", None),
+        ("p1 p2", 1),
+        ("p1 p2 p2", 1),
+        ("p1 p1 p2", 2),
+        ("p1 p2 p3", 1),
+        ("p1 p2 p3 r2", 1),
+        ("p1 p2 r1", None),
+        ("p1 p2 r1 p1", None),
+        ("p1 p2 r1 p2", 3),
+        ("p1 p2 r1 p2 p3", 3),
+        ("p1 p2 r1 p3", 3),
+        ("p1 p3", None),
+        ("p1 p3 p2", 2),
+    ],
+)
+def test_support_counts_from_when_the_version_was_last_left(moves: str, day: int | None) -> None:
+    since = None if day is None else RELEASE + day * DAY
+    assert superseded(moved(moves), "v1", successor="v2") == since

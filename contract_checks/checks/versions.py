@@ -9,7 +9,7 @@ from contract_checks.changes.grades import Grade
 from contract_checks.evidence.evidence import Evidence
 from contract_checks.evidence.facts import MissingEvidence
 from contract_checks.evidence.fingerprint import promises, promoted, schema, semantics
-from contract_checks.evidence.versions import moves_of_the_pointer, version_before
+from contract_checks.evidence.versions import moves_of_the_pointer, superseded, version_before
 from contract_checks.judge import Verdict, check
 from contract_checks.language.contract import Contract
 from contract_checks.operations.log import Record
@@ -28,11 +28,12 @@ def _promotions_of_this(contract: Contract, evidence: Evidence) -> list[Record]:
 
 
 def _end_of_support(contract: Contract, evidence: Evidence) -> datetime | None:
-    """When the time of the document's deprecation plan is over; None before the release."""
+    """When the time of the document's deprecation plan is over; None while it does not run."""
     plan = contract.versioning.deprecation
-    new = f"{contract.overview.feature_name}_{plan.successor}"
-    releases = (r.at for r in _promotions(contract, evidence) if r.subject == new)
-    return next((released + plan.support for released in releases), None)
+    moves = moves_of_the_pointer(contract, evidence.operations)
+    feature = contract.overview.feature_name
+    since = superseded(moves, f"{feature}_{plan.version}", f"{feature}_{plan.successor}")
+    return since and since + plan.support
 
 
 @check("§7 semantic drift checks", held_in="events, offline, operations")
@@ -133,16 +134,21 @@ def breaking_changes_have_a_new_version(
 
 @check("§10 deprecation plan", held_in="registry, online, operations")
 def deprecated_versions_are_supported(contract: Contract, evidence: Evidence) -> Iterator[Verdict]:
-    """After its successor's release a version is served for the promised time."""
+    """After its successor's release a version is served for the promised time.
+
+    That time does not run while the pointer serves the version again, after a rollback; from the
+    promotion that supersedes it again, the whole of it counts.
+    """
     plan, feature = contract.versioning.deprecation, contract.overview.feature_name
     old, new = f"{feature}_{plan.version}", f"{feature}_{plan.successor}"
-    until = _end_of_support(contract, evidence)
-    if until is None:
+    if all(promotion.subject != new for promotion in _promotions(contract, evidence)):
         yield Verdict(True, f"{old} supported", f"{new} is not released yet")
         return
-    if evidence.as_of >= until:
+    until = _end_of_support(contract, evidence)
+    if until is not None and evidence.as_of >= until:
         yield Verdict(True, f"{old} supported until {until.date()}", "that time is over")
         return
+    how_long = f"until {until.date()}" if until else f"while it is served again in {new}'s place"
     view = evidence.registry.views.get(old)
     service = evidence.registry.services.get(old)
     pinned = service is not None and old in service.views
@@ -156,9 +162,7 @@ def deprecated_versions_are_supported(contract: Contract, evidence: Evidence) ->
         (pinned, "served by its pinned service"),
         (fresh, "materialized freshly"),
     ):
-        yield Verdict(
-            kept, f"{old} {what} until {until.date()}", "yes" if kept else "no", int(not kept)
-        )
+        yield Verdict(kept, f"{old} {what} {how_long}", "yes" if kept else "no", int(not kept))
 
 
 @check("§10 rollback plan", held_in="registry, operations")

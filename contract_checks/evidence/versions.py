@@ -1,6 +1,7 @@
 """Which versions of a feature were promoted and rolled back to, as the operations log tells."""
 
 from collections.abc import Sequence
+from datetime import datetime
 
 from contract_checks.evidence.facts import Operations
 from contract_checks.language.contract import Contract
@@ -25,3 +26,19 @@ def version_before(moves: Sequence[Record], version: str) -> str | None:
             return before
         before = move.subject
     return None
+
+
+def superseded(moves: Sequence[Record], version: str, successor: str) -> datetime | None:
+    """Since when another is served in the version's place; None before the successor's release.
+
+    None as well while the version is served again. The move after that counts anew, so that readers
+    have the whole of the promised time to leave the version (§10 deprecation plan).
+    """
+    since, released = None, False
+    for move in moves:
+        released |= (move.job, move.subject) == ("promotion", successor)
+        if move.subject == version:
+            since = None
+        elif since is None and released:
+            since = move.at
+    return since

@@ -1,0 +1,87 @@
+"""`feast apply` leaves a feature's pointer where promotion and rollback put it (contract §10).
+
+A pointer is the service by a feature's bare name: `customer_profile` serves `customer_profile_v1`.
+Feast would register it as `feature_repo/` declares it, and so undo the last move without a word.
+"""
+
+import re
+from pathlib import Path
+
+import click
+from feast import FeatureService, FeatureStore, RepoConfig
+from feast.repo_operations import get_repo_files, parse_repo
+
+_FEAST = "feast.cli.cli"
+
+
+class PointerDeclaredElsewhereError(click.ClickException):
+    """What is declared would move a pointer; told on stderr as one message, with exit code 2."""
+
+    exit_code = 2
+
+    def show(self, file: object = None) -> None:
+        """Print the refusal."""
+        click.echo(f"refused: {self.message}", err=True)
+
+
+def is_applying() -> bool:
+    """Whether this process is the command `feast apply`, or `feast plan` that foretells it."""
+    context = click.get_current_context(silent=True)
+    if context is None or context.command.name not in ("apply", "plan"):
+        return False
+    return getattr(context.command.callback, "__module__", None) == _FEAST
+
+
+def refuse_to_move_pointers(config: RepoConfig) -> None:
+    """Hold what is declared against the pointers that are registered; nothing is written.
+
+    A registry without pointers has none to lose: the first apply registers what is declared.
+
+    Raises:
+        PointerDeclaredElsewhereError: a pointer would serve another view, or be gone.
+    """
+    repository = Path(config.repo_path)
+    registered = FeatureStore(config=config).list_feature_services()
+    declared = parse_repo(repository).feature_services
+    refusals = [
+        _refusal(repository, service.name, _views(service), targets)
+        for service in registered
+        if _is_pointer(service)
+        and (targets := {_views(d) for d in declared if d.name == service.name})
+        != {_views(service)}
+    ]
+    if refusals:
+        raise PointerDeclaredElsewhereError("\n".join([*refusals, "Nothing was registered."]))
+
+
+def _views(service: FeatureService) -> str:
+    return ", ".join(projection.name for projection in service.feature_view_projections)
+
+
+def _is_pointer(service: FeatureService) -> bool:
+    return re.fullmatch(rf"{re.escape(service.name)}_v\d+", _views(service)) is not None
+
+
+def _refusal(repository: Path, service: str, served: str, declared: set[str]) -> str:
+    if not declared:
+        return (
+            f"service {service} serves {served} and is declared nowhere in feature_repo/, so that "
+            f"its readers would lose it. Declare it with features=[{served}]; to withdraw it for "
+            f"good, `feast delete {service}` first."
+        )
+    other = " and ".join(sorted(declared))
+    return (
+        f"service {service} serves {served}, and is declared with {other} in "
+        f"{_where(repository, service)}; only scripts/promote.py and scripts/rollback.py move it. "
+        f"Declare it there with features=[{served}] and apply again."
+    )
+
+
+def _where(repository: Path, service: str) -> str:
+    """File and line that name the service."""
+    named = re.compile(rf"""\bname\s*=\s*["']{re.escape(service)}["']""")
+    for file in get_repo_files(repository):
+        for number, line in enumerate(file.read_text(encoding="utf-8").splitlines(), start=1):
+            if named.search(line):
+                return f"{file.relative_to(repository.resolve())}:{number}"
+    return "feature_repo/"
