@@ -34,8 +34,8 @@ def to_declare(service: str, view: str) -> str:
     )
 
 
-class BusyError(RefusedError):
-    """Another job is at work; nothing is wrong."""
+class NotBegunError(RefusedError):
+    """A job could not begin, and leaves no record: another one is at work, or nothing is there."""
 
 
 @contextmanager
@@ -43,14 +43,14 @@ def writing_alone() -> Iterator[None]:
     """Be the only job that writes to events or stores; the lock goes with the process, even killed.
 
     Raises:
-        BusyError: another one is at it.
+        NotBegunError: another one is at it.
     """
     lock = ROOT / "data" / "writing.lock"
     try:
         with FileLock(lock, timeout=0):
             yield
     except Timeout as held:
-        raise BusyError(
+        raise NotBegunError(
             f"another job is writing to the stores (it holds {lock}): run again when it has ended"
         ) from held
 

@@ -24,6 +24,7 @@ from scripts.command_line import (
     QUARANTINE,
     ROOT,
     DocumentOption,
+    NotBegunError,
     refusals_exit,
     writing_alone,
 )
@@ -95,8 +96,8 @@ def refresh(
     """Bring both stores up to `as_of`, and leave a record for each version of the feature.
 
     Raises:
-        RefusedError: the contract's view is not registered, or another job is writing, which leaves
-            no record; the online store is past `as_of` already; see `bring_up_to` for the rest.
+        NotBegunError: the contract's view is not registered, or another job is writing.
+        RefusedError: the online store is past `as_of` already; see `bring_up_to` for the rest.
     """
     from feature_pipeline.materialize import materialize_up_to, refuse_to_go_back
 
@@ -149,7 +150,7 @@ def _versions(store: "FeatureStore", contract: Contract) -> dict[str, datetime |
         for view in views
     }
     if contract.view_name not in versions:
-        raise RefusedError(
+        raise NotBegunError(
             f"no feature view {contract.view_name} is registered: run `feast apply` first"
         )
     return versions

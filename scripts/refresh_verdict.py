@@ -14,7 +14,7 @@ from contract_checks.language.contract import Contract
 from contract_checks.language.sentence import spell
 from feature_pipeline.refreshed import Refreshed
 from scripts.alerting import News, alert
-from scripts.command_line import BusyError
+from scripts.command_line import NotBegunError
 from scripts.freeze_baseline import registered
 from scripts.refresh_metrics import write_metrics
 
@@ -92,14 +92,14 @@ def judged(contract: Contract, done: Refreshed, as_of: datetime) -> Verdict:
 def told(contract: Contract, as_of: datetime) -> Iterator[list[Verdict]]:
     """Tell the alert channel and Prometheus what became of the refresh in the block.
 
-    The block leaves its verdict in the list. Whatever it raises is told as a failed refresh; but
-    for one that found another job at work, which is no failure.
+    The block leaves its verdict in the list. Whatever it raises is told as a failed refresh, but
+    for one that did not begin.
     """
     verdicts: list[Verdict] = []
     started = time.monotonic()
     try:
         yield verdicts
-    except BusyError:
+    except NotBegunError:
         raise
     except Exception as error:
         why = f"{type(error).__name__}: {error}"
