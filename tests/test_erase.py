@@ -20,6 +20,7 @@ from oracle import Event, read_events, write_events
 from test_jobs_records import EVENTS, KEY, VIEW, job, log_of, records
 
 from contract_checks.operations.log import OperationsLog, Record
+from feature_pipeline.parquet_table import parts_of
 
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)
 PRESENT = datetime(2026, 3, 1, 12, tzinfo=UTC)
@@ -110,6 +111,11 @@ def all_bytes(repository: Path) -> dict[Path, bytes]:
     return {f: f.read_bytes() for f in (repository / "data").rglob("*") if f.is_file()}
 
 
+def bytes_of(table: Path) -> list[bytes]:
+    """Of the one file, or of each part of a folder."""
+    return [part.read_bytes() for part in parts_of(table) or [table]]
+
+
 def hash_of(customer: int) -> str:
     return hmac.digest(KEY.encode(), str(customer).encode(), "sha256").hex()
 
@@ -182,10 +188,10 @@ def test_the_record_counts_and_names_nobody(erased: Any, served: Path) -> None:
 
 def test_again_finds_nothing_and_changes_nothing(erased: Any, tmp_path: Path) -> None:
     repository = Path(shutil.copytree(erased[0], tmp_path / "again", symlinks=True))
-    tables = [(repository / file).read_bytes() for file in (*TABLES, LIST)]
+    tables = [bytes_of(repository / file) for file in (*TABLES, LIST)]
     done = erase(repository)
     assert done.returncode == 0, done.stdout + done.stderr
-    assert [(repository / file).read_bytes() for file in (*TABLES, LIST)] == tables
+    assert [bytes_of(repository / file) for file in (*TABLES, LIST)] == tables
     assert set(records(log_of(repository), "erasure")[-1].figures["removed"].values()) == {0}
 
 
@@ -235,12 +241,16 @@ def test_without_the_key_a_refresh_would_let_them_back_in_and_is_refused(
     erased: Any, key: str, says: str
 ) -> None:
     repository, _ = erased
+    (repository / "data" / "metrics" / "refresh.prom").unlink(missing_ok=True)
     before = all_bytes(repository)
     at = ("--as-of", (PRESENT + HOUR).isoformat())
     log = repository.parent / f"{len(key)}.db"
     refused = job(repository, "refresh", *at, log=log, FEATURE_STORE_HASH_KEY=key)
     assert refused.returncode == 2
     assert says in refused.stderr
+    metrics = repository / "data" / "metrics" / "refresh.prom"
+    assert 'feature_store_refresh_success{view="customer_profile_v1"} 0.0' in metrics.read_text()
+    metrics.unlink()
     assert all_bytes(repository) == before
 
 
@@ -259,12 +269,12 @@ def test_a_customer_nobody_knows_can_be_named_on_standard_input(
     served: Path, tmp_path: Path
 ) -> None:
     repository = Path(shutil.copytree(served, tmp_path / "unknown", symlinks=True))
-    before = {file: (repository / file).read_bytes() for file in TABLES}
+    before = {file: bytes_of(repository / file) for file in TABLES}
     env = os.environ | {"PYTHONPATH": str(repository), "FEATURE_STORE_HASH_KEY": KEY}
     told = ("scripts/erase.py", "-", "--as-of", PRESENT.isoformat())
     done = run(repository, "python", *told, env=env, input="999999\n")
     assert done.returncode == 0, done.stdout + done.stderr
-    assert {file: (repository / file).read_bytes() for file in TABLES} == before
+    assert {file: bytes_of(repository / file) for file in TABLES} == before
     assert len((repository / LIST).read_text().split()) == 2
 
 
