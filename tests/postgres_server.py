@@ -79,11 +79,19 @@ class PostgresServer:
             free.bind(("127.0.0.1", 0))
             self.port = free.getsockname()[1]
         self._init()
-        settings = (*FASTER_NOT_SAFER, f"timezone={zone}", "listen_addresses=127.0.0.1")
-        words = (BINARIES / "postgres", "-D", self._data, "-p", str(self.port), "-k", self.folder)
+        settings = (*FASTER_NOT_SAFER, f"timezone={zone}", f"unix_socket_directories={self.folder}")
+        options = [word for setting in settings for word in ("-c", setting)]
+        words = [BINARIES / "postgres", "-D", self._data, "-p", str(self.port), *options]
         self._process = subprocess.Popen(
-            ["sh", "-c", _UNTIL_INPUT_ENDS, "sh", self.folder]
-            + [*words, *(word for setting in settings for word in ("-c", setting))],
+            [
+                "sh",
+                "-c",
+                _UNTIL_INPUT_ENDS,
+                "sh",
+                self.folder,
+                *words,
+                *(word for setting in settings for word in ("-c", setting)),
+            ],
             stdin=subprocess.PIPE,
             stdout=subprocess.DEVNULL,
             stderr=(self.folder / "log").open("w"),
@@ -101,8 +109,19 @@ class PostgresServer:
         secret = self.folder / "password"
         secret.write_text(PASSWORD)
         done = subprocess.run(
-            [BINARIES / "initdb", "-D", self._data, "-U", SUPERUSER, "--pwfile", secret]
-            + ["--auth=scram-sha-256", "--encoding=UTF8", "--no-locale", "--no-sync"],
+            [
+                BINARIES / "initdb",
+                "-D",
+                self._data,
+                "-U",
+                SUPERUSER,
+                "--pwfile",
+                secret,
+                "--auth=scram-sha-256",
+                "--encoding=UTF8",
+                "--no-locale",
+                "--no-sync",
+            ],
             capture_output=True,
             text=True,
             check=False,
