@@ -21,7 +21,9 @@ pytest_plugins = ["postgres_server", "warehouse"]
 AN_EVENT = f"INSERT INTO {EVENTS} VALUES (1, '2024-01-01Z', '2024-01-01Z', 1, 9.99, 1)"
 A_ROW = f"INSERT INTO {LOG} VALUES (1, '2024-01-01Z', 9.99, 1, 1, 1)"
 SET_ASIDE = f"INSERT INTO {QUARANTINE} VALUES (1, '2024-01-01Z', '2024-01-01Z', 1, 1, 1, 'late')"
-A_REFRESH = f"INSERT INTO {REFRESHES} VALUES ('2024-01-01Z', '30 d', '24 h', 'x', 1, 1, 0, 0, 1)"
+A_REFRESH = (
+    f"INSERT INTO {REFRESHES} VALUES (DEFAULT, '2024-01-01Z', '30 d', '24 h', 'x', 1, 1, 0, 0, 1)"
+)
 READS = [f"SELECT * FROM {table}" for table in (EVENTS, LOG, QUARANTINE, REFRESHES)]
 A_TEMPORARY_TABLE = "CREATE TEMP TABLE asked (customer_id bigint)"
 A_REGISTRY = "CREATE TABLE feature_registry.projects (name text)"

@@ -3,10 +3,11 @@
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import pytest
+from oracle import ChangeLog, Event, Profile, Row
 from postgres_server import Database, PostgresServer
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -64,3 +65,21 @@ def shared_warehouse(postgres: PostgresServer) -> Iterator[Database]:
 def empty(database: Database) -> None:
     with database.connect() as connection:
         connection.execute(f"TRUNCATE {EVENTS}, {LOG}, {QUARANTINE}, {REFRESHES}")
+
+
+def fill(database: Database, events: Iterable[Event]) -> None:
+    """Add events to the warehouse, as whoever ingests them does."""
+    with (
+        database.connect() as connection,
+        connection.cursor().copy(f"COPY {EVENTS} FROM STDIN") as copy,
+    ):
+        for event in events:
+            copy.write_row(event)
+
+
+def change_log(database: Database) -> ChangeLog:
+    """What the log holds, in the order of customers and stamps."""
+    with database.connect() as connection:
+        connection.execute("SET TIME ZONE 'UTC'")
+        rows = connection.execute(f"SELECT * FROM {LOG} ORDER BY 1, 2").fetchall()
+    return ChangeLog(Row(customer, stamp, Profile(*values)) for customer, stamp, *values in rows)

@@ -16,7 +16,7 @@ TABLES = """
 CREATE TABLE data_warehouse.customer_events (
     customer_id bigint NOT NULL,
     event_timestamp timestamptz NOT NULL,
-    created_timestamp timestamptz NOT NULL,
+    created_timestamp timestamptz NOT NULL CHECK (isfinite(created_timestamp)),
     orders bigint CHECK (orders >= 0),
     order_value numeric CHECK (order_value >= 0),
     sessions bigint CHECK (sessions >= 0),
@@ -48,7 +48,8 @@ CREATE TABLE data_warehouse.customer_events_quarantine (
 );
 
 CREATE TABLE data_warehouse.customer_features_refreshes (
-    as_of timestamptz PRIMARY KEY,
+    refresh bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    as_of timestamptz NOT NULL,
     lookback_window interval NOT NULL,
     allowed_lateness interval NOT NULL,
     aggregation text NOT NULL,
