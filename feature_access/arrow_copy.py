@@ -6,9 +6,9 @@ import psycopg
 import pyarrow as pa
 from pyarrow import csv
 
-_UTC = pa.timestamp("us", "UTC")
+_NAIVE, _UTC = pa.timestamp("us"), pa.timestamp("us", "UTC")
 
-# By the number of the type in PostgreSQL's catalogue. In a session in UTC a naive time is UTC too.
+# By the number of the type in PostgreSQL's catalogue.
 _ARROW_TYPES = {
     16: pa.bool_(),
     20: pa.int64(),
@@ -20,7 +20,7 @@ _ARROW_TYPES = {
     1042: pa.string(),
     1043: pa.string(),
     1082: pa.date32(),
-    1114: _UTC,
+    1114: _NAIVE,
     1184: _UTC,
     1700: pa.float64(),
 }
@@ -39,7 +39,7 @@ def copied_in(connection: Session, rows: pa.Table, target: str) -> None:
 
 
 def copied_out(connection: Session, query: str) -> pa.Table:
-    """What the query selects.
+    """What the query selects; the session is in UTC, and so are times without a zone.
 
     Raises:
         ValueError: a column has a type that is not read here.
@@ -48,8 +48,8 @@ def copied_out(connection: Session, query: str) -> pa.Table:
     with connection.cursor().copy(f"COPY ({query}) TO STDOUT (FORMAT csv)") as copy:
         text = b"".join(copy)
     if not text:
-        return schema.empty_table()
-    return csv.read_csv(
+        return _in_utc(schema.empty_table())
+    rows = csv.read_csv(
         pa.BufferReader(text),
         read_options=csv.ReadOptions(column_names=schema.names),
         parse_options=csv.ParseOptions(newlines_in_values=pa.string() in schema.types),
@@ -62,6 +62,12 @@ def copied_out(connection: Session, query: str) -> pa.Table:
             false_values=["f"],
         ),
     )
+    return _in_utc(rows)
+
+
+def _in_utc(rows: pa.Table) -> pa.Table:
+    fields = [f.with_type(_UTC) if f.type == _NAIVE else f for f in rows.schema]
+    return rows.cast(pa.schema(fields))
 
 
 def _schema(connection: Session, query: str) -> pa.Schema:
