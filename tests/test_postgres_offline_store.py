@@ -69,9 +69,8 @@ def with_table(database: Database, column: str, rows: list[tuple[Any, ...]]) -> 
     with database.connect() as connection:
         connection.execute("SET TIME ZONE 'UTC'")
         connection.execute("DROP TABLE IF EXISTS readings")
-        connection.execute(
-            f"CREATE TABLE readings (sensor text, at {column}, value bigint, note text, level float)"
-        )
+        columns = f"sensor text, at {column}, value bigint, note text, level float"
+        connection.execute(f"CREATE TABLE readings ({columns})")
         for row in rows:
             connection.execute("INSERT INTO readings VALUES (%s, %s, %s, %s, %s)", row)
 
