@@ -148,7 +148,10 @@ class _IndexJoin:
             """
         )
         try:
-            copied_in(session, entity_rows.asked(list(asked.join_keys)), "asked")
+            rows = entity_rows.asked(list(asked.join_keys))
+            # In the index's own order neighbours look at the same pages.
+            along = [(key, "ascending") for key in (*asked.join_keys, entity_rows.time_column)]
+            copied_in(session, rows.take(pc.sort_indices(rows, along)), "asked")
         except psycopg.DataError as error:
             raise ValueError(
                 f"the entity frame's {', '.join(asked.join_keys)} cannot be compared with those of "

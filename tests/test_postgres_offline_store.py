@@ -6,7 +6,7 @@ from typing import Any
 
 import pandas as pd
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from postgres_server import Database
 from warehouse import SECRET, TRAINING
@@ -148,6 +148,7 @@ def shared(shared_warehouse: Database, tmp_path_factory: pytest.TempPathFactory)
 
 @settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
 @given(readings, st.lists(st.tuples(sensors | st.none(), moments), min_size=1, max_size=12))
+@example({("a", NOON): (1, ""), ("", NOON): (None, None)}, [("a", NOON), ("", NOON), (None, NOON)])
 def test_every_answer_is_the_plain_one(shared, rows, questions):
     database, store = shared
     rows = rows or {("z", NOON): (1, None)}
