@@ -44,11 +44,14 @@ class Refreshed:
     events: IntakeCounts
     """All events up to now, not only those of this refresh."""
     history_rows: int
+    customers: int
     appended: int
     newest: datetime | None
     """Stamp of the newest row; None where there is none."""
     whole: bool
     """Whether the whole log was made again and compared, instead of what is new alone."""
+    left_out: int = 0
+    """Events of customers who were erased: the warehouse leaves none out."""
 
 
 @dataclass(frozen=True)
@@ -151,13 +154,15 @@ def _refresh(connection: Session, this: _Refresh, on_step: Callable[[str], None]
     )
     if counts.ingested != arrived:
         raise AssertionError(f"rows were lost or doubled on the way in: {counts}, of {arrived}")
-    (newest,) = one_row(connection, f"SELECT max(event_timestamp) FROM {HISTORY}")
+    customers, newest = one_row(
+        connection, f"SELECT count(DISTINCT customer_id), max(event_timestamp) FROM {HISTORY}"
+    )
     if last:
         rows = last.history_rows + appended
     else:
         (rows,) = one_row(connection, f"SELECT count(*) FROM {HISTORY}")
     connection.execute(sql.ON_RECORD, {**bounds, **vars(counts), "history_rows": rows})
-    return Refreshed(counts, rows, appended, newest, whole=last is None)
+    return Refreshed(counts, rows, customers, appended, newest, whole=last is None)
 
 
 def _last_refresh(connection: Session) -> _Refresh | None:
