@@ -30,6 +30,7 @@ from feature_access.refusal import RefusedError as ReadRefusedError
 from feature_pipeline.atomic import replacing
 from feature_pipeline.change_log import Aggregated
 from feature_pipeline.refusal import RefusedError
+from feature_pipeline.warehouse_refresh import Refreshed
 from scripts.answers import answers_table
 from scripts.build_training_set import build
 from scripts.command_line import CONTRACT, EVENTS, HISTORY, ROOT, refusals_exit
@@ -111,7 +112,7 @@ def _from_nothing(contract: Contract, as_of: datetime, on_step: OnStep) -> Summa
     return [("events", f"{events:,} states of real customers' days, 2017")]
 
 
-def _refreshed(done: Aggregated) -> str:
+def _refreshed(done: Aggregated | Refreshed) -> str:
     return f"{done.events}\n{done.history_rows:,} rows of {done.customers:,} customers"
 
 

@@ -15,6 +15,8 @@ from feature_pipeline.atomic import clear_drafts
 from feature_pipeline.change_log import Aggregated, aggregate
 from feature_pipeline.outliers import flag_outliers
 from feature_pipeline.refusal import RefusedError
+from feature_pipeline.warehouse_outliers import flag_outliers_in_warehouse
+from feature_pipeline.warehouse_refresh import Refreshed, refresh_warehouse
 from scripts.command_line import (
     CONTRACT,
     EVENTS,
@@ -67,7 +69,7 @@ def refresh(
     as_of: datetime,
     events: Path = EVENTS,
     on_step: Callable[[str], None] = lambda step: None,
-) -> Aggregated:
+) -> Aggregated | Refreshed:
     """Bring both stores up to `as_of`, and leave a record for each version of the feature.
 
     Raises:
@@ -83,18 +85,7 @@ def refresh(
         for figures, before in zip(ran, versions.values(), strict=True):
             figures |= {"from": before and before.isoformat(), "to": as_of.isoformat()}
         refuse_to_go_back(store, as_of)  # before anything is written
-        done = aggregate(
-            events,
-            HISTORY,
-            QUARANTINE,
-            as_of=as_of,
-            lookback_window=contract.time.lookback,
-            allowed_lateness=contract.time.allowed_lateness,
-            served=HISTORY,
-            erased=erased_customers(),
-            on_step=on_step,
-        )
-        on_step("flagging outliers")
+        done, outliers = aggregated(store, contract, as_of, events, on_step)
         counted = {
             "events": done.events.ingested,
             "kept": done.events.kept,
@@ -102,7 +93,7 @@ def refresh(
             "quarantined": done.events.quarantined,
             "history_rows": done.history_rows,
             "newest": done.newest and done.newest.isoformat(),
-            "outliers": flag_outliers(HISTORY, contract.quality.outliers.percentile),
+            "outliers": outliers,
         }
         if done.left_out:
             counted["left_out"] = done.left_out
@@ -111,6 +102,63 @@ def refresh(
         on_step("materializing")
         materialize_up_to(store, as_of)
     return done
+
+
+def aggregated(
+    store: "FeatureStore",
+    contract: Contract,
+    as_of: datetime,
+    events: Path,
+    on_step: Callable[[str], None],
+) -> tuple[Aggregated | Refreshed, dict[str, int]]:
+    """Bring the offline table up to `as_of`, where the profile keeps it; and its outliers.
+
+    Raises:
+        RefusedError: see `aggregate` and `refresh_in_warehouse`.
+    """
+    from feature_access.warehouse_address import warehouse_address
+
+    percentile = contract.quality.outliers.percentile
+    if address := warehouse_address(store.config):
+        done = refresh_in_warehouse(address, contract, as_of, on_step)
+        on_step("flagging outliers")
+        return done, flag_outliers_in_warehouse(address, percentile)
+    in_files = aggregate(
+        events,
+        HISTORY,
+        QUARANTINE,
+        as_of=as_of,
+        lookback_window=contract.time.lookback,
+        allowed_lateness=contract.time.allowed_lateness,
+        served=HISTORY,
+        erased=erased_customers(),
+        on_step=on_step,
+    )
+    on_step("flagging outliers")
+    return in_files, flag_outliers(HISTORY, percentile)
+
+
+def refresh_in_warehouse(
+    address: str, contract: Contract, as_of: datetime, on_step: Callable[[str], None]
+) -> Refreshed:
+    """The same inside the PostgreSQL warehouse, of the events that were loaded there.
+
+    Raises:
+        RefusedError: see `refresh_warehouse`; also when customers were erased, whom the warehouse
+            could not leave out.
+    """
+    if erased_customers():
+        raise RefusedError(
+            "customers were erased, and a refresh in the warehouse does not leave them out yet: "
+            "delete their events there and move data/data_warehouse/erased_customers.txt away"
+        )
+    return refresh_warehouse(
+        address,
+        as_of=as_of,
+        lookback_window=contract.time.lookback,
+        allowed_lateness=contract.time.allowed_lateness,
+        on_step=on_step,
+    )
 
 
 def _versions(store: "FeatureStore", contract: Contract) -> dict[str, datetime | None]:

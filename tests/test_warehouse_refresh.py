@@ -79,7 +79,7 @@ def test_refreshed_bit_by_bit_it_is_the_log_made_at_once(shared_warehouse, oracl
         counts = oracle.counts(as_of)._asdict()
         counts["not_yet_arrived"] = len(loaded) - counts["ingested"]
         assert vars(done.events) == counts
-        assert done.history_rows == len(log.rows)
+        assert (done.history_rows, done.customers) == (len(log.rows), len(log.of_customer))
         assert done.newest == max((row.event_timestamp for row in log.rows), default=None)
 
     bit_by_bit, set_aside = log.rows, quarantine(warehouse)
