@@ -11,6 +11,8 @@ HERE = Path(__file__).resolve().parent
 RESULTS = HERE / "RESULTS.md"
 SECTIONS = {
     "aggregate_10m": "Aggregation",
+    "refresh": "Refresh",
+    "postgres_training_set": "Training sets from PostgreSQL",
     "online_reads": "Online reads",
     "feature_server": "Feature server",
     "materialize_redis": "Materialization to Redis",

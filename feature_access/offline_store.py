@@ -7,22 +7,23 @@ stays Feast's.
 """
 
 from copy import deepcopy
+from dataclasses import dataclass
+from datetime import timedelta
+from functools import partial
 from typing import Any, Literal
 
 import duckdb
 import pandas as pd
 import pyarrow as pa
-import pyarrow.compute as pc
 from feast import FeatureView, OnDemandFeatureView, RepoConfig
 from feast.infra.offline_stores.duckdb import DuckDBOfflineStore, DuckDBOfflineStoreConfig
 from feast.infra.offline_stores.file_source import FileSource
-from feast.infra.offline_stores.offline_store import RetrievalJob, RetrievalMetadata
-from feast.infra.offline_stores.offline_utils import infer_event_timestamp_from_entity_df
+from feast.infra.offline_stores.offline_store import RetrievalJob
 from feast.infra.registry.base_registry import BaseRegistry
 
-from feature_access.asof_join import MATCHED, ROW, AsofJoin
 from feature_access.offline_table import OfflineStoreEmptyError as OfflineStoreEmptyError
-from feature_access.offline_table import parquet_at
+from feature_access.offline_table import parquet_at, refuse_unless_it_knows
+from feature_access.point_in_time import MATCHED, ROW, Asked, EntityRows, Found, PointInTimeJob
 
 
 class PointInTimeOfflineStoreConfig(DuckDBOfflineStoreConfig):  # type: ignore[misc]
@@ -66,18 +67,18 @@ class PointInTimeOfflineStore(DuckDBOfflineStore):  # type: ignore[misc]
                 full_feature_names,
                 filter_by_created_timestamp,
             )
-        if not isinstance(entity_df, pd.DataFrame):
-            raise ValueError("the entity frame must be a DataFrame: SQL text has no engine here")
-        time_column = infer_event_timestamp_from_entity_df(dict(entity_df.dtypes))
         joins = [
-            AsofJoin.to_view(view, feature_refs, full_feature_names, str(config.repo_path))
+            _AsofJoin(
+                Asked.of(view, feature_refs, full_feature_names),
+                str(
+                    FileSource.get_uri_for_file_path(str(config.repo_path), view.batch_source.path)
+                ),
+            )
             for view in feature_views
         ]
-        _refuse_unusable_frame(entity_df, joins)
         return PointInTimeJob(
-            entity_rows=_entity_rows(entity_df, time_column),
-            time_column=time_column,
-            joins=joins,
+            entity_rows=EntityRows.of(entity_df, [join.asked for join in joins]),
+            read=partial(_read, joins),
             feature_refs=feature_refs,
             on_demand_feature_views=OnDemandFeatureView.get_requested_odfvs(
                 feature_refs, project, registry
@@ -110,81 +111,55 @@ def _as_it_stands(source: FileSource, config: RepoConfig) -> FileSource:
     return there
 
 
-def _refuse_unusable_frame(entity_df: pd.DataFrame, joins: list[AsofJoin]) -> None:
-    columns = set(entity_df.columns)
-    if missing := sorted({key for join in joins for key in join.join_keys} - columns):
-        raise ValueError(
-            f"the entity frame lacks the join keys {missing}; it has {sorted(columns)}"
+@dataclass(frozen=True)
+class _AsofJoin:
+    """What is asked of one feature view, and where it lies."""
+
+    asked: Asked
+    path: str
+
+    def read(self, entity_rows: EntityRows, connection: duckdb.DuckDBPyConnection) -> pa.Table:
+        """This view's columns for the asked rows: of the newest feature row within the ttl.
+
+        The last column says whether there was one: what the match rate counts, before defaults.
+
+        Raises:
+            OfflineStoreEmptyError, BeforeRetentionError: see `refuse_unless_it_knows`.
+            ValueError: a join key cannot be compared with the table's.
+        """
+        asked, time_column = self.asked, entity_rows.time_column
+        refuse_unless_it_knows(self.path, asked.view, entity_rows.rows[time_column])
+        connection.register("asked", entity_rows.asked(list(asked.join_keys)))
+        read_at, stamped = f'e."{time_column}"', f'f."{asked.timestamp_field}"'
+        same_entity = " AND ".join(f'e."{e}" = f."{f}"' for e, f in asked.join_keys.items())
+        in_ttl = f"epoch_us({read_at}) - epoch_us({stamped}) <= $ttl" if asked.ttl else "true"
+        values = ", ".join(
+            f'coalesce(CASE WHEN {in_ttl} THEN f."{column}" END, $default_{i}) AS "{output}"'
+            for i, (output, column) in enumerate(asked.features.items())
         )
-    if clash := sorted({name for join in joins for name in join.features} & columns):
-        raise ValueError(
-            f"the entity frame already has the columns {clash}: drop them, or ask with "
-            "full_feature_names=True"
+        parameters = {f"default_{i}": default for i, default in enumerate(asked.defaults)}
+        parameters["path"] = parquet_at(self.path)
+        if asked.ttl:
+            parameters["ttl"] = asked.ttl // timedelta(microseconds=1)
+        query = (
+            f'SELECT {values}, {stamped} IS NOT NULL AND {in_ttl} AS "{MATCHED}" '
+            f"FROM asked AS e "
+            f"ASOF LEFT JOIN read_parquet($path) AS f ON {same_entity} AND {read_at} >= {stamped} "
+            f'ORDER BY e."{ROW}"'
         )
+        try:
+            return connection.execute(query, parameters).fetch_arrow_table()
+        except duckdb.ConversionException as error:
+            raise ValueError(
+                f"the entity frame's {', '.join(asked.join_keys)} cannot be compared with those of "
+                f"{asked.view}: give them in its type ({str(error).splitlines()[0]})"
+            ) from error
 
 
-def _entity_rows(entity_df: pd.DataFrame, time_column: str) -> pa.Table:
-    """The frame with its times in UTC microseconds (naive ones are UTC)."""
-    if pd.api.types.is_numeric_dtype(entity_df[time_column]):
-        raise ValueError(f"{time_column} holds numbers, which name no unit: give timestamps")
-    times = pd.to_datetime(entity_df[time_column], utc=True)
-    if times.isna().any():
-        raise ValueError(f"{times.isna().sum()} entity rows have no {time_column}: give each one")
-    rows = pa.Table.from_pandas(entity_df, preserve_index=False)
-    instants = pa.array(times).cast(pa.timestamp("us", tz="UTC"), safe=False)
-    return rows.set_column(rows.schema.get_field_index(time_column), time_column, instants)
-
-
-class PointInTimeJob(RetrievalJob):  # type: ignore[misc]
-    """A retrieval that runs its joins when the result is asked for."""
-
-    def __init__(
-        self,
-        entity_rows: pa.Table,
-        time_column: str,
-        joins: list[AsofJoin],
-        feature_refs: list[str],
-        on_demand_feature_views: list[OnDemandFeatureView],
-        full_feature_names: bool,
-    ) -> None:
-        super().__init__()
-        self._entity_rows = entity_rows
-        self._time_column = time_column
-        self._joins = joins
-        self._feature_refs = feature_refs
-        self._on_demand_feature_views = on_demand_feature_views
-        self._full_feature_names = full_feature_names
-        self.matched: dict[str, int] = {}
-        """Entity rows that found a feature row, per view; filled when the result is read."""
-
-    def _to_arrow_internal(self, timeout: int | None = None) -> pa.Table:
-        rows = self._entity_rows
-        # The caller's other columns stay out of the engine, and so stay what they are.
-        keys = sorted({key for join in self._joins for key in join.join_keys})
-        asked = rows.select([*keys, self._time_column]).append_column(
-            ROW, pa.array(range(rows.num_rows), pa.int64())
-        )
-        with duckdb.connect() as connection:
-            connection.execute("SET TimeZone = 'UTC'")
-            # DuckDB takes an Arrow table for one row and would loop over it: 200 times slower.
-            connection.execute("SET asof_loop_join_threshold = 0")
-            for join in self._joins:
-                found = join.read(asked, self._time_column, connection)
-                self.matched[join.view] = pc.sum(found[MATCHED]).as_py() or 0
-                for feature in join.features:
-                    rows = rows.append_column(feature, found[feature])
-        return rows
-
-    @property
-    def full_feature_names(self) -> bool:
-        return self._full_feature_names
-
-    @property
-    def on_demand_feature_views(self) -> list[OnDemandFeatureView]:
-        return self._on_demand_feature_views
-
-    @property
-    def metadata(self) -> RetrievalMetadata:
-        times = self._entity_rows[self._time_column].to_pandas()
-        keys = [c for c in self._entity_rows.column_names if c != self._time_column]
-        return RetrievalMetadata(self._feature_refs, keys, times.min(), times.max())
+def _read(joins: list[_AsofJoin], entity_rows: EntityRows) -> Found:
+    with duckdb.connect() as connection:
+        connection.execute("SET TimeZone = 'UTC'")
+        # DuckDB takes an Arrow table for one row and would loop over it: 200 times slower.
+        connection.execute("SET asof_loop_join_threshold = 0")
+        for join in joins:
+            yield join.asked, join.read(entity_rows, connection)

@@ -16,6 +16,7 @@ from feast import Entity, FeatureView, RepoConfig
 from feast.infra.online_stores.helpers import _redis_key
 from feast.infra.online_stores.online_store import OnlineStore
 from feast.infra.online_stores.redis import RedisOnlineStore, RedisOnlineStoreConfig
+from pydantic import ConfigDict, model_validator
 from redis import RedisCluster
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import RedisError
@@ -23,6 +24,7 @@ from redis.exceptions import TimeoutError as RedisTimeoutError
 
 from feature_access.forgetting import ForgetfulRedisStore
 from feature_access.heartbeat import HeartbeatOnlineStore, heartbeat_key, writing_key
+from feature_access.profile import refuse_unset
 from feature_access.redis_columns import as_declared, writes_of_columns
 from feature_access.redis_hashes import FieldsOf, Hash
 from feature_access.redis_layout import RedisLayout
@@ -41,8 +43,12 @@ _PATIENT = "socket_connect_timeout=5,socket_timeout=30"
 class DefaultingRedisOnlineStoreConfig(RedisOnlineStoreConfig):  # type: ignore[misc]
     """Options of Feast's Redis store, of whose clients only redis-py keeps the time limits."""
 
+    model_config = ConfigDict(hide_input_in_errors=True)  # the connection_string holds a password
+
     type: Literal["feature_access.redis_online_store.DefaultingRedisOnlineStore"]
     client: Literal["redis"] = "redis"
+
+    _all_set = model_validator(mode="before")(refuse_unset)
 
 
 class DefaultingRedisOnlineStore(

@@ -1,23 +1,29 @@
 """Open the feature store of a repository, from whatever folder the caller stands in."""
 
+import os
 from pathlib import Path
 
 from feast import FeatureStore
 from feast.repo_config import load_repo_config
 
+from feature_access.profile import chosen_profile
+
 _SQLITE = "sqlite:///"
 
 
 def open_store(repository: Path, *, registry_expires: bool = True) -> FeatureStore:
-    """The feature store declared by `feature_store.yaml` in `repository`.
+    """The feature store of `repository`, by the chosen profile (see `chosen_profile`).
 
     Feast reads the registry again whenever its copy has expired, and the caller at that moment
     waits for it; a server lets it never expire and reads it again at its own time.
 
     Feast resolves a relative SQLite registry against the working directory, and would quietly
     start a second registry elsewhere; here it is always the repository's.
+
+    Raises:
+        RefusedError: see `chosen_profile`.
     """
-    config = load_repo_config(repository, repository / "feature_store.yaml")
+    config = load_repo_config(repository, chosen_profile(repository, os.environ))
     path = config.registry.path
     if path.startswith(_SQLITE) and not path.startswith(f"{_SQLITE}/"):
         config.registry.path = f"{_SQLITE}{repository.resolve() / path.removeprefix(_SQLITE)}"

@@ -9,6 +9,7 @@ import typer
 from filelock import FileLock, Timeout
 from rich.console import Console
 
+from feature_access.refusal import RefusedError as UnusableProfileError
 from feature_pipeline.refusal import RefusedError
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -57,10 +58,11 @@ def writing_alone() -> Iterator[None]:
 
 @contextmanager
 def refusals_exit(*refusals: type[Exception]) -> Iterator[None]:
-    """Turn a refusal into one message on stderr and exit code 2."""
+    """Turn a refusal, that of a profile among them, into one message on stderr and exit code 2."""
+    caught: tuple[type[Exception], ...] = (*refusals, UnusableProfileError)
     try:
         yield
-    except refusals as refusal:
+    except caught as refusal:
         console = Console(stderr=True, soft_wrap=True)
         console.print("refused:", style="bold red", end=" ")
         console.print(str(refusal), markup=False, highlight=False)

@@ -17,6 +17,8 @@ from feature_pipeline.outliers import flag_outliers
 from feature_pipeline.refresh import bring_up_to
 from feature_pipeline.refreshed import Refreshed, Tables, Terms
 from feature_pipeline.refusal import RefusedError
+from feature_pipeline.warehouse_outliers import flag_outliers_in_warehouse
+from feature_pipeline.warehouse_refresh import refresh_warehouse
 from scripts.command_line import (
     CONTRACT,
     EVENTS,
@@ -108,17 +110,8 @@ def refresh(
         for figures, before in zip(ran, versions.values(), strict=True):
             figures |= {"from": before and before.isoformat(), "to": as_of.isoformat()}
         refuse_to_go_back(store, as_of)  # before anything is written
-        terms = Terms(contract.time.lookback, contract.time.allowed_lateness, erased_customers())
-        done = bring_up_to(as_of, Tables(events, HISTORY, QUARANTINE), terms, on_step)
-        on_step("flagging outliers")
-        counted = _figures(done) | {
-            "outliers": flag_outliers(
-                HISTORY,
-                contract.quality.outliers.percentile,
-                after=as_of - contract.time.lookback,
-                until=as_of,
-            )
-        }
+        done, outliers = aggregated(store, contract, as_of, events, on_step)
+        counted = _figures(done) | {"outliers": outliers}
         for figures in ran:
             figures |= counted
         on_step("materializing")
@@ -140,6 +133,54 @@ def _figures(done: Refreshed) -> dict[str, Any]:
     }
     exceptions = {"left_out": done.left_out, "made_anew": done.made_anew}
     return told | {name: value for name, value in exceptions.items() if value}
+
+
+def aggregated(
+    store: "FeatureStore",
+    contract: Contract,
+    as_of: datetime,
+    events: Path,
+    on_step: Callable[[str], None],
+) -> tuple[Refreshed, dict[str, int]]:
+    """Bring the offline table up to `as_of`, where the profile keeps it; and its outliers.
+
+    Raises:
+        RefusedError: see `bring_up_to` and `refresh_in_warehouse`.
+    """
+    from feature_access.warehouse_address import warehouse_address
+
+    percentile, window = contract.quality.outliers.percentile, contract.time.lookback
+    terms = Terms(window, contract.time.allowed_lateness, erased_customers())
+    if address := warehouse_address(store.config):
+        done = refresh_in_warehouse(address, terms, as_of, on_step)
+        on_step("flagging outliers")
+        return done, flag_outliers_in_warehouse(address, percentile, as_of - window, as_of)
+    done = bring_up_to(as_of, Tables(events, HISTORY, QUARANTINE), terms, on_step)
+    on_step("flagging outliers")
+    return done, flag_outliers(HISTORY, percentile, after=as_of - window, until=as_of)
+
+
+def refresh_in_warehouse(
+    address: str, terms: Terms, as_of: datetime, on_step: Callable[[str], None]
+) -> Refreshed:
+    """The same inside the PostgreSQL warehouse, of the events that were loaded there.
+
+    Raises:
+        RefusedError: see `refresh_warehouse`; also when customers were erased, whom the warehouse
+            could not leave out.
+    """
+    if terms.erased:
+        raise RefusedError(
+            "customers were erased, and a refresh in the warehouse does not leave them out yet: "
+            "delete their events there and move data/data_warehouse/erased_customers.txt away"
+        )
+    return refresh_warehouse(
+        address,
+        as_of=as_of,
+        lookback_window=terms.lookback_window,
+        allowed_lateness=terms.allowed_lateness,
+        on_step=on_step,
+    )
 
 
 def _versions(store: "FeatureStore", contract: Contract) -> dict[str, datetime | None]:

@@ -1,0 +1,228 @@
+"""Point-in-time reads from a PostgreSQL warehouse, with the answers of the embedded store.
+
+Feast's PostgreSQL store sends the entity frame row by row, joins each entity row to all its
+in-window feature rows and ranks them, and reads naive times in the session's zone. Here the frame
+goes in by COPY, each row asks its customer's index for the one row that matters, the answer comes
+out by COPY, and every session is in UTC, whatever zone the server is set to.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import timedelta
+from functools import partial
+from typing import Any, Literal
+
+import pandas as pd
+import psycopg
+import pyarrow as pa
+import pyarrow.compute as pc
+from feast import FeatureView, OnDemandFeatureView, RepoConfig
+from feast.data_source import DataSource
+from feast.infra.offline_stores.contrib.postgres_offline_store.postgres import (
+    PostgreSQLOfflineStore,
+    PostgreSQLOfflineStoreConfig,
+    PostgreSQLRetrievalJob,
+)
+from feast.infra.offline_stores.contrib.postgres_offline_store.postgres_source import (
+    PostgreSQLSource,
+)
+from feast.infra.offline_stores.offline_store import RetrievalJob
+from feast.infra.registry.base_registry import BaseRegistry
+from feast.infra.utils.postgres.connection_utils import _get_conn
+from pydantic import ConfigDict, model_validator
+
+from feature_access.arrow_copy import Session, copied_in, copied_out
+from feature_access.offline_table import OfflineStoreEmptyError
+from feature_access.point_in_time import MATCHED, ROW, Asked, EntityRows, Found, PointInTimeJob
+from feature_access.profile import refuse_unset
+
+
+class PointInTimePostgresOfflineStoreConfig(PostgreSQLOfflineStoreConfig):  # type: ignore[misc]
+    """Options of Feast's PostgreSQL store; an error names them and shows none."""
+
+    model_config = ConfigDict(hide_input_in_errors=True)
+
+    type: Literal["feature_access.postgres_offline_store.PointInTimePostgresOfflineStore"]
+
+    _all_set = model_validator(mode="before")(refuse_unset)
+
+
+class PointInTimePostgresOfflineStore(PostgreSQLOfflineStore):  # type: ignore[misc]
+    """Feast's PostgreSQL offline store with an index look-up, declared defaults and UTC."""
+
+    @staticmethod
+    def get_historical_features(
+        config: RepoConfig,
+        feature_views: list[FeatureView],
+        feature_refs: list[str],
+        entity_df: pd.DataFrame | str,
+        registry: BaseRegistry,
+        project: str,
+        full_feature_names: bool = False,
+        filter_by_created_timestamp: bool = False,
+        **no_more: Any,
+    ) -> RetrievalJob:
+        """One row per entity row, in the caller's order; nothing is read until the job is asked.
+
+        Raises:
+            ValueError: see `EntityRows.of`; also when a view has a created-timestamp column, whose
+                tie-break this join does not know, or a period is asked for without entities.
+        """
+        if no_more.get("start_date") or no_more.get("end_date"):
+            raise ValueError("a period names no entities: give an entity frame")
+        for view in feature_views:
+            _refuse_file(view.batch_source)
+            if view.batch_source.created_timestamp_column:
+                raise ValueError(
+                    f"the source of {view.name} has a created-timestamp column: stamp its rows "
+                    "with the time a value became knowable, and declare none"
+                )
+        joins = [
+            _IndexJoin(
+                Asked.of(view, feature_refs, full_feature_names),
+                view.batch_source.get_table_query_string(),
+            )
+            for view in feature_views
+        ]
+        return PointInTimeJob(
+            entity_rows=EntityRows.of(entity_df, [join.asked for join in joins]),
+            read=partial(_read, config, joins),
+            feature_refs=feature_refs,
+            on_demand_feature_views=OnDemandFeatureView.get_requested_odfvs(
+                feature_refs, project, registry
+            ),
+            full_feature_names=full_feature_names,
+        )
+
+    @staticmethod
+    def pull_latest_from_table_or_query(
+        config: RepoConfig, data_source: DataSource, *which: Any, **bounds: Any
+    ) -> RetrievalJob:
+        """As Feast, in UTC and by COPY."""
+        asked = PostgreSQLOfflineStore.pull_latest_from_table_or_query
+        return _InUtc(asked(config, data_source, *which, **bounds).to_sql(), config, False)
+
+    @staticmethod
+    def pull_all_from_table_or_query(
+        config: RepoConfig, data_source: DataSource, *which: Any, **bounds: Any
+    ) -> RetrievalJob:
+        """As Feast, in UTC and by COPY."""
+        asked = PostgreSQLOfflineStore.pull_all_from_table_or_query
+        return _InUtc(asked(config, data_source, *which, **bounds).to_sql(), config, False)
+
+    def validate_data_source(self, config: RepoConfig, data_source: DataSource) -> None:
+        """Make sure that what is applied lies in the warehouse.
+
+        Raises:
+            ValueError: it is declared to lie in a file.
+        """
+        _refuse_file(data_source)
+        super().validate_data_source(config, data_source)
+
+
+@dataclass(frozen=True)
+class _IndexJoin:
+    """What is asked of one feature view, and the table it lies in."""
+
+    asked: Asked
+    table: str
+
+    def read(self, entity_rows: EntityRows, session: Session) -> pa.Table:
+        """This view's columns for the entity rows, and whether there was a feature row.
+
+        Raises:
+            OfflineStoreEmptyError: the table is not there, or has no row.
+            ValueError: a join key cannot be compared with the table's.
+        """
+        self._refuse_empty(session)
+        asked = self.asked
+        names = ", ".join(f'f."{key}" AS "{entity}"' for entity, key in asked.join_keys.items())
+        session.execute(
+            f"""
+            DROP TABLE IF EXISTS asked;
+            CREATE TEMP TABLE asked ON COMMIT DROP AS
+            SELECT {names}, CAST(NULL AS timestamptz) AS "{entity_rows.time_column}",
+                   CAST(NULL AS bigint) AS "{ROW}"
+            FROM {self.table} AS f LIMIT 0
+            """
+        )
+        try:
+            rows = entity_rows.asked(list(asked.join_keys))
+            # In the index's own order neighbours look at the same pages.
+            along = [(key, "ascending") for key in (*asked.join_keys, entity_rows.time_column)]
+            copied_in(session, rows.take(pc.sort_indices(rows, along)), "asked")
+        except psycopg.DataError as error:
+            raise ValueError(
+                f"the entity frame's {', '.join(asked.join_keys)} cannot be compared with those of "
+                f"{asked.view}: give them in its type ({error.diag.message_primary})"
+            ) from None
+        found = copied_out(session, self._query(entity_rows.time_column))
+        found = found.take(pc.sort_indices(found[ROW]))
+        for place, feature in enumerate(asked.features, start=1):
+            default = asked.defaults[place - 1]
+            if default is not None:
+                filled = found[feature].fill_null(pa.scalar(default, found[feature].type))
+                found = found.set_column(place, feature, filled)
+        return found
+
+    def _query(self, time_column: str) -> str:
+        asked, stamped = self.asked, f'f."{self.asked.timestamp_field}"'
+        values = ", ".join(f'f."{column}" AS "{name}"' for name, column in asked.features.items())
+        named = ", ".join(f'f."{name}"' for name in asked.features)
+        same = " AND ".join(f'f."{key}" = e."{entity}"' for entity, key in asked.join_keys.items())
+        in_ttl = ""
+        if asked.ttl:
+            ttl = asked.ttl // timedelta(microseconds=1)
+            in_ttl = f"AND {stamped} >= e.\"{time_column}\" - INTERVAL '{ttl} microseconds'"
+        return f"""
+            SELECT e."{ROW}", {named}, f."{MATCHED}" IS NOT NULL AS "{MATCHED}"
+            FROM asked AS e LEFT JOIN LATERAL (
+                SELECT {values}, true AS "{MATCHED}" FROM {self.table} AS f
+                WHERE {same} AND {stamped} <= e."{time_column}" {in_ttl}
+                ORDER BY {stamped} DESC LIMIT 1
+            ) AS f ON true
+        """
+
+    def _refuse_empty(self, session: Session) -> None:
+        try:
+            row = session.execute(f"SELECT EXISTS (SELECT FROM {self.table} AS f)").fetchone()
+        except psycopg.errors.UndefinedTable:
+            row = None
+        if row is None or not row[0]:
+            raise OfflineStoreEmptyError(
+                f"the offline store holds nothing of {self.asked.view} ({self.table}): migrate the "
+                "warehouse and run scripts/refresh.py before reading it"
+            )
+
+
+class _InUtc(PostgreSQLRetrievalJob):  # type: ignore[misc]
+    """A query of Feast's, run in a session in UTC."""
+
+    def _to_arrow_internal(self, timeout: int | None = None) -> pa.Table:
+        with _session(self.config) as session:
+            return copied_out(session, self.to_sql())
+
+
+def _read(config: RepoConfig, joins: list[_IndexJoin], entity_rows: EntityRows) -> Found:
+    with _session(config) as session:
+        for join in joins:
+            yield join.asked, join.read(entity_rows, session)
+
+
+@contextmanager
+def _session(config: RepoConfig) -> Iterator[Session]:
+    """One transaction in UTC that sees one state of the warehouse, and leaves nothing there."""
+    with _get_conn(config.offline_store) as connection:
+        connection.isolation_level = psycopg.IsolationLevel.REPEATABLE_READ
+        connection.execute("SET TIME ZONE 'UTC'")
+        yield connection
+
+
+def _refuse_file(source: DataSource) -> None:
+    if not isinstance(source, PostgreSQLSource):
+        raise ValueError(
+            f"{source.name} is declared as a {type(source).__name__}, but the offline store is "
+            "PostgreSQL: choose the profile by FEAST_FS_YAML_FILE_PATH, which the declaration "
+            "follows, not by -f; then run `feast apply`"
+        )

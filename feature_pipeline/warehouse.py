@@ -1,0 +1,75 @@
+"""The PostgreSQL warehouse as the jobs of this room meet it: its tables, session and lock."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import psycopg
+from psycopg import ClientCursor, Connection, IsolationLevel
+
+from feature_pipeline.refusal import RefusedError
+
+EVENTS = "data_warehouse.customer_events"
+HISTORY = "data_warehouse.customer_features_offline"
+QUARANTINE = "data_warehouse.customer_events_quarantine"
+REFRESHES = "data_warehouse.customer_features_refreshes"
+
+Session = Connection[tuple[Any, ...]]
+
+
+@contextmanager
+def session(address: str) -> Iterator[Session]:
+    """A session in UTC, whatever the zone of the server, the database or the login.
+
+    A transaction in it sees one state of the warehouse, from its first statement to its last.
+
+    Raises:
+        RefusedError: the warehouse does not answer, or not to this login.
+    """
+    try:
+        connection = psycopg.connect(address, autocommit=True, cursor_factory=ClientCursor)
+    except psycopg.OperationalError as error:
+        raise RefusedError(
+            f"the warehouse cannot be reached: {first_line(error)}; see whether it is running and "
+            "whether FEATURE_STORE_WAREHOUSE_HOST and its like are right"
+        ) from None
+    with connection:
+        connection.isolation_level = IsolationLevel.REPEATABLE_READ
+        connection.execute("SET TIME ZONE 'UTC'")
+        yield connection
+
+
+@contextmanager
+def writing_alone(connection: Session) -> Iterator[None]:
+    """Be the only job that writes the change log; the lock goes with the session, even killed.
+
+    It is taken before the transaction begins, which so sees all that the job before it committed.
+
+    Raises:
+        RefusedError: another one is at it.
+    """
+    lock = f"'{HISTORY}'::regclass::oid::bigint"
+    if not one_row(connection, f"SELECT pg_try_advisory_lock({lock})")[0]:
+        raise RefusedError(
+            f"another job is writing {HISTORY}: run again when it has ended; nothing was written"
+        )
+    try:
+        yield
+    finally:
+        if not connection.closed:
+            connection.execute(f"SELECT pg_advisory_unlock({lock})")
+
+
+def one_row(
+    connection: Session, query: str, parameters: dict[str, Any] | None = None
+) -> tuple[Any, ...]:
+    """The single row of a query that always has one, such as a count."""
+    row = connection.execute(query, parameters).fetchone()
+    if row is None:
+        raise LookupError(f"a query that always has a row gave none: {query}")
+    return row
+
+
+def first_line(error: Exception) -> str:
+    """What the server said, without the hints below it."""
+    return (str(error).strip() or type(error).__name__).splitlines()[0]

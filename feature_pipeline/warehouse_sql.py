@@ -1,0 +1,134 @@
+"""What the warehouse's refresh asks of PostgreSQL, statement by statement.
+
+Statements on the warehouse's own tables take aware times; the aggregation reckons in UTC without a
+zone, and so does what it reads, the temporary table `accepted_events`.
+"""
+
+from functools import cache
+from hashlib import sha256
+from importlib.resources import files
+
+import sqlglot
+
+from feature_pipeline.warehouse import EVENTS, HISTORY, QUARANTINE, REFRESHES
+
+# NULL for an admissible event, else why not: the reasons of feature_pipeline/intake.py, in its
+# order. That a count is one, and that keys are there, the table's own types and rules see to. NaN
+# is greater than any number here.
+_REASON = """
+    CASE
+        WHEN orders IS NULL THEN 'malformed: orders is null'
+        WHEN sessions IS NULL THEN 'malformed: sessions is null'
+        WHEN order_value IS NULL THEN 'malformed: order_value is null'
+        WHEN round(order_value, 12) >= 1e26 THEN 'malformed: order_value is not an amount'
+        WHEN NOT isfinite(event_timestamp) THEN 'malformed: event_timestamp is no instant'
+        WHEN event_timestamp > created_timestamp THEN 'future-dated: happened after it arrived'
+        WHEN created_timestamp - event_timestamp > %(allowed_lateness)s
+            THEN 'late: arrived after the allowed lateness'
+    END
+"""
+
+ARRIVALS = f"""
+    SELECT count(*),
+           count(*) FILTER (WHERE created_timestamp <= %(as_of)s),
+           count(*) FILTER (WHERE created_timestamp <= %(last_as_of)s),
+           CAST(min(created_timestamp) AS TEXT)
+    FROM {EVENTS}
+"""
+"""Events in all, those that had arrived by either time, and when the first arrived."""
+
+AFFECTED = f"""
+    CREATE TEMP TABLE affected ON COMMIT DROP AS
+    SELECT customer_id FROM {EVENTS}
+    WHERE created_timestamp > %(since)s AND created_timestamp <= %(as_of)s
+    UNION
+    SELECT customer_id FROM {EVENTS}
+    WHERE event_timestamp > %(left_since)s AND event_timestamp <= %(left_until)s
+      AND created_timestamp <= %(as_of)s
+"""
+"""Customers of whom an event arrived since the last refresh, or left the window."""
+
+ACCEPTED = f"""
+    CREATE TEMP TABLE accepted_events ON COMMIT DROP AS
+    SELECT customer_id,
+           event_timestamp AT TIME ZONE 'UTC' AS event_timestamp,
+           created_timestamp AT TIME ZONE 'UTC' AS created_timestamp,
+           orders,
+           CAST(order_value AS NUMERIC(38, 12)) AS order_value,
+           sessions
+    FROM {EVENTS}
+    WHERE created_timestamp <= %(as_of)s AND ({_REASON}) IS NULL
+"""
+OF_THE_AFFECTED = """
+    AND event_timestamp >= %(whole_days_from)s AND customer_id IN (SELECT customer_id FROM affected)
+"""
+
+SET_ASIDE = f"""
+    INSERT INTO {QUARANTINE}
+    SELECT customer_id, event_timestamp, created_timestamp, orders, order_value, sessions, reason
+    FROM (
+        SELECT *, {_REASON} AS reason FROM {EVENTS}
+        WHERE created_timestamp > %(since)s AND created_timestamp <= %(as_of)s
+    ) AS judged
+    WHERE reason IS NOT NULL
+"""
+
+COUNTED = """
+    SELECT coalesce(sum(new), 0), count(*) FILTER (WHERE first > %(since)s)
+    FROM (
+        SELECT count(*) FILTER (WHERE created_timestamp > %(since)s) AS new,
+               min(created_timestamp) AS first
+        FROM accepted_events GROUP BY customer_id, CAST(event_timestamp AS DATE)
+    ) AS days
+"""
+"""Accepted events since the last refresh, and the days of a customer that began with one."""
+
+TAKEN_BACK = f"""
+    SELECT count(*), CAST(min(event_timestamp) AS TEXT)
+    FROM (TABLE {HISTORY} EXCEPT ALL TABLE made) AS gone
+"""
+ANOTHER_PAST = f"""
+    SELECT count(*), CAST(min(event_timestamp) AS TEXT)
+    FROM (
+        SELECT * FROM made WHERE event_timestamp <= %(known_to)s EXCEPT ALL TABLE {HISTORY}
+    ) AS more
+"""
+NEWEST_ARRIVAL = f"""
+    SELECT max(created_timestamp) FROM {EVENTS} WHERE created_timestamp <= %(as_of)s
+"""
+APPEND_NEWER = f"INSERT INTO {HISTORY} TABLE made"
+APPEND_MISSING = f"INSERT INTO {HISTORY} TABLE made EXCEPT ALL TABLE {HISTORY}"
+
+ON_RECORD = f"""
+    INSERT INTO {REFRESHES} (
+        as_of, lookback_window, allowed_lateness, aggregation,
+        ingested, kept, superseded, quarantined, history_rows
+    ) VALUES (
+        %(as_of)s, %(lookback_window)s, %(allowed_lateness)s, %(aggregation)s,
+        %(ingested)s, %(kept)s, %(superseded)s, %(quarantined)s, %(history_rows)s
+    )
+"""
+
+
+@cache
+def made() -> str:
+    """`aggregate.sql` in PostgreSQL's dialect, its times with their zone, stamped since then."""
+    return f"""
+        CREATE TEMP TABLE made ON COMMIT DROP AS
+        SELECT customer_id, event_timestamp AT TIME ZONE 'UTC' AS event_timestamp,
+               avg_order_value_30d, orders_30d, sessions_30d, distinct_order_days_30d
+        FROM ({_aggregation()}) AS change_log
+        WHERE event_timestamp > %(since)s
+    """
+
+
+@cache
+def digest_of_aggregation() -> str:
+    """Tells whether what makes a row has changed: another text, another digest."""
+    return sha256((_aggregation() + ACCEPTED).encode()).hexdigest()
+
+
+def _aggregation() -> str:
+    text = files("feature_pipeline").joinpath("aggregate.sql").read_text(encoding="utf-8")
+    (query,) = sqlglot.transpile(text, read="duckdb", write="postgres", comments=False)
+    return query

