@@ -202,6 +202,43 @@ def moves(copy: Copy) -> list[tuple[str, str]]:
     return [(record.job, record.subject) for record in done]
 
 
+# All of a promotion: first, for the moves below are on record without what v2 promised
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(1800)
+def test_a_promotion_killed_at_every_step_is_ended_by_the_next(copy: Copy, tmp_path: Path) -> None:
+    before, told = moves(copy), tmp_path / "told"
+    with reading(copy.folder, tmp_path) as seen:
+        assert ran(promote, copy.folder, STEPS[0]) == -signal.SIGKILL
+        assert ran(promote, copy.folder, CANARY, told) == -signal.SIGKILL
+        assert CANARY in tables(copy)  # which the next canary is to clear away
+        for step in STEPS[1:]:
+            assert ran(promote, copy.folder, step) == -signal.SIGKILL
+            assert serving(copy) == V1
+            assert moves(copy) == before
+        assert CANARY not in tables(copy)
+        assert {word for line in seen.read_text().splitlines() for word in line.split()} == {V1}
+
+        assert ran(promote, copy.folder, UNRECORDED) == -signal.SIGKILL
+        assert (serving(copy), moves(copy)) == (V2, before)
+        told.write_text(f"{STEPS[0]}\n")  # a baseline is frozen once
+        assert ran(promote, copy.folder, "", told) == 0
+    assert told.read_text().splitlines() == STEPS  # so none was forgotten
+    assert serving(copy) == V2
+    assert moves(copy) == [*before, ("promotion", V2), ("promotion", V2)]
+    assert {word for line in seen.read_text().splitlines() for word in line.split()} <= {V1, V2}
+    kept = copy.check(RELEASE + timedelta(minutes=5), NEXT_DOCUMENT, select=("§10", "§11"))
+    assert kept.returncode == 0, kept.stdout
+    assert ran(roll_back, copy.folder) == 0
+
+
+def tables(copy: Copy) -> set[str]:
+    with closing(sqlite3.connect(copy.folder / "data" / "online_store.db")) as connection:
+        found = connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")
+        return {name for (name,) in found}
+
+
 # The move
 
 
@@ -259,40 +296,3 @@ def test_a_training_set_asked_for_while_the_pointer_moves_is_of_one_version(copy
     built = build_training_set(store, POINTER, frame, b"sixteen or more characters").rows
     assert built.column_names == ["customer_id", "event_timestamp", *WHOLE[V1]]
     assert ran(roll_back, copy.folder) == 0
-
-
-# All of a promotion
-
-
-@pytest.mark.slow
-@pytest.mark.timeout(1800)
-def test_a_promotion_killed_at_every_step_is_ended_by_the_next(copy: Copy, tmp_path: Path) -> None:
-    before, told = moves(copy), tmp_path / "told"
-    with reading(copy.folder, tmp_path) as seen:
-        assert ran(promote, copy.folder, STEPS[0]) == -signal.SIGKILL
-        assert ran(promote, copy.folder, CANARY, told) == -signal.SIGKILL
-        assert CANARY in tables(copy)  # which the next canary is to clear away
-        for step in STEPS[1:]:
-            assert ran(promote, copy.folder, step) == -signal.SIGKILL
-            assert serving(copy) == V1
-            assert moves(copy) == before
-        assert CANARY not in tables(copy)
-        assert {word for line in seen.read_text().splitlines() for word in line.split()} == {V1}
-
-        assert ran(promote, copy.folder, UNRECORDED) == -signal.SIGKILL
-        assert (serving(copy), moves(copy)) == (V2, before)
-        told.write_text(f"{STEPS[0]}\n")  # a baseline is frozen once
-        assert ran(promote, copy.folder, "", told) == 0
-    assert told.read_text().splitlines() == STEPS  # so none was forgotten
-    assert serving(copy) == V2
-    assert moves(copy) == [*before, ("promotion", V2), ("promotion", V2)]
-    assert {word for line in seen.read_text().splitlines() for word in line.split()} <= {V1, V2}
-    kept = copy.check(RELEASE + timedelta(minutes=5), NEXT_DOCUMENT, select=("§10", "§11"))
-    assert kept.returncode == 0, kept.stdout
-    assert ran(roll_back, copy.folder) == 0
-
-
-def tables(copy: Copy) -> set[str]:
-    with closing(sqlite3.connect(copy.folder / "data" / "online_store.db")) as connection:
-        found = connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")
-        return {name for (name,) in found}
