@@ -21,6 +21,7 @@ from feature_pipeline.parquet_table import (
     forget_other_versions,
     is_table,
     new_version,
+    notes_of,
     part_up_to,
     parts_of,
 )
@@ -41,6 +42,7 @@ def kept_from(history: Path) -> datetime | None:
 def begin_at(version: Path, kept: datetime | None) -> None:
     """Say so in a version of the change log that is being written."""
     if kept is not None:
+        (version / _BEGINNING).unlink(missing_ok=True)  # perhaps a link to the version before
         (version / _BEGINNING).write_text(kept.astimezone(UTC).isoformat())
 
 
@@ -79,7 +81,7 @@ def let_go_of_history(history: Path, cutoff: datetime) -> None:
     with embedded_engine(history.parent) as connection:
         reaching_back = [p for p in parts if _reaches_back_to(cutoff, p, connection)]
         staying = [part for part in parts if part not in reaching_back]
-        with new_version(history, staying) as version:
+        with new_version(history, [*staying, *notes_of(history)]) as version:
             if reaching_back:
                 copy_to(
                     connection,

@@ -33,6 +33,8 @@ class Watermark:
     def write(self, version: Path) -> None:
         """Into the folder of a version of the log."""
         told = {name: _spelled(value) for name, value in asdict(self).items()}
+        # It may stand there as a link to that of the version before, which must not change.
+        (version / _FILE).unlink(missing_ok=True)
         (version / _FILE).write_text(json.dumps(told, indent=1) + "\n", encoding="utf-8")
 
     def counts(self, not_yet_arrived: int) -> IntakeCounts:

@@ -22,6 +22,8 @@ from feature_access.refusal import RefusedError as NoKeyError
 from feature_pipeline.atomic import clear_drafts
 from feature_pipeline.erased_customers import read_erased
 from feature_pipeline.identity import Identity, without
+from feature_pipeline.recount import recount
+from feature_pipeline.refreshed import Tables, Terms
 from feature_pipeline.refusal import RefusedError
 from feature_pipeline.removal import holding, remove, rows_to_go
 from feature_pipeline.residue import Searched, search
@@ -118,6 +120,12 @@ def erase(
             clear_drafts(ROOT / "data")
             for step in steps:
                 step.erase()
+            terms = Terms(
+                contract.time.lookback,
+                contract.time.allowed_lateness,
+                read_erased(ERASED, hash_key),
+            )
+            recount(Tables(EVENTS, HISTORY, QUARANTINE), terms)
             searched = (*_search_online(store, identity), *_search_files(identity))
             left = [place for place in searched if not place.is_clean]
             figures["removed"] = {step.store: step.rows for step in steps}

@@ -15,6 +15,8 @@ from contract_checks.language.contract import Contract
 from contract_checks.language.loader import InvalidContract, load
 from contract_checks.language.sentence import spell
 from feature_pipeline.atomic import clear_drafts
+from feature_pipeline.recount import recount
+from feature_pipeline.refreshed import Tables, Terms
 from feature_pipeline.refusal import RefusedError
 from feature_pipeline.retention import (
     let_go_of_events,
@@ -33,6 +35,7 @@ from scripts.command_line import (
     refusals_exit,
     writing_alone,
 )
+from scripts.erased import erased_customers
 from scripts.forgetful import forgetful
 from scripts.old_records import OldRecords, OldTrainingSets
 from scripts.recording import recorded
@@ -105,11 +108,13 @@ def retain(
     """
     with writing_alone():
         plan = planned(store, contract, as_of, ahead)
+        terms = Terms(contract.time.lookback, contract.time.allowed_lateness, erased_customers())
         with recorded("retention", contract.view_name, as_of) as figures:
             figures["cutoff"] = plan.cutoff.isoformat()
             clear_drafts(ROOT / "data")
             for held in plan.stores:
                 held.let_go()
+            recount(Tables(EVENTS, HISTORY, QUARANTINE), terms)
             figures["removed"] = {held.name: held.rows for held in plan.stores}
             figures["staying"] = list(plan.staying)
     return plan

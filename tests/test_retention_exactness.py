@@ -177,3 +177,22 @@ def test_history_that_is_not_known_yet_cannot_be_cut(stores, tmp_path):
         refuse_to_begin(stores.history, CUTOFF + MICROSECOND, **ends)
     with pytest.raises(RefusedError, match="no change log"):
         refuse_to_begin(tmp_path / "none.parquet", CUTOFF, **ends)
+
+
+def test_after_a_retention_that_was_counted_a_refresh_goes_on(stores):
+    """Not anew: the next refresh adds its own rows to what retention left."""
+    stores.retain(CUTOFF)
+    tables = Tables(stores.events, stores.history, stores.history.with_name("quarantine.parquet"))
+    let_go_of_events(tables.quarantine, CUTOFF)
+    terms = Terms(stores.oracle.lookback_window, stores.oracle.allowed_lateness)
+    recount(tables, terms)
+    done = stores.refresh(CUTOFF + MONTH + DAY)
+    assert done.made_anew is None
+    log = read_change_log(stores.history)
+    points = [p for p in stores.oracle.change_points() if CUTOFF <= p[1] <= CUTOFF + MONTH + DAY]
+    assert points and differences(stores.oracle, log, points) == []
+
+
+def test_without_the_recount_it_is_made_anew_and_is_the_same(stores):
+    stores.retain(CUTOFF)
+    assert stores.refresh(CUTOFF + MONTH + DAY).made_anew

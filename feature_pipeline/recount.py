@@ -1,0 +1,59 @@
+"""After rows were taken out on purpose: say what is there now, so that a refresh goes on from it.
+
+Without this the next refresh would find other tables than the last one left, and make all anew.
+"""
+
+from dataclasses import replace
+
+from feature_pipeline.engine import embedded_engine
+from feature_pipeline.events_table import refuse_wrong_schema
+from feature_pipeline.intake import stage_events
+from feature_pipeline.parquet_table import (
+    forget_other_versions,
+    is_table,
+    new_version,
+    notes_of,
+    parts_of,
+    rows_of,
+)
+from feature_pipeline.refreshed import Tables, Terms, later_than
+from feature_pipeline.refusal import RefusedError
+from feature_pipeline.watermark import digest_of_terms, read_watermark
+
+
+def recount(tables: Tables, terms: Terms) -> None:
+    """Count events, quarantine and log again as of the log's watermark; safe to run again.
+
+    Nothing is done where there is no watermark, where the log was made by other terms, or where the
+    events that are left cannot be counted: then the next refresh makes all anew.
+    """
+    before = read_watermark(tables.history)
+    if before is None or before.terms != digest_of_terms(
+        terms.lookback_window, terms.allowed_lateness
+    ):
+        return
+    try:
+        rows = refuse_wrong_schema(tables.events)
+        with embedded_engine(tables.history.parent) as connection:
+            counts = stage_events(
+                connection, tables.events, before.as_of, terms.allowed_lateness, terms.erased
+            )
+    except RefusedError:
+        return
+    quarantined = rows_of(parts_of(tables.quarantine)) if is_table(tables.quarantine) else 0
+    if quarantined != counts.quarantined:
+        return
+    parts, others = parts_of(tables.history), notes_of(tables.history)
+    now = replace(
+        before,
+        delivered=rows - later_than(before.as_of, tables.events),
+        kept=counts.kept,
+        superseded=counts.superseded,
+        quarantined=counts.quarantined,
+        history_rows=rows_of(parts),
+    )
+    if now == before:
+        return
+    with new_version(tables.history, [*parts, *others]) as version:
+        now.write(version)
+    forget_other_versions(tables.history)
