@@ -22,6 +22,7 @@ from test_change_log_exactness import (
     turning_point,
 )
 
+from feature_pipeline.recount import recount
 from feature_pipeline.refresh import bring_up_to
 from feature_pipeline.refreshed import Tables, Terms
 from feature_pipeline.refusal import RefusedError
