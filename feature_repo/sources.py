@@ -13,20 +13,19 @@ PROFILE = Path(os.environ.get("FEAST_FS_YAML_FILE_PATH", "feature_store.yaml")).
 
 # No created-timestamp column: the change log is stamped with the time a value became knowable,
 # and (customer_id, event_timestamp) is unique in it.
+CHANGE_LOG = {
+    "name": "data_warehouse.customer_features_offline",
+    "timestamp_field": "event_timestamp",
+    "description": "Change log of the customer features, one row per arrival and per expiry.",
+    "owner": "Data Engineering",
+}
+
 if PROFILE == "production":
     customer_features_offline = PostgreSQLSource(
-        name="data_warehouse.customer_features_offline",
-        table="data_warehouse.customer_features_offline",
-        timestamp_field="event_timestamp",
-        description="Change log of the customer features, one row per arrival and per expiry.",
-        owner="Data Engineering",
+        table="data_warehouse.customer_features_offline", **CHANGE_LOG
     )
 else:
     # Absolute, because a relative path would follow the caller's working directory.
     customer_features_offline = FileSource(
-        name="data_warehouse.customer_features_offline",
-        path=str(WAREHOUSE / "customer_features_offline.parquet"),
-        timestamp_field="event_timestamp",
-        description="Change log of the customer features, one row per arrival and per expiry.",
-        owner="Data Engineering",
+        path=str(WAREHOUSE / "customer_features_offline.parquet"), **CHANGE_LOG
     )

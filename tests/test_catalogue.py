@@ -49,7 +49,7 @@ def test_a_service_is_served_under_the_terms_of_its_view(fresh_store):
     moved = served.asked(json.dumps({"feature_service": SERVICE, "entities": ONE}).encode())
     assert (pinned.terms.consumers, pinned.features) == ((f"reader of {VIEW}",), FEATURES)
     assert (moved.terms.consumers, moved.features) == ((f"reader of {NEXT}",), FEATURES[1:])
-    assert moved.references == [f"{NEXT}:{feature}" for feature in FEATURES[1:]]
+    assert moved.view == NEXT
 
 
 @pytest.mark.parametrize(
