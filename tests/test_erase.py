@@ -121,7 +121,8 @@ def hash_of(customer: int) -> str:
 
 
 def rows(repository: Path, file: Path) -> list[dict[str, Any]]:
-    return pq.read_table(repository / file).to_pylist()
+    found = pq.read_table(repository / file).to_pylist()
+    return sorted(found, key=lambda row: (str(row["customer_id"]), row["event_timestamp"]))
 
 
 def online_rows(repository: Path) -> list[tuple[Any, ...]]:
