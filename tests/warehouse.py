@@ -13,10 +13,13 @@ from postgres_server import Database, PostgresServer
 ROOT = Path(__file__).resolve().parent.parent
 ALEMBIC = Path(sys.executable).with_name("alembic")
 PIPELINE, TRAINING, REGISTRY = "pipeline_job", "training_job", "registry_job"
+JUDGE, RETENTION = "judging_job", "retention_job"
 ROLES = {
     PIPELINE: "feature_store_pipeline",
     TRAINING: "feature_store_training",
     REGISTRY: "feature_store_registry",
+    JUDGE: "feature_store_judge",
+    RETENTION: "feature_store_retention",
 }
 SECRET = "s3cret & more"
 EVENTS = "data_warehouse.customer_events"
