@@ -3,9 +3,8 @@
 import json
 import os
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Annotated
 
@@ -23,13 +22,9 @@ from feature_pipeline.atomic import clear_drafts
 from feature_pipeline.erased_customers import read_erased
 from feature_pipeline.identity import Identity, without
 from feature_pipeline.refusal import RefusedError
-from feature_pipeline.removal import holding, remove, rows_to_go
 from feature_pipeline.residue import Searched, search
 from scripts.command_line import (
     CONTRACT,
-    EVENTS,
-    HISTORY,
-    QUARANTINE,
     ROOT,
     DocumentOption,
     refusals_exit,
@@ -37,6 +32,7 @@ from scripts.command_line import (
 )
 from scripts.customer import identity_of, online_keys
 from scripts.erased import ERASED
+from scripts.erased_rows import Step, stored
 from scripts.forgetful import forgetful
 from scripts.old_records import everything_on_record
 from scripts.recording import operations_log, recorded
@@ -52,15 +48,6 @@ AFTERWARDS = (
 
 class ErasureFailedError(Exception):
     """Something nobody foresaw; what it said, without the customer."""
-
-
-@dataclass(frozen=True)
-class Step:
-    """One store, the customer's rows in it, and how they leave."""
-
-    store: str
-    rows: int
-    erase: Callable[[], object]
 
 
 def main(
@@ -118,7 +105,11 @@ def erase(
             clear_drafts(ROOT / "data")
             for step in steps:
                 step.erase()
-            searched = (*_search_online(store, identity), *_search_files(identity))
+            searched = (
+                *_search_online(store, identity),
+                *stored(identity).searched(),
+                *_search_files(identity),
+            )
             left = [place for place in searched if not place.is_clean]
             figures["removed"] = {step.store: step.rows for step in steps}
             figures["searched"], figures["left"] = len(searched), len(left)
@@ -138,13 +129,7 @@ def planned(
     refuse_another_key(sets, identity, hash_key)
     erased = read_erased(ERASED, hash_key)
     online, keys = forgetful(store), online_keys(identity.column, identity.text)
-    whose = holding(identity.column, identity.text)
-    files = {"offline": HISTORY, "events": EVENTS, "quarantine": QUARANTINE}
-    rows = {name: rows_to_go(file, whose) for name, file in files.items()}
-    offline, events, quarantine = (
-        Step(name, rows[name], lambda file=file: remove(file, whose))  # type: ignore[misc]
-        for name, file in files.items()
-    )
+    offline, *others = stored(identity).steps()
 
     def list_them() -> None:
         if identity.text not in erased:
@@ -154,8 +139,7 @@ def planned(
         # The change log before the list: a refresh in between would miss rows that were served.
         offline,
         Step("list of the erased", 0, list_them),
-        events,
-        quarantine,
+        *others,
         Step(
             "online",
             online.held(store.config, keys),

@@ -12,13 +12,15 @@ from feast_copy import ROOT, copy_of_the_whole_project, run
 from postgres_server import Database, PostgresServer
 from production import asked_for
 from redis_server import RedisServer
-from warehouse import JUDGE, PIPELINE, SECRET, TRAINING, prepare
+from warehouse import JUDGE, LOG, PIPELINE, RETENTION, SECRET, TRAINING, prepare
 
 pytest_plugins = ["postgres_server"]
 
 BEFORE, PRESENT = "2017-11-30T23:00Z", "2017-12-01T00:00Z"
 PROMOTING = "promoting_job"
 """A login that judges and trains: what a rehearsal reads."""
+
+STORES = ("offline", "events", "online")
 
 
 class Jobs(NamedTuple):
@@ -92,3 +94,39 @@ def test_from_events_to_a_contract_of_which_every_clause_is_kept(jobs: Jobs) -> 
     assert len(re.findall(r"_30d .* kept", drift)) == 4
     lying = [f.name for f in (jobs.repository / "data" / "data_warehouse").iterdir()]
     assert lying == ["customer_events.parquet"]  # the upstream's delivery, and nothing of ours
+
+
+@pytest.mark.slow
+def test_erasure_and_retention_reach_the_warehouse(jobs: Jobs) -> None:
+    jobs.script(PIPELINE, "ingest", "--as-of", BEFORE)
+    jobs.script(PIPELINE, "load_events")
+    (jobs.repository / "data" / "data_warehouse" / "customer_events.parquet").rename(
+        jobs.repository / "delivery.parquet"
+    )
+    jobs.script(PIPELINE, "refresh", "--as-of", BEFORE)
+
+    planned = jobs.script(RETENTION, "erase", "1", "--as-of", BEFORE, "--dry-run")
+    assert [store for store in STORES if not re.search(rf"{store}\W+[1-9]", planned)] == []
+    erased = jobs.script(RETENTION, "erase", "1", "--as-of", BEFORE)
+    assert "something left in 0" in erased
+    assert re.search(rf"{LOG} .* 0", erased)
+    jobs.script(PIPELINE, "load_events", "delivery.parquet")  # which still holds them
+    assert "events of erased customers were delivered and left out" in jobs.script(
+        PIPELINE, "refresh", "--as-of", PRESENT
+    )
+    assert ", 0 differ" in jobs.script(JUDGE, "backfill", "--as-of", PRESENT)
+
+    later = "2018-03-01T00:00Z"
+    assert "source silent" in jobs.script(PIPELINE, "refresh", "--as-of", later, code=1)
+    select = ("contract-checks", "check", "--as-of", later, "--select", "§9 retention policy")
+    assert "offline holds nothing older" in jobs.run(JUDGE, *select, code=1)
+    jobs.script(RETENTION, "retain", "--as-of", later)
+    assert "1 clauses checked, 1 kept, 0 broken" in jobs.run(JUDGE, *select)
+    built = ("data/training_set.parquet", "--consumer", "ML Platform", "--as-of", later)
+    jobs.script(PROMOTING, "build_training_set", entities(jobs), *built)
+    too_old = jobs.repository / "data" / "too_old.csv"
+    too_old.write_text("customer_id,event_timestamp\n6,2017-02-01T12:00:00Z\n")
+    refused = jobs.script(PROMOTING, "build_training_set", str(too_old), *built, code=2)
+    assert "of which retention has let go" in refused
+    again = jobs.script(PIPELINE, "refresh", "--as-of", later, code=1)
+    assert "0 rows added" in again

@@ -31,7 +31,9 @@ from feast_households import (
 from oracle import MICROSECOND, ZEROS, ChangeLog, Profile
 from postgres_server import NEW_YORK
 from production import PROFILE, Production
+from warehouse import KEPT_FROM
 
+from feature_access.offline_table import BeforeRetentionError
 from feature_access.profile import chosen_profile
 from feature_access.refusal import RefusedError
 
@@ -193,3 +195,21 @@ def test_a_profile_chosen_by_half_is_refused(production: Production) -> None:
     done = run(production.repository, "feast", "-f", PROFILE, "apply", env=held)
     assert done.returncode != 0
     assert "choose the profile by FEAST_FS_YAML_FILE_PATH" in done.stdout + done.stderr
+
+
+# After a retention.
+
+
+def test_a_time_before_the_logs_beginning_is_refused(
+    production: Production, in_production: Any
+) -> None:
+    asked = (HOUSEHOLDS[0], PRESENT - 100 * DAY)
+    begins = asked[1] + MICROSECOND
+    with production.warehouse.connect() as connection:
+        connection.execute(f"INSERT INTO {KEPT_FROM} VALUES (%s)", [begins])
+        try:
+            with pytest.raises(BeforeRetentionError, match=r"1 rows ask .* let go: leave"):
+                offline(in_production, [asked, (asked[0], begins)])
+            assert len(offline(in_production, [(asked[0], begins)])) == 1
+        finally:
+            connection.execute(f"DELETE FROM {KEPT_FROM}")

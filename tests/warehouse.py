@@ -26,6 +26,7 @@ EVENTS = "data_warehouse.customer_events"
 LOG = "data_warehouse.customer_features_offline"
 QUARANTINE = "data_warehouse.customer_events_quarantine"
 REFRESHES = "data_warehouse.customer_features_refreshes"
+KEPT_FROM = "data_warehouse.customer_features_offline_kept_from"
 
 
 def migrate(address: str, *arguments: str) -> "subprocess.CompletedProcess[str]":
@@ -67,7 +68,7 @@ def shared_warehouse(postgres: PostgresServer) -> Iterator[Database]:
 
 def empty(database: Database) -> None:
     with database.connect() as connection:
-        connection.execute(f"TRUNCATE {EVENTS}, {LOG}, {QUARANTINE}, {REFRESHES}")
+        connection.execute(f"TRUNCATE {EVENTS}, {LOG}, {QUARANTINE}, {REFRESHES}, {KEPT_FROM}")
 
 
 def fill(database: Database, events: Iterable[Event]) -> None:
