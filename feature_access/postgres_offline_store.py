@@ -6,6 +6,7 @@ goes in by COPY, each row asks its customer's index for the one row that matters
 out by COPY, and every session is in UTC, whatever zone the server is set to.
 """
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -36,6 +37,8 @@ from feature_access.arrow_copy import Session, copied_in, copied_out
 from feature_access.offline_table import OfflineStoreEmptyError, refuse_times_before
 from feature_access.point_in_time import MATCHED, ROW, Asked, EntityRows, Found, PointInTimeJob
 from feature_access.profile import refuse_unset
+
+_PLAIN = re.compile(r"[a-z_]\w*(\.[a-z_]\w*)?")
 
 
 class PointInTimePostgresOfflineStoreConfig(PostgreSQLOfflineStoreConfig):  # type: ignore[misc]
@@ -201,6 +204,8 @@ class _IndexJoin:
 
 def _kept_from(session: Session, table: str) -> datetime | None:
     """Where a table begins since its last retention, as the table beside it says."""
+    if not _PLAIN.fullmatch(table):
+        return None  # a query, or a name that the pipeline gives no table
     beside = f"{table}_kept_from"
     row = session.execute("SELECT to_regclass(%s) IS NOT NULL", [beside]).fetchone()
     if row is None or not row[0]:
