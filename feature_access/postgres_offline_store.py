@@ -205,7 +205,7 @@ class _IndexJoin:
 def _kept_from(session: Session, table: str) -> datetime | None:
     """Where a table begins since its last retention, as the table beside it says."""
     if not _PLAIN.fullmatch(table):
-        return None  # a query, or a name that the pipeline gives no table
+        return None  # a query, say: servers before 16 fail on what is no name
     beside = f"{table}_kept_from"
     row = session.execute("SELECT to_regclass(%s) IS NOT NULL", [beside]).fetchone()
     if row is None or not row[0]:
