@@ -51,8 +51,17 @@ def refuse_unless_it_knows(path: str, view: str, times: pa.ChunkedArray) -> None
     beginning = Path(path) / _BEGINNING
     if not beginning.is_file():
         return
-    begins = datetime.fromisoformat(beginning.read_text())
-    # Before 1970 there was nothing to know, and the defaults are right.
+    refuse_times_before(datetime.fromisoformat(beginning.read_text()), view, times)
+
+
+def refuse_times_before(begins: datetime, view: str, times: pa.ChunkedArray) -> None:
+    """Make sure that no time lies before the instant that a table begins at.
+
+    Before 1970 there was nothing to know, and the defaults are right.
+
+    Raises:
+        BeforeRetentionError: some do.
+    """
     gone = pc.and_(pc.less(times, _instant(begins)), pc.greater_equal(times, _instant(_EPOCH)))
     if lost := pc.sum(gone).as_py():
         raise BeforeRetentionError(

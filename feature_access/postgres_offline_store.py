@@ -6,10 +6,11 @@ goes in by COPY, each row asks its customer's index for the one row that matters
 out by COPY, and every session is in UTC, whatever zone the server is set to.
 """
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from functools import partial
 from typing import Any, Literal
 
@@ -33,9 +34,11 @@ from feast.infra.utils.postgres.connection_utils import _get_conn
 from pydantic import ConfigDict, model_validator
 
 from feature_access.arrow_copy import Session, copied_in, copied_out
-from feature_access.offline_table import OfflineStoreEmptyError
+from feature_access.offline_table import OfflineStoreEmptyError, refuse_times_before
 from feature_access.point_in_time import MATCHED, ROW, Asked, EntityRows, Found, PointInTimeJob
 from feature_access.profile import refuse_unset
+
+_PLAIN = re.compile(r"[a-z_]\w*(\.[a-z_]\w*)?")
 
 
 class PointInTimePostgresOfflineStoreConfig(PostgreSQLOfflineStoreConfig):  # type: ignore[misc]
@@ -133,10 +136,13 @@ class _IndexJoin:
 
         Raises:
             OfflineStoreEmptyError: the table is not there, or has no row.
+            BeforeRetentionError: a time lies before the table's beginning.
             ValueError: a join key cannot be compared with the table's.
         """
         self._refuse_empty(session)
         asked = self.asked
+        if begins := _kept_from(session, self.table):
+            refuse_times_before(begins, asked.view, entity_rows.rows[entity_rows.time_column])
         names = ", ".join(f'f."{key}" AS "{entity}"' for entity, key in asked.join_keys.items())
         session.execute(
             f"""
@@ -194,6 +200,18 @@ class _IndexJoin:
                 f"the offline store holds nothing of {self.asked.view} ({self.table}): migrate the "
                 "warehouse and run scripts/refresh.py before reading it"
             )
+
+
+def _kept_from(session: Session, table: str) -> datetime | None:
+    """Where a table begins since its last retention, as the table beside it says."""
+    if not _PLAIN.fullmatch(table):
+        return None  # a query, say: servers before 16 fail on what is no name
+    beside = f"{table}_kept_from"
+    row = session.execute("SELECT to_regclass(%s) IS NOT NULL", [beside]).fetchone()
+    if row is None or not row[0]:
+        return None
+    begins = session.execute(f"SELECT max(begins) FROM {beside}").fetchone()
+    return begins[0] if begins else None
 
 
 class _InUtc(PostgreSQLRetrievalJob):  # type: ignore[misc]

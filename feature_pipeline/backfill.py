@@ -65,12 +65,7 @@ def compare_with_rebuild(
     """
     if not is_table(history):
         raise RefusedError(f"no change log at {history}: run scripts/refresh.py first")
-    begins = kept_from(history)
-    if begins and as_of - stretch < begins + lookback_window:
-        raise RefusedError(
-            f"the stretch from {(as_of - stretch).isoformat()} is made of events of before "
-            f"{begins.isoformat()}, which retention has let go of: name a later time"
-        )
+    refuse_what_has_gone(kept_from(history), as_of - stretch, lookback_window)
     with scratch_folder(history.parent, "backfill") as folder:
         rebuild = folder / "rebuild.parquet"
         aggregate(
@@ -88,7 +83,7 @@ def compare_with_rebuild(
             _refuse_other_columns(connection, history, rebuild)
             for name, log in (("on_record", history), ("recomputed", rebuild)):
                 _stage(connection, name, log, as_of - stretch, as_of)
-            compared = _compared(connection)
+            compared = compared_here(connection)
             if compared.differing:
                 on_step("looking for causes")
                 stage_events(connection, events, as_of, allowed_lateness, erased)
@@ -100,12 +95,36 @@ def compare_with_rebuild(
                         connection, same_terms=written is None or written.terms == terms
                     ),
                 )
+    refuse_nothing(compared, history, as_of - stretch, as_of)
+    return compared
+
+
+def refuse_nothing(compared: Backfill, history: object, after: datetime, until: datetime) -> None:
+    """Make sure that there was something to compare.
+
+    Raises:
+        RefusedError: there was not.
+    """
     if not compared.rows and not compared.differing:
         raise RefusedError(
-            f"no row of {history} is stamped in ({(as_of - stretch).isoformat()}, "
-            f"{as_of.isoformat()}], and none belongs there: name another time"
+            f"no row of {history} is stamped in ({after.isoformat()}, {until.isoformat()}], and "
+            "none belongs there: name another time"
         )
-    return compared
+
+
+def refuse_what_has_gone(
+    begins: datetime | None, after: datetime, lookback_window: timedelta
+) -> None:
+    """Make sure that every event is there that the rows after that time are made of.
+
+    Raises:
+        RefusedError: retention has let go of some.
+    """
+    if begins and after < begins + lookback_window:
+        raise RefusedError(
+            f"the stretch from {after.isoformat()} is made of events of before "
+            f"{begins.isoformat()}, which retention has let go of: name a later time"
+        )
 
 
 def _refuse_other_columns(
@@ -136,7 +155,8 @@ def _stage(
     )
 
 
-def _compared(connection: duckdb.DuckDBPyConnection) -> Backfill:
+def compared_here(connection: duckdb.DuckDBPyConnection) -> Backfill:
+    """The tables `on_record` and `recomputed` of the session, without causes."""
     connection.execute(
         """
         CREATE TEMP TABLE differences AS

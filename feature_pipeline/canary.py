@@ -13,12 +13,17 @@ from pathlib import Path
 import feast_start  # noqa: F401  (before Feast)
 import pyarrow as pa
 from feast import Entity, FeatureStore, FeatureView, FileSource, RepoConfig
+from feast.data_source import DataSource
+from feast.infra.offline_stores.contrib.postgres_offline_store.postgres_source import (
+    PostgreSQLSource,
+)
 
 from feature_pipeline.atomic import clear_drafts, scratch_folder
 from feature_pipeline.engine import copy_to, embedded_engine, parquet_at
 from feature_pipeline.materialize import materialize_up_to
 from feature_pipeline.parquet_table import is_table
 from feature_pipeline.refusal import RefusedError
+from feature_pipeline.warehouse_copy import among
 
 
 def read_back(store: FeatureStore, view_name: str, keys: pa.Table, as_of: datetime) -> pa.Table:
@@ -31,20 +36,16 @@ def read_back(store: FeatureStore, view_name: str, keys: pa.Table, as_of: dateti
     """
     registered = store.get_feature_view(view_name)
     _refuse_to_clear_another(store, view_name)
-    warehouse = _offline(registered).parent
-    clear_drafts(warehouse)
-    with scratch_folder(warehouse, "canary") as scratch:
-        rows = scratch / "slice.parquet"
-        _cut(registered, keys, rows)
+    beside = _beside(registered, store)
+    clear_drafts(beside)
+    with scratch_folder(beside, "canary") as scratch:
         entities = [store.get_entity(name) for name in registered.entities]
         view = FeatureView(
             name=registered.name,
             entities=entities,
             ttl=registered.ttl,
             schema=registered.features,
-            source=FileSource(
-                path=str(rows), timestamp_field=registered.batch_source.timestamp_field
-            ),
+            source=_slice(registered.batch_source, keys, scratch / "slice.parquet"),
         )
         with _namespace(store, scratch, entities, view) as canary:
             materialize_up_to(canary, as_of)
@@ -62,21 +63,29 @@ def _refuse_to_clear_another(store: FeatureStore, view_name: str) -> None:
         )
 
 
-def _cut(view: FeatureView, keys: pa.Table, target: Path) -> None:
-    """Write those entities' rows of the offline table to a file."""
-    offline = _offline(view)
+def _beside(view: FeatureView, store: FeatureStore) -> Path:
+    """Where what is made lies: beside the offline table, or in data/ if that is in a warehouse."""
+    if isinstance(view.batch_source, PostgreSQLSource):
+        return Path(store.config.repo_path or ".") / "data"
+    offline = Path(view.batch_source.path)
+    if not is_table(offline):
+        raise RefusedError(f"no offline table at {offline}: run scripts/refresh.py first")
+    return offline.parent
+
+
+def _slice(offline: DataSource, keys: pa.Table, target: Path) -> DataSource:
+    """Those entities' rows of the offline table: cut into a file, or selected in the warehouse."""
+    if isinstance(offline, PostgreSQLSource):
+        rows = f"SELECT * FROM {offline.get_table_query_string()} AS f WHERE {among(keys)}"
+        return PostgreSQLSource(
+            name=offline.name, query=rows, timestamp_field=offline.timestamp_field
+        )
     names = ", ".join(f'"{name}"' for name in keys.column_names)
     with embedded_engine(target.parent) as connection:
         connection.register("keys", keys)
         query = f"SELECT * FROM read_parquet($offline) SEMI JOIN keys USING ({names})"
-        copy_to(connection, query, target, {"offline": parquet_at(offline)})
-
-
-def _offline(view: FeatureView) -> Path:
-    offline = Path(view.batch_source.path)
-    if not is_table(offline):
-        raise RefusedError(f"no offline table at {offline}: run scripts/refresh.py first")
-    return offline
+        copy_to(connection, query, target, {"offline": parquet_at(Path(offline.path))})
+    return FileSource(path=str(target), timestamp_field=offline.timestamp_field)
 
 
 @contextmanager

@@ -109,6 +109,17 @@ def refuse_to_begin(
     """
     if not is_table(history):
         raise RefusedError(f"no change log at {history}: run scripts/refresh.py first")
+    refuse_unless_known(cutoff, known_to=known_to, lookback_window=lookback_window)
+
+
+def refuse_unless_known(
+    cutoff: datetime, *, known_to: datetime, lookback_window: timedelta
+) -> None:
+    """The same of a change log that is there.
+
+    Raises:
+        RefusedError: it ends within a look-back window of the cutoff.
+    """
     if known_to - cutoff < lookback_window:
         raise RefusedError(
             f"the stores are refreshed up to {known_to.isoformat()}, less than a look-back window "

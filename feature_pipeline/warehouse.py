@@ -13,6 +13,7 @@ EVENTS = "data_warehouse.customer_events"
 HISTORY = "data_warehouse.customer_features_offline"
 QUARANTINE = "data_warehouse.customer_events_quarantine"
 REFRESHES = "data_warehouse.customer_features_refreshes"
+KEPT_FROM = "data_warehouse.customer_features_offline_kept_from"
 
 Session = Connection[tuple[Any, ...]]
 
@@ -73,3 +74,24 @@ def one_row(
 def first_line(error: Exception) -> str:
     """What the server said, without the hints below it."""
     return (str(error).strip() or type(error).__name__).splitlines()[0]
+
+
+@contextmanager
+def refusals(role: str) -> Iterator[None]:
+    """Tell what the warehouse refused as a refusal of the job, which needs that role.
+
+    Raises:
+        RefusedError: a sum grows beyond its column, or the login may not do what is asked.
+    """
+    try:
+        yield
+    except psycopg.errors.NumericValueOutOfRange as error:
+        raise RefusedError(
+            f"the sums of {EVENTS} grow beyond what a feature can hold ({first_line(error)}): mend "
+            "the amounts and run again; nothing was written"
+        ) from error
+    except (psycopg.errors.InsufficientPrivilege, psycopg.errors.UndefinedTable) as error:
+        raise RefusedError(
+            f"the warehouse is not ready for this login ({first_line(error)}): migrate it, and "
+            f"grant the login {role}; nothing was written"
+        ) from error

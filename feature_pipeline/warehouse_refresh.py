@@ -11,15 +11,13 @@ number is another, or the window, the lateness or the SQL is, the whole log is m
 compared: a row that was served is never taken back.
 """
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, time, timedelta
 from typing import Any
 
-import psycopg
-
 from feature_pipeline import warehouse_sql as sql
+from feature_pipeline.erased_customers import NOBODY, ErasedCustomers
 from feature_pipeline.intake import IntakeCounts
 from feature_pipeline.refreshed import Refreshed
 from feature_pipeline.refusal import RefusedError
@@ -29,13 +27,15 @@ from feature_pipeline.warehouse import (
     QUARANTINE,
     REFRESHES,
     Session,
-    first_line,
     one_row,
+    refusals,
     session,
     writing_alone,
 )
+from feature_pipeline.warehouse_admission import admit, kept_from
 
 _EVER = "-infinity"
+_MICROSECOND = timedelta(microseconds=1)
 
 
 @dataclass(frozen=True)
@@ -75,13 +75,15 @@ def refresh_warehouse(
     as_of: datetime,
     lookback_window: timedelta,
     allowed_lateness: timedelta,
+    erased: ErasedCustomers = NOBODY,
     on_step: Callable[[str], None] = lambda step: None,
 ) -> Refreshed:
     """Bring `data_warehouse.customer_features_offline` up to `as_of`, in one transaction.
 
     `address` is a libpq connection string of a login with the role `feature_store_pipeline`;
     `lookback_window` and `allowed_lateness` are contract §3. A refresh that is killed has done
-    nothing, and one as of the time of the last one adds nothing.
+    nothing, and one as of the time of the last one adds nothing. Events of those `erased` are left
+    out. After a retention the rows of the first look-back window stay as they were served.
 
     Raises:
         RefusedError: the warehouse cannot be reached or written to, another refresh is at it, the
@@ -95,16 +97,22 @@ def refresh_warehouse(
         as_of.astimezone(UTC), lookback_window, allowed_lateness, sql.digest_of_aggregation()
     )
     with (
-        _refusals(),
+        refusals("feature_store_pipeline"),
         session(address) as connection,
         writing_alone(connection),
         connection.transaction(),
     ):
-        return _refresh(connection, this, on_step)
+        return _refresh(connection, this, erased, on_step)
 
 
-def _refresh(connection: Session, this: _Refresh, on_step: Callable[[str], None]) -> Refreshed:
+def _refresh(
+    connection: Session,
+    this: _Refresh,
+    erased: ErasedCustomers,
+    on_step: Callable[[str], None],
+) -> Refreshed:
     on_step("counting events")
+    left_out = admit(connection, erased)
     last = _last_refresh(connection)
     if last and this.as_of < last.as_of:
         raise RefusedError(
@@ -121,17 +129,21 @@ def _refresh(connection: Session, this: _Refresh, on_step: Callable[[str], None]
     before, why = last, None if last else "no refresh has left a log"
     if last and not this.goes_on_from(last, arrived_by_then):
         why, last = this.differs_from(last), None
-    bounds["since"] = last.as_of if last else _EVER
+    bounds["since"] = bounds["made_since"] = last.as_of if last else _EVER
+    begins = kept_from(connection)
+    if begins and not last:
+        # What was served of the first window is made of events that have left.
+        bounds["made_since"] = begins + this.lookback_window - _MICROSECOND
 
     on_step("staging events")
     _stage(connection, bounds, last)
     quarantined = connection.execute(sql.SET_ASIDE, bounds).rowcount
     on_step("aggregating")
-    in_utc = {name: _without_zone(bound) for name, bound in bounds.items()}
+    in_utc = {name: sql.without_zone(bound) for name, bound in bounds.items()}
     connection.execute(sql.made(), in_utc)
     if not last:
         on_step("comparing with what was served")
-        _refuse_to_take_back(connection)
+        _refuse_to_take_back(connection, bounds)
         if before:
             _refuse_another_past(connection, before.as_of)
     on_step("appending rows")
@@ -156,7 +168,7 @@ def _refresh(connection: Session, this: _Refresh, on_step: Callable[[str], None]
         (rows,) = one_row(connection, f"SELECT count(*) FROM {HISTORY}")
     connection.execute(sql.ON_RECORD, {**bounds, **vars(counts), "history_rows": rows})
     since = last.as_of if last else None
-    return Refreshed(counts, rows, appended, since, newest, newest_arrival, 0, made_anew=why)
+    return Refreshed(counts, rows, appended, since, newest, newest_arrival, left_out, made_anew=why)
 
 
 def _last_refresh(connection: Session) -> _Refresh | None:
@@ -183,8 +195,8 @@ def _stage(connection: Session, bounds: dict[str, Any], last: _Refresh | None) -
     connection.execute("ANALYZE accepted_events")
 
 
-def _refuse_to_take_back(connection: Session) -> None:
-    gone, first = one_row(connection, sql.TAKEN_BACK)
+def _refuse_to_take_back(connection: Session, bounds: dict[str, Any]) -> None:
+    gone, first = one_row(connection, sql.TAKEN_BACK, bounds)
     if gone:
         raise RefusedError(
             f"{gone:,} rows of {HISTORY}, the first of {first}, would be taken back: the events "
@@ -206,23 +218,3 @@ def _refuse_another_past(connection: Session, known_to: datetime) -> None:
 
 def _midnight(moment: datetime) -> datetime:
     return datetime.combine(moment.date(), time(), UTC)
-
-
-def _without_zone(bound: Any) -> Any:
-    return bound.astimezone(UTC).replace(tzinfo=None) if isinstance(bound, datetime) else bound
-
-
-@contextmanager
-def _refusals() -> Iterator[None]:
-    try:
-        yield
-    except psycopg.errors.NumericValueOutOfRange as error:
-        raise RefusedError(
-            f"the sums of {EVENTS} grow beyond what a feature can hold ({first_line(error)}): mend "
-            "the amounts and run again; nothing was written"
-        ) from error
-    except (psycopg.errors.InsufficientPrivilege, psycopg.errors.UndefinedTable) as error:
-        raise RefusedError(
-            f"the warehouse is not ready for this login ({first_line(error)}): migrate it, and "
-            "grant the login feature_store_pipeline; nothing was written"
-        ) from error

@@ -4,13 +4,18 @@ Statements on the warehouse's own tables take aware times; the aggregation recko
 zone, and so does what it reads, the temporary table `accepted_events`.
 """
 
+from datetime import UTC, datetime
 from functools import cache
 from hashlib import sha256
 from importlib.resources import files
+from typing import Any
 
 import sqlglot
 
-from feature_pipeline.warehouse import EVENTS, HISTORY, QUARANTINE, REFRESHES
+from feature_pipeline.warehouse import HISTORY, QUARANTINE, REFRESHES
+
+ADMITTED = "admitted_events"
+"""The session's view of the events without the customers who were erased."""
 
 # NULL for an admissible event, else why not: the reasons of feature_pipeline/intake.py, in its
 # order. That a count is one, and that keys are there, the table's own types and rules see to. NaN
@@ -33,16 +38,16 @@ ARRIVALS = f"""
            count(*) FILTER (WHERE created_timestamp <= %(as_of)s),
            count(*) FILTER (WHERE created_timestamp <= %(last_as_of)s),
            CAST(min(created_timestamp) AS TEXT)
-    FROM {EVENTS}
+    FROM {ADMITTED}
 """
 """Events in all, those that had arrived by either time, and when the first arrived."""
 
 AFFECTED = f"""
     CREATE TEMP TABLE affected ON COMMIT DROP AS
-    SELECT customer_id FROM {EVENTS}
+    SELECT customer_id FROM {ADMITTED}
     WHERE created_timestamp > %(since)s AND created_timestamp <= %(as_of)s
     UNION
-    SELECT customer_id FROM {EVENTS}
+    SELECT customer_id FROM {ADMITTED}
     WHERE event_timestamp > %(left_since)s AND event_timestamp <= %(left_until)s
       AND created_timestamp <= %(as_of)s
 """
@@ -56,7 +61,7 @@ ACCEPTED = f"""
            orders,
            CAST(order_value AS NUMERIC(38, 12)) AS order_value,
            sessions
-    FROM {EVENTS}
+    FROM {ADMITTED}
     WHERE created_timestamp <= %(as_of)s AND ({_REASON}) IS NULL
 """
 OF_THE_AFFECTED = """
@@ -67,7 +72,7 @@ SET_ASIDE = f"""
     INSERT INTO {QUARANTINE}
     SELECT customer_id, event_timestamp, created_timestamp, orders, order_value, sessions, reason
     FROM (
-        SELECT *, {_REASON} AS reason FROM {EVENTS}
+        SELECT *, {_REASON} AS reason FROM {ADMITTED}
         WHERE created_timestamp > %(since)s AND created_timestamp <= %(as_of)s
     ) AS judged
     WHERE reason IS NOT NULL
@@ -85,8 +90,11 @@ COUNTED = """
 
 TAKEN_BACK = f"""
     SELECT count(*), CAST(min(event_timestamp) AS TEXT)
-    FROM (TABLE {HISTORY} EXCEPT ALL TABLE made) AS gone
+    FROM (
+        SELECT * FROM {HISTORY} WHERE event_timestamp > %(made_since)s EXCEPT ALL TABLE made
+    ) AS gone
 """
+"""Rows served and not made again, of those that still can be."""
 ANOTHER_PAST = f"""
     SELECT count(*), CAST(min(event_timestamp) AS TEXT)
     FROM (
@@ -94,11 +102,15 @@ ANOTHER_PAST = f"""
     ) AS more
 """
 NEWEST_ARRIVAL = f"""
-    SELECT max(created_timestamp) FROM {EVENTS} WHERE created_timestamp <= %(as_of)s
+    SELECT max(created_timestamp) FROM {ADMITTED} WHERE created_timestamp <= %(as_of)s
 """
 APPEND_NEWER = f"INSERT INTO {HISTORY} TABLE made"
 APPEND_MISSING = f"INSERT INTO {HISTORY} TABLE made EXCEPT ALL TABLE {HISTORY}"
 
+ON_RECORD_IN_STRETCH = f"""
+    CREATE TEMP TABLE on_record ON COMMIT DROP AS
+    SELECT * FROM {HISTORY} WHERE event_timestamp > %(since)s AND event_timestamp <= %(as_of)s
+"""
 ON_RECORD = f"""
     INSERT INTO {REFRESHES} (
         as_of, lookback_window, allowed_lateness, aggregation,
@@ -118,7 +130,7 @@ def made() -> str:
         SELECT customer_id, event_timestamp AT TIME ZONE 'UTC' AS event_timestamp,
                avg_order_value_30d, orders_30d, sessions_30d, distinct_order_days_30d
         FROM ({_aggregation()}) AS change_log
-        WHERE event_timestamp > %(since)s
+        WHERE event_timestamp > %(made_since)s
     """
 
 
@@ -132,3 +144,8 @@ def _aggregation() -> str:
     text = files("feature_pipeline").joinpath("aggregate.sql").read_text(encoding="utf-8")
     (query,) = sqlglot.transpile(text, read="duckdb", write="postgres", comments=False)
     return query
+
+
+def without_zone(bound: Any) -> Any:
+    """What the aggregation takes for a bound: a time in UTC, without its zone."""
+    return bound.astimezone(UTC).replace(tzinfo=None) if isinstance(bound, datetime) else bound

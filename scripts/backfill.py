@@ -1,16 +1,18 @@
 """Backfill validation: recompute a stretch of history and compare it with what is on record."""
 
 from collections.abc import Callable
+from contextlib import ExitStack
 from datetime import datetime
+from functools import partial
 from typing import Annotated
 
 import duckdb
 import typer
 
 from contract_checks.clock import instant, now
-from contract_checks.evidence.facts import MissingEvidence
+from contract_checks.evidence.facts import MissingEvidence, there
 from contract_checks.evidence.operations import read_operations
-from contract_checks.evidence.tables import DuckTable, stretch_digest
+from contract_checks.evidence.tables import DuckTable, offline_session, stretch_digest
 from contract_checks.findings import Outcome
 from contract_checks.language.contract import Contract
 from contract_checks.language.loader import InvalidContract, load
@@ -18,8 +20,11 @@ from contract_checks.language.sentence import spell
 from feature_pipeline.backfill import Backfill, compare_with_rebuild
 from feature_pipeline.engine import parquet_at
 from feature_pipeline.refusal import RefusedError
+from feature_pipeline.warehouse_backfill import compare_in_warehouse
 from scripts.command_line import CONTRACT, EVENTS, HISTORY, ROOT, DocumentOption, refusals_exit
 from scripts.erased import erased_customers
+from scripts.freeze_baseline import registered
+from scripts.offline_rows import chosen_warehouse
 from scripts.progress import steps
 from scripts.recording import digests_of, recorded
 
@@ -67,9 +72,13 @@ def backfill(
     with recorded("backfill", contract.view_name, as_of) as figures:
         figures["files"] = digests_of("feature_pipeline")
         figures |= {"from": (end - stretch).isoformat(), "to": end.isoformat()}
-        compared = compare_with_rebuild(
-            EVENTS,
-            HISTORY,
+        address = chosen_warehouse()
+        compare = (
+            partial(compare_in_warehouse, address, ROOT / "data")
+            if address
+            else partial(compare_with_rebuild, EVENTS, HISTORY)
+        )
+        compared = compare(
             as_of=end,
             stretch=stretch,
             lookback_window=contract.time.lookback,
@@ -80,7 +89,7 @@ def backfill(
         figures |= {"rows": compared.rows, "differing": compared.differing}
         if compared.causes:
             figures["causes"] = dict(compared.causes)
-        figures["digest"] = _digest(contract, end - stretch, end)
+        figures["digest"] = _digest(contract, end - stretch, end, address)
         figures["passed"] = outcome(compared) is Outcome.KEPT
     return compared
 
@@ -90,11 +99,16 @@ def outcome(compared: Backfill) -> Outcome:
     return Outcome.BROKEN if compared.differing else Outcome.KEPT
 
 
-def _digest(contract: Contract, after: datetime, until: datetime) -> str:
+def _digest(contract: Contract, after: datetime, until: datetime, address: str | None) -> str:
     """Of what was compared: history that is another one later has not been validated."""
-    with duckdb.connect() as connection:
-        connection.execute("SET TimeZone = 'UTC'")
-        connection.read_parquet(parquet_at(HISTORY)).create_view("history")
+    with ExitStack() as opened:
+        if address:
+            view = registered(contract.view_name)
+            connection = there(offline_session(contract, view, until, since=after))
+        else:
+            connection = opened.enter_context(duckdb.connect())
+            connection.execute("SET TimeZone = 'UTC'")
+            connection.read_parquet(parquet_at(HISTORY)).create_view("history")
         history = DuckTable(connection, "history")
         return stretch_digest(history, contract.time.event_timestamp, after, until)
 

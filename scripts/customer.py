@@ -12,7 +12,9 @@ from feature_access.hashing import hashed
 from feature_pipeline.identity import Identity
 from feature_pipeline.parquet_table import parts_of
 from feature_pipeline.refusal import RefusedError
+from feature_pipeline.warehouse_letting_go import known_customers_in_warehouse
 from scripts.command_line import EVENTS, HISTORY
+from scripts.offline_rows import chosen_warehouse
 
 if TYPE_CHECKING:
     from feast import RepoConfig
@@ -57,7 +59,13 @@ def hash_of(text: str, hash_key: bytes) -> str:
 
 
 def known_customers(column: str) -> set[str]:
-    """Everybody in the events and the change log, as text."""
+    """Everybody in the events and the change log, as text.
+
+    Raises:
+        RefusedError: they lie in a warehouse that cannot be read.
+    """
+    if address := chosen_warehouse():
+        return known_customers_in_warehouse(address)
     tables = [pq.read_table(part, columns=[column]) for part in _stored()]
     return {str(one) for table in tables for one in pc.unique(table[column]).to_pylist()}
 
@@ -68,8 +76,12 @@ def _stored() -> list[Path]:
 
 def _as_stored(column: str, customer_id: str) -> str:
     """Its one spelling: where identifiers are numbers, 007 is 7."""
-    kinds = [pq.read_schema(part).field(column).type for part in _stored()]
-    if not any(map(pa.types.is_integer, kinds)):
+    if chosen_warehouse():
+        numbers = True  # its tables say so
+    else:
+        kinds = [pq.read_schema(part).field(column).type for part in _stored()]
+        numbers = any(map(pa.types.is_integer, kinds))
+    if not numbers:
         if not customer_id.strip():
             raise RefusedError("name a customer")
         return customer_id

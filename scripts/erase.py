@@ -3,9 +3,8 @@
 import json
 import os
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Annotated
 
@@ -25,13 +24,9 @@ from feature_pipeline.identity import Identity, without
 from feature_pipeline.recount import recount
 from feature_pipeline.refreshed import Tables, Terms
 from feature_pipeline.refusal import RefusedError
-from feature_pipeline.removal import holding, remove, rows_to_go
 from feature_pipeline.residue import Searched, search
 from scripts.command_line import (
     CONTRACT,
-    EVENTS,
-    HISTORY,
-    QUARANTINE,
     ROOT,
     DocumentOption,
     refusals_exit,
@@ -39,6 +34,7 @@ from scripts.command_line import (
 )
 from scripts.customer import identity_of, online_keys
 from scripts.erased import ERASED
+from scripts.erased_rows import Step, stored
 from scripts.forgetful import forgetful
 from scripts.old_records import everything_on_record
 from scripts.recording import operations_log, recorded
@@ -54,15 +50,6 @@ AFTERWARDS = (
 
 class ErasureFailedError(Exception):
     """Something nobody foresaw; what it said, without the customer."""
-
-
-@dataclass(frozen=True)
-class Step:
-    """One store, the customer's rows in it, and how they leave."""
-
-    store: str
-    rows: int
-    erase: Callable[[], object]
 
 
 def main(
@@ -126,7 +113,11 @@ def erase(
                 read_erased(ERASED, hash_key),
             )
             recount(Tables(EVENTS, HISTORY, QUARANTINE), terms)
-            searched = (*_search_online(store, identity), *_search_files(identity))
+            searched = (
+                *_search_online(store, identity),
+                *stored(identity).searched(),
+                *_search_files(identity),
+            )
             left = [place for place in searched if not place.is_clean]
             figures["removed"] = {step.store: step.rows for step in steps}
             figures["searched"], figures["left"] = len(searched), len(left)
@@ -146,13 +137,7 @@ def planned(
     refuse_another_key(sets, identity, hash_key)
     erased = read_erased(ERASED, hash_key)
     online, keys = forgetful(store), online_keys(identity.column, identity.text)
-    whose = holding(identity.column, identity.text)
-    files = {"offline": HISTORY, "events": EVENTS, "quarantine": QUARANTINE}
-    rows = {name: rows_to_go(file, whose) for name, file in files.items()}
-    offline, events, quarantine = (
-        Step(name, rows[name], lambda file=file: remove(file, whose))  # type: ignore[misc]
-        for name, file in files.items()
-    )
+    offline, *others = stored(identity).steps()
 
     def list_them() -> None:
         if identity.text not in erased:
@@ -162,8 +147,7 @@ def planned(
         # The change log before the list: a refresh in between would miss rows that were served.
         offline,
         Step("list of the erased", 0, list_them),
-        events,
-        quarantine,
+        *others,
         Step(
             "online",
             online.held(store.config, keys),

@@ -166,19 +166,14 @@ def refresh_in_warehouse(
     """The same inside the PostgreSQL warehouse, of the events that were loaded there.
 
     Raises:
-        RefusedError: see `refresh_warehouse`; also when customers were erased, whom the warehouse
-            could not leave out.
+        RefusedError: see `refresh_warehouse`.
     """
-    if terms.erased:
-        raise RefusedError(
-            "customers were erased, and a refresh in the warehouse does not leave them out yet: "
-            "delete their events there and move data/data_warehouse/erased_customers.txt away"
-        )
     return refresh_warehouse(
         address,
         as_of=as_of,
         lookback_window=terms.lookback_window,
         allowed_lateness=terms.allowed_lateness,
+        erased=terms.erased,
         on_step=on_step,
     )
 

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from functools import partial
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -24,7 +25,9 @@ from feature_pipeline.retention import (
     old_events,
     old_history,
     refuse_to_begin,
+    refuse_unless_known,
 )
+from feature_pipeline.warehouse_letting_go import TABLES, let_go_of_old_rows, old_rows
 from scripts.command_line import (
     CONTRACT,
     EVENTS,
@@ -37,6 +40,7 @@ from scripts.command_line import (
 )
 from scripts.erased import erased_customers
 from scripts.forgetful import forgetful
+from scripts.offline_rows import chosen_warehouse
 from scripts.old_records import OldRecords, OldTrainingSets
 from scripts.recording import recorded
 
@@ -130,26 +134,19 @@ def planned(
     """
     cutoff = as_of - contract.privacy.retention + ahead
     views = [v for v in store.list_batch_feature_views() if contract.has_version(v.name)]
-    refuse_to_begin(
-        HISTORY,
-        cutoff,
-        known_to=_known_to(views),
-        lookback_window=contract.time.lookback,
-    )
+    known_to, window = _known_to(views), contract.time.lookback
+    if address := chosen_warehouse():
+        refuse_unless_known(cutoff, known_to=known_to, lookback_window=window)
+        offline = _in_warehouse(address, cutoff)
+    else:
+        refuse_to_begin(HISTORY, cutoff, known_to=known_to, lookback_window=window)
+        offline = _in_files(cutoff)
     online = forgetful(store)
     records, sets = OldRecords.of(cutoff), OldTrainingSets.of(contract, cutoff)
-    history, events = old_history(HISTORY, cutoff), old_events(EVENTS, cutoff)
     return Retention(
         cutoff,
         (
-            # First of all: it says from where on the events are whole, before any of them leaves.
-            Store("offline", history, lambda: _begin(cutoff, due=history + events > 0)),
-            Store("events", events, lambda: let_go_of_events(EVENTS, cutoff)),
-            Store(
-                "quarantine",
-                old_events(QUARANTINE, cutoff),
-                lambda: let_go_of_events(QUARANTINE, cutoff),
-            ),
+            *offline,
             Store(
                 "online",
                 online.older(store.config, cutoff),
@@ -162,9 +159,32 @@ def planned(
     )
 
 
+def _in_files(cutoff: datetime) -> tuple[Store, ...]:
+    history, events = old_history(HISTORY, cutoff), old_events(EVENTS, cutoff)
+    set_aside = old_events(QUARANTINE, cutoff)
+    return (
+        # First of all: it says from where on the events are whole, before any of them leaves.
+        Store("offline", history, lambda: _begin(cutoff, due=history + events > 0)),
+        Store("events", events, lambda: let_go_of_events(EVENTS, cutoff)),
+        Store("quarantine", set_aside, lambda: let_go_of_events(QUARANTINE, cutoff)),
+    )
+
+
 def _begin(cutoff: datetime, *, due: bool) -> None:
     if due:
         let_go_of_history(HISTORY, cutoff)
+
+
+def _in_warehouse(address: str, cutoff: datetime) -> tuple[Store, ...]:
+    """The same tables in the same order: the change log first."""
+    rows = {name: old_rows(address, table, cutoff) for name, table in TABLES.items()}
+    due = rows["offline"] + rows["events"] > 0
+
+    def let_go(name: str) -> None:
+        if name != "offline" or due:
+            let_go_of_old_rows(address, TABLES[name], cutoff)
+
+    return tuple(Store(name, rows[name], partial(let_go, name)) for name in TABLES)
 
 
 def _known_to(views: "Sequence[FeatureView]") -> datetime:

@@ -1,16 +1,13 @@
 """Whom a rehearsal asks, and what the offline store answers."""
 
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import TYPE_CHECKING
 
-import duckdb
 import pyarrow as pa
 
 from contract_checks.language.contract import Contract
 from feature_access.refusal import RefusedError
-from feature_pipeline.engine import parquet_at
-from feature_pipeline.parquet_table import is_table
+from scripts.offline_rows import offline_rows
 
 if TYPE_CHECKING:
     from feast import FeatureService, FeatureStore
@@ -53,29 +50,17 @@ def sampled(
         RefusedError: there is no offline table, or no such entity.
     """
     source = store.get_feature_view(contract.view_name).batch_source
-    if not is_table(Path(source.path)):
-        raise RefusedError(f"no offline table at {source.path}: run scripts/refresh.py")
     keys = ", ".join(f'"{key}"' for key in contract.entity.join_keys)
-    with duckdb.connect() as connection:
-        connection.execute("SET TimeZone = 'UTC'")
+    within = f"""{_literal(since)} AND {_literal(as_of)}"""
+    only = f'"{source.timestamp_field}" BETWEEN {within}'
+    with offline_rows(store, contract.view_name, f"DISTINCT {keys}", only) as connection:
         entities = connection.execute(
-            f"""
-            FROM (
-                SELECT DISTINCT {keys} FROM read_parquet($offline)
-                WHERE "{source.timestamp_field}" BETWEEN $since AND $as_of
-            ) ORDER BY md5(concat_ws('|', $seed, {keys})), {keys} LIMIT $most
-            """,
-            {
-                "offline": parquet_at(Path(source.path)),
-                "since": since,
-                "as_of": as_of,
-                "seed": as_of.isoformat(),
-                "most": most,
-            },
+            f"FROM offline ORDER BY md5(concat_ws('|', $seed, {keys})), {keys} LIMIT $most",
+            {"seed": as_of.isoformat(), "most": most},
         ).fetch_arrow_table()
     if not entities.num_rows:
         raise RefusedError(
-            f"{source.path} has no row from {since.isoformat()} to {as_of.isoformat()}: name "
+            f"{source.name} has no row from {since.isoformat()} to {as_of.isoformat()}: name "
             "another time"
         )
     return entities
@@ -83,12 +68,10 @@ def sampled(
 
 def unknown(store: "FeatureStore", contract: Contract, known: pa.Table) -> pa.Table:
     """As many entities, under identifiers outside the range of the offline table's own."""
-    source, key = store.get_feature_view(contract.view_name).batch_source, known.column_names[0]
-    with duckdb.connect() as connection:
-        query = f'SELECT min("{key}"), max("{key}") FROM read_parquet($offline)'
-        ((least, greatest),) = connection.execute(
-            query, {"offline": parquet_at(Path(source.path))}
-        ).fetchall()
+    key = known.column_names[0]
+    ends = f'min("{key}") AS least, max("{key}") AS greatest'
+    with offline_rows(store, contract.view_name, ends) as connection:
+        ((least, greatest),) = connection.execute("FROM offline").fetchall()
     strangers = [
         {**row, key: least - i if isinstance(least, int) else f"{greatest} {i}"}
         for i, row in enumerate(known.to_pylist(), start=1)
@@ -128,18 +111,23 @@ def _ages(store: "FeatureStore", contract: Contract, asked: pa.Table) -> pa.Chun
     same_key = " AND ".join(f'a."{key}" = l."{key}"' for key in contract.entity.join_keys)
     younger = " ".join(f"WHEN age < INTERVAL '{t}' THEN '{name}'" for name, t in _AGES.items())
     numbered = asked.append_column("nth", pa.array(range(asked.num_rows), pa.int64()))
-    with duckdb.connect() as connection:
-        connection.execute("SET TimeZone = 'UTC'")
+    columns = ", ".join(
+        f'"{name}"' for name in (*contract.entity.join_keys, source.timestamp_field)
+    )
+    with offline_rows(store, contract.view_name, columns) as connection:
         # DuckDB takes an Arrow table for one row and would loop over it: 200 times slower.
         connection.execute("SET asof_loop_join_threshold = 0")
         connection.register("asked", numbered)
         return connection.execute(
             f"""SELECT CASE WHEN age IS NULL THEN 'no row' {younger} ELSE 'older' END AS age FROM (
                 SELECT nth, {READ_AT} - {stamp} AS age FROM asked AS a
-                ASOF LEFT JOIN read_parquet($log) AS l ON {same_key} AND {READ_AT} >= {stamp}
-            ) ORDER BY nth""",
-            {"log": parquet_at(Path(source.path))},
+                ASOF LEFT JOIN offline AS l ON {same_key} AND {READ_AT} >= {stamp}
+            ) ORDER BY nth"""
         ).fetch_arrow_table()["age"]
+
+
+def _literal(instant: datetime) -> str:
+    return f"TIMESTAMPTZ '{instant.isoformat()}'"
 
 
 def features_of(service: "FeatureService") -> tuple[str, ...]:

@@ -2,15 +2,23 @@
 
 from collections import Counter
 from collections.abc import Mapping
+from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import pyarrow as pa
+import pyarrow.parquet as pq
+
 from contract_checks.language.contract import Contract
 from contract_checks.measures.comparison import Comparison
 from contract_checks.measures.differing_read import Declared
 from contract_checks.measures.mismatch_causes import Cause, Judged, causes_of
+from feature_pipeline.atomic import scratch_folder
+from feature_pipeline.warehouse import session
+from feature_pipeline.warehouse_copy import among
+from scripts.command_line import ROOT
 from scripts.mismatch_evidence import Sources, Stamps, reads_of
 
 if TYPE_CHECKING:
@@ -41,24 +49,52 @@ class Shadow:
 
 
 def explained(
-    compared: Comparison, view: "FeatureView", contract: Contract, stamps: Stamps
+    compared: Comparison,
+    view: "FeatureView",
+    contract: Contract,
+    stamps: Stamps,
+    address: str | None = None,
 ) -> Shadow:
-    """The comparison, with a cause for every mismatch.
+    """The comparison, with a cause for every mismatch; `address` is of the warehouse, if any.
 
     Raises:
         RefusedError: the events are there, and cannot be read.
     """
-    reads = reads_of(compared.mismatches, _sources(view, contract), stamps)
+    with ExitStack() as copies:
+        if address is None:
+            log = Path(view.batch_source.path)
+        else:
+            folder = copies.enter_context(scratch_folder(ROOT / "data", "shadow"))
+            log = folder / "customer_features_offline.parquet"
+        # Beside the offline table, under the source table's own name (§4).
+        events = log.with_name(f"{contract.source.systems[0].rsplit('.', 1)[-1]}.parquet")
+        if address is not None and compared.mismatches:
+            theirs = _keys_of(compared, contract)
+            _copied(address, view.batch_source.get_table_query_string(), theirs, log)
+            _copied(address, contract.source.systems[0], theirs, events)
+        reads = reads_of(compared.mismatches, _sources(view, contract, log, events), stamps)
     return Shadow(compared, tuple(causes_of(reads)))
 
 
-def _sources(view: "FeatureView", contract: Contract) -> Sources:
+def _keys_of(compared: Comparison, contract: Contract) -> pa.Table:
+    keys = {mismatch.keys[:-1] for mismatch in compared.mismatches}  # the last is the time
+    rows = [dict(zip(contract.entity.join_keys, key, strict=True)) for key in sorted(keys, key=str)]
+    return pa.Table.from_pylist(rows)
+
+
+def _copied(address: str, table: str, theirs: pa.Table, target: Path) -> None:
+    """Those entities' rows of a table of the warehouse, as a file."""
+    from feature_access.arrow_copy import copied_out
+
+    with session(address) as warehouse:
+        query = f"SELECT * FROM {table} WHERE {among(theirs)}"
+        pq.write_table(copied_out(warehouse, query), target)
+
+
+def _sources(view: "FeatureView", contract: Contract, log: Path, events: Path) -> Sources:
     # Imported late: it takes Feast's seconds, which --help should not.
     from feature_access.defaults import default_of
 
-    log = Path(view.batch_source.path)
-    # Beside the offline table, under the source table's own name (§4).
-    events = log.with_name(f"{contract.source.systems[0].rsplit('.', 1)[-1]}.parquet")
     return Sources(
         log=log,
         events=events,

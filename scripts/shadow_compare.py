@@ -100,6 +100,8 @@ def shadow_compare(
             the requests cannot be read; see `read_requests`.
         OnlineStoreUnavailableError: the online store does not answer, or holds nothing.
     """
+    from feature_access.warehouse_address import warehouse_address
+
     service, view = pinned_service(store, contract), store.get_feature_view(contract.view_name)
     keys, features = list(contract.entity.join_keys), features_of(service)
     stamps: Stamps = {}
@@ -118,7 +120,7 @@ def shadow_compare(
         else:
             online = asked
         compared = compare(offline, online, [*keys, READ_AT], features, group=AGE)
-        shadow = explained(compared, view, contract, stamps)
+        shadow = explained(compared, view, contract, stamps, warehouse_address(store.config))
         judged = outcome(compared, contract)
         figures["reads"] = compared.rows
         figures["logged"] = requests is not None

@@ -1,7 +1,9 @@
 """Point-in-time reads from PostgreSQL on a server in New York, beside Feast's own store there."""
 
+from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import pandas as pd
@@ -20,7 +22,13 @@ HOUR, MICROSECOND = timedelta(hours=1), timedelta(microseconds=1)
 TTL = timedelta(days=2)
 
 
-def opened(database: Database, folder: Path, kind: str, ttl: timedelta = TTL) -> Any:
+def opened(
+    database: Database,
+    folder: Path,
+    kind: str,
+    ttl: timedelta = TTL,
+    where: Mapping[str, str] = MappingProxyType({"table": "readings"}),
+) -> Any:
     """A feature store of its own over the table `readings`, whose only feature is `value`."""
     from feast import Entity, FeatureStore, FeatureView, Field, RepoConfig, ValueType
     from feast.infra.offline_stores.contrib.postgres_offline_store.postgres_source import (
@@ -56,7 +64,7 @@ def opened(database: Database, folder: Path, kind: str, ttl: timedelta = TTL) ->
             Field(name="note", dtype=String),
             Field(name="level", dtype=Float64),
         ],
-        source=PostgreSQLSource(name="readings", table="readings", timestamp_field="at"),
+        source=PostgreSQLSource(name="readings", **where, timestamp_field="at"),
     )
     store.apply([sensor, view])
     return store
@@ -222,3 +230,18 @@ def test_a_login_that_trains_leaves_nothing_behind(warehouse: Database, tmp_path
         store = opened(warehouse.seen_by(TRAINING, SECRET), tmp_path, OURS)
         assert asked(store, EVERY_HOUR, aware=True) == list(range(24))
         assert connection.execute("SELECT count(*) FROM pg_class").fetchone() == before
+
+
+SOURCES = {
+    "a query": {"query": "SELECT * FROM readings WHERE sensor = 'a'"},
+    "a name in quotes": {"table": '"readings"'},
+}
+
+
+@pytest.mark.parametrize("where", SOURCES.values(), ids=SOURCES)
+def test_a_source_beside_which_no_beginning_can_stand_answers(
+    database: Database, tmp_path: Path, where: dict[str, str]
+) -> None:
+    with_table(database, "timestamptz", HOURLY)
+    store = opened(database, tmp_path, OURS, where=where)
+    assert asked(store, EVERY_HOUR, aware=True) == list(range(24))

@@ -2,15 +2,12 @@
 
 import os
 from collections.abc import Callable
-from pathlib import Path
-from shutil import copytree
 from typing import Any
 
 import pandas as pd
 import pyarrow as pa
 import pytest
-from conftest import its_own
-from feast_copy import ROOT, copy_of_the_whole_project, run
+from feast_copy import run
 from feast_households import (
     AGED,
     AGED_SINCE,
@@ -32,11 +29,11 @@ from feast_households import (
     profiles,
 )
 from oracle import MICROSECOND, ZEROS, ChangeLog, Profile
-from postgres_server import NEW_YORK, PostgresServer
-from production import PROFILE, Production, asked_for
-from redis_server import RedisServer
-from warehouse import PIPELINE, SECRET, TRAINING, prepare
+from postgres_server import NEW_YORK
+from production import PROFILE, Production
+from warehouse import KEPT_FROM
 
+from feature_access.offline_table import BeforeRetentionError
 from feature_access.profile import chosen_profile
 from feature_access.refusal import RefusedError
 
@@ -200,38 +197,19 @@ def test_a_profile_chosen_by_half_is_refused(production: Production) -> None:
     assert "choose the profile by FEAST_FS_YAML_FILE_PATH" in done.stdout + done.stderr
 
 
-# The jobs themselves.
+# After a retention.
 
 
-@pytest.mark.slow
-def test_the_jobs_run_on_this_profile(
-    postgres: PostgresServer, production: Production, real_events: Path, tmp_path: Path
+def test_a_time_before_the_logs_beginning_is_refused(
+    production: Production, in_production: Any
 ) -> None:
-    """Load, apply, refresh twice and look up, each by the login that may."""
-    repository = copy_of_the_whole_project(tmp_path / "repository")
-    copytree(ROOT / "profiles", repository / "profiles")
-    (tmp_path / "redis").mkdir()
-    redis = RedisServer(tmp_path / "redis")
-    with postgres.new_database() as database:
-        warehouse = prepare(database)
-
-        def job(login: str, command: str, *arguments: str) -> str:
-            held = {
-                **its_own(repository),
-                **asked_for(warehouse, redis, login),
-                "FEATURE_STORE_HASH_KEY": "sixteen or more characters",
-            }
-            done = run(repository, command, *arguments, env=held)
-            assert done.returncode == 0, done.stdout + done.stderr
-            assert SECRET not in done.stdout + done.stderr
-            return done.stdout
-
-        loaded = job(PIPELINE, "python", "scripts/load_events.py", str(real_events))
-        assert "155,764 events loaded; 0 were there already" in loaded
-        job(PIPELINE, "feast", "apply")
-        first = job(PIPELINE, "python", "scripts/refresh.py", "--as-of", "2017-11-26T22:00Z")
-        second = job(PIPELINE, "python", "scripts/refresh.py", "--as-of", "2017-11-26T23:00Z")
-        assert "events ingested" in first
-        assert "online up to 2017-11-26T23:00:00+00:00" in second
-        assert "orders_30d" in job(TRAINING, "python", "scripts/look_up.py", "1")
-    redis.kill()
+    asked = (HOUSEHOLDS[0], PRESENT - 100 * DAY)
+    begins = asked[1] + MICROSECOND
+    with production.warehouse.connect() as connection:
+        connection.execute(f"INSERT INTO {KEPT_FROM} VALUES (%s)", [begins])
+        try:
+            with pytest.raises(BeforeRetentionError, match=r"1 rows ask .* let go: leave"):
+                offline(in_production, [asked, (asked[0], begins)])
+            assert len(offline(in_production, [(asked[0], begins)])) == 1
+        finally:
+            connection.execute(f"DELETE FROM {KEPT_FROM}")

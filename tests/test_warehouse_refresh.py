@@ -36,6 +36,7 @@ from warehouse import (
     fill,
 )
 
+from feature_pipeline.erased_customers import ErasedCustomers
 from feature_pipeline.refusal import RefusedError
 from feature_pipeline.warehouse_refresh import Refreshed, refresh_warehouse
 
@@ -307,3 +308,17 @@ def once_the_server_knows(attempt: Callable[[], Refreshed]) -> Refreshed:
             if time.monotonic() > give_up:
                 raise
             time.sleep(0.05)
+
+
+def test_erased_customers_are_left_out_and_stay_so(warehouse: Database) -> None:
+    """Whether they were erased before the first refresh, or are delivered again after it."""
+    other = [event._replace(customer_id=2) for event in FEW.events]
+    erased = ErasedCustomers(b"a key of the tests").with_one_more(2)
+    fill(warehouse, [*FEW.events, *other[:2]])
+    done = refresh(warehouse, FEW, FIRST, erased=erased)
+    assert (done.left_out, done.events.ingested) == (2, 1)
+    fill(warehouse, other[2:])
+    done = refresh(warehouse, FEW, NOON + 4 * DAY, erased=erased)
+    assert (done.made_anew, done.left_out, done.events.ingested) == (None, 4, 4)
+    assert {row.customer_id for row in change_log(warehouse).rows} == {1}
+    assert {customer for customer, *_ in quarantine(warehouse)} == {1}

@@ -13,16 +13,20 @@ from postgres_server import Database, PostgresServer
 ROOT = Path(__file__).resolve().parent.parent
 ALEMBIC = Path(sys.executable).with_name("alembic")
 PIPELINE, TRAINING, REGISTRY = "pipeline_job", "training_job", "registry_job"
+JUDGE, RETENTION = "judging_job", "retention_job"
 ROLES = {
     PIPELINE: "feature_store_pipeline",
     TRAINING: "feature_store_training",
     REGISTRY: "feature_store_registry",
+    JUDGE: "feature_store_judge",
+    RETENTION: "feature_store_retention",
 }
 SECRET = "s3cret & more"
 EVENTS = "data_warehouse.customer_events"
 LOG = "data_warehouse.customer_features_offline"
 QUARANTINE = "data_warehouse.customer_events_quarantine"
 REFRESHES = "data_warehouse.customer_features_refreshes"
+KEPT_FROM = "data_warehouse.customer_features_offline_kept_from"
 
 
 def migrate(address: str, *arguments: str) -> "subprocess.CompletedProcess[str]":
@@ -64,7 +68,7 @@ def shared_warehouse(postgres: PostgresServer) -> Iterator[Database]:
 
 def empty(database: Database) -> None:
     with database.connect() as connection:
-        connection.execute(f"TRUNCATE {EVENTS}, {LOG}, {QUARANTINE}, {REFRESHES}")
+        connection.execute(f"TRUNCATE {EVENTS}, {LOG}, {QUARANTINE}, {REFRESHES}, {KEPT_FROM}")
 
 
 def fill(database: Database, events: Iterable[Event]) -> None:

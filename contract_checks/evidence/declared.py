@@ -26,6 +26,19 @@ class RegisteredEntity:
 
 
 @dataclass(frozen=True)
+class Warehouse:
+    """A PostgreSQL database; who asks it, and by what password, the environment says."""
+
+    host: str
+    port: int
+    database: str
+    sslmode: str
+
+    def __str__(self) -> str:
+        return f"PostgreSQL database {self.database} at {self.host}:{self.port}"
+
+
+@dataclass(frozen=True)
 class RegisteredView:
     """A feature view as the registry declares it, and how far it was materialized."""
 
@@ -39,6 +52,7 @@ class RegisteredView:
     online: bool
     source: str
     source_path: str
+    """A path of parquet, or the table's name with its schema where it lies in a warehouse."""
     source_owner: str
     timestamp_field: str
     materialized_to: datetime | None
@@ -47,6 +61,8 @@ class RegisteredView:
     """What decides between rows of one stamp; empty where nothing does."""
     materialized_beyond: datetime | None = None
     """The newest end after the as-of time: the online store has moved on."""
+    warehouse: Warehouse | None = None
+    """Where the offline table lies, if not in files."""
 
 
 @dataclass(frozen=True)

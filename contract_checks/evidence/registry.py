@@ -3,6 +3,9 @@
 Feast takes seconds to import, so it is imported only when a registry is really read.
 """
 
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -16,35 +19,43 @@ from contract_checks.evidence.declared import (
     RegisteredService,
     RegisteredView,
     Registry,
+    Warehouse,
 )
 from contract_checks.evidence.facts import MissingEvidence
+from contract_checks.evidence.profile import chosen_profile
 
 _SQLITE = "sqlite:///"
 _END = datetime.max.replace(tzinfo=UTC)
 
 
-def read_registry(repository: Path, as_of: datetime = _END) -> Registry | MissingEvidence:
-    """What is registered for the repository whose `feature_store.yaml` lies in `repository`.
+def read_registry(
+    repository: Path, as_of: datetime = _END, environment: Mapping[str, str] = os.environ
+) -> Registry | MissingEvidence:
+    """What is registered for `repository`, by the profile that the environment chooses.
 
     How far views were materialized is told as known at `as_of`.
     """
-    store = _open(repository)
-    if isinstance(store, MissingEvidence):
-        return store
+    try:
+        store = _open(repository, environment)
+    except MissingEvidence as missing:
+        return missing
     entities = {e.name: _entity(e) for e in store.list_entities()}
+    views = store.list_batch_feature_views()
     return Registry(
         project=store.project,
         entities=entities,
-        views={v.name: _view(v, entities, as_of) for v in store.list_batch_feature_views()},
+        views={v.name: _view(v, entities, as_of, store.config.offline_store) for v in views},
         services={s.name: _service(s) for s in store.list_feature_services()},
     )
 
 
-def _open(repository: Path) -> Any:
-    """The repository's store, or why there is none."""
-    settings = repository / "feature_store.yaml"
-    if not settings.is_file():
-        return MissingEvidence(f"no {settings}: name the feature repository with --repository")
+def _open(repository: Path, environment: Mapping[str, str] = os.environ) -> Any:
+    """The repository's store.
+
+    Raises:
+        MissingEvidence: see `chosen_profile`; or there is no registry yet.
+    """
+    settings = chosen_profile(repository, environment)
 
     from feast import FeatureStore
     from feast.repo_config import load_repo_config
@@ -55,7 +66,7 @@ def _open(repository: Path) -> Any:
         # Relative to the repository, and never created by a mere look at it.
         file = repository.resolve() / path.removeprefix(_SQLITE)
         if not file.is_file():
-            return MissingEvidence(f"no registry at {file}: run `feast apply` in {repository}")
+            raise MissingEvidence(f"no registry at {file}: run `feast apply` in {repository}")
         config.registry.path = f"{_SQLITE}{file}"
     return FeatureStore(config=config)
 
@@ -67,38 +78,53 @@ def read_point_in_time(
 
     The join is the registered offline store's own; only the registry, in `scratch`, is another.
     """
-    from feast import FeatureStore, FeatureView, FileSource, RepoConfig
+    from feast import FeatureStore, FeatureView, RepoConfig
 
     store = _open(repository)
     registered = store.get_feature_view(view_name)
-    declared = registered.batch_source
-    source = FileSource(
-        path=str(history),
-        timestamp_field=declared.timestamp_field,
-        created_timestamp_column=declared.created_timestamp_column,
-        field_mapping=declared.field_mapping,
-    )
     keys = [store.get_entity(name) for name in registered.entities]
-    probed = FeatureView(
-        name=registered.name,
-        entities=keys,
-        ttl=registered.ttl,
-        schema=registered.features,
-        source=source,
-    )
-    config = RepoConfig(
-        project=store.project,
-        provider="local",
-        registry=str(scratch / "registry.db"),
-        offline_store=store.config.offline_store,
-        online_store={"type": "sqlite", "path": str(scratch / "online_store.db")},
-        entity_key_serialization_version=store.config.entity_key_serialization_version,
-        repo_path=repository,
-    )
-    apart = FeatureStore(config=config)
-    apart.apply([*keys, probed])
-    features = [f"{probed.name}:{field.name}" for field in probed.features]
-    return apart.get_historical_features(entities.to_pandas(), features).to_arrow()
+    with _in_place_of(registered.batch_source, history, store.config.offline_store) as source:
+        probed = FeatureView(
+            name=registered.name,
+            entities=keys,
+            ttl=registered.ttl,
+            schema=registered.features,
+            source=source,
+        )
+        config = RepoConfig(
+            project=store.project,
+            provider="local",
+            registry=str(scratch / "registry.db"),
+            offline_store=store.config.offline_store,
+            online_store={"type": "sqlite", "path": str(scratch / "online_store.db")},
+            entity_key_serialization_version=store.config.entity_key_serialization_version,
+            repo_path=repository,
+        )
+        apart = FeatureStore(config=config)
+        apart.apply([*keys, probed])
+        features = [f"{probed.name}:{field.name}" for field in probed.features]
+        return apart.get_historical_features(entities.to_pandas(), features).to_arrow()
+
+
+@contextmanager
+def _in_place_of(declared: Any, history: Path, offline_store: Any) -> Iterator[Any]:
+    """A source of the declared one's kind that holds the rows of `history`."""
+    alike = {
+        "timestamp_field": declared.timestamp_field,
+        "created_timestamp_column": declared.created_timestamp_column,
+        "field_mapping": declared.field_mapping,
+    }
+    warehouse = _warehouse(declared, offline_store)
+    if warehouse is None:
+        from feast import FileSource
+
+        yield FileSource(path=str(history), **alike)
+        return
+
+    from contract_checks.evidence.warehouse import lent
+
+    with lent(warehouse, history) as table:
+        yield type(declared)(name=table, table=table, **alike)
 
 
 def read_online(repository: Path, view_name: str, keys: pa.Table) -> pa.Table:
@@ -136,7 +162,9 @@ def _service(service: Any) -> RegisteredService:
     )
 
 
-def _view(view: Any, entities: dict[str, RegisteredEntity], as_of: datetime) -> RegisteredView:
+def _view(
+    view: Any, entities: dict[str, RegisteredEntity], as_of: datetime, offline_store: Any
+) -> RegisteredView:
     source, ends = view.batch_source, [end for _, end in view.materialization_intervals]
     return RegisteredView(
         name=view.name,
@@ -151,10 +179,31 @@ def _view(view: Any, entities: dict[str, RegisteredEntity], as_of: datetime) -> 
         ),
         online=view.online,
         source=source.name,
-        source_path=source.path,
+        source_path=_path_or_table(source),
         source_owner=source.owner,
         timestamp_field=source.timestamp_field,
         created_timestamp_field=source.created_timestamp_column,
         materialized_to=max((end for end in ends if end <= as_of), default=None),
         materialized_beyond=max((end for end in ends if end > as_of), default=None),
+        warehouse=_warehouse(source, offline_store),
     )
+
+
+def _path_or_table(source: Any) -> str:
+    return str(source.get_table_query_string() if _is_postgres(source) else source.path)
+
+
+def _warehouse(source: Any, offline_store: Any) -> Warehouse | None:
+    """Where a PostgreSQL source lies, without who may ask it."""
+    if not _is_postgres(source):
+        return None
+    return Warehouse(
+        host=offline_store.host,
+        port=int(offline_store.port),
+        database=offline_store.database,
+        sslmode=offline_store.sslmode,
+    )
+
+
+def _is_postgres(source: Any) -> bool:
+    return type(source).__name__ == "PostgreSQLSource"

@@ -1,20 +1,12 @@
 """How far back each store, log, baseline and training set reaches (§9 retention)."""
 
 from collections.abc import Sequence
-from datetime import UTC, datetime
-from pathlib import Path
-
-import duckdb
+from datetime import datetime
 
 from contract_checks.evidence.declared import RegisteredView
-from contract_checks.evidence.facts import OnlineStore, Operations, TrainingSet, there
-from contract_checks.evidence.tables import (
-    ARRIVAL,
-    events_of,
-    is_table,
-    offline_session,
-    parquet_at,
-)
+from contract_checks.evidence.facts import MissingEvidence, OnlineStore, Operations, TrainingSet
+from contract_checks.evidence.stored import StoredTable, events_of, offline_of, quarantine_of
+from contract_checks.evidence.tables import ARRIVAL
 from contract_checks.language.contract import Contract
 
 WITHOUT_ENTITIES = {"promotion", "rollback", "baseline", "check"}
@@ -33,16 +25,15 @@ def read_oldest(
     Raises:
         MissingEvidence: there is no offline table.
     """
-    connection = there(offline_session(contract, view, datetime.max.replace(tzinfo=UTC)))
-    events = events_of(contract, view)
+    offline = offline_of(view)
+    if not offline.is_there():
+        raise MissingEvidence(f"no offline table at {offline}: run scripts/refresh.py")
     times = (contract.time.event_timestamp, ARRIVAL)
     found = {
-        "offline": _oldest(connection, "history", view.timestamp_field),
+        "offline": offline.oldest(view.timestamp_field),
         "online": online.oldest,
-        "events": _oldest_in(connection, events, times),
-        "quarantine": _oldest_in(
-            connection, events.with_name(f"{events.stem}_quarantine.parquet"), times
-        ),
+        "events": _oldest(events_of(contract, view), *times),
+        "quarantine": _oldest(quarantine_of(contract, view), *times),
         "operations log": min(
             (r.at for r in operations.records if r.job not in WITHOUT_ENTITIES), default=None
         ),
@@ -59,17 +50,5 @@ def read_oldest(
     return {store: oldest for store, oldest in found.items() if oldest is not None}
 
 
-def _oldest(connection: duckdb.DuckDBPyConnection, table: str, *columns: str) -> datetime | None:
-    """The least of the columns' values."""
-    least = ", ".join(f'CAST(min("{column}") AS TIMESTAMPTZ)' for column in columns)
-    row = connection.execute(f"SELECT least({least}) FROM {table}").fetchone()
-    return row[0] if row else None
-
-
-def _oldest_in(
-    connection: duckdb.DuckDBPyConnection, table: Path, columns: tuple[str, ...]
-) -> datetime | None:
-    if not is_table(table):
-        return None
-    connection.read_parquet(parquet_at(table)).create_view("kept_rows", replace=True)
-    return _oldest(connection, "kept_rows", *columns)
+def _oldest(table: StoredTable, *columns: str) -> datetime | None:
+    return table.oldest(*columns) if table.is_there() else None

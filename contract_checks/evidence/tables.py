@@ -1,14 +1,13 @@
-"""The offline table and the join, gathered with DuckDB from the parquet files they lie in."""
+"""The offline table and the join, gathered with DuckDB from wherever they lie."""
 
-import glob
 from collections.abc import Mapping
 from datetime import datetime
-from pathlib import Path
 
 import duckdb
 
 from contract_checks.evidence.declared import RegisteredView
 from contract_checks.evidence.facts import Join, MissingEvidence, OfflineStore, Table
+from contract_checks.evidence.stored import events_of, offline_of
 from contract_checks.language.contract import Contract
 
 _SAMPLE_ROWS = 3
@@ -53,8 +52,7 @@ def stretch_digest(table: Table, time: str, after: datetime, until: datetime) ->
     """Of the rows stamped in (after, until], whatever their order."""
     columns = ", ".join(f'"{column}"' for column in sorted(table.columns))
     rows = f"md5_number(CAST(row({columns}) AS VARCHAR))"
-    start, end = (f"TIMESTAMPTZ '{instant.isoformat()}'" for instant in (after, until))
-    within = f'"{time}" > {start} AND "{time}" <= {end}'
+    within = f'"{time}" > {literal(after)} AND "{time}" <= {literal(until)}'
     return str(table.value(f"bit_xor({rows}) FILTER (WHERE {within})"))
 
 
@@ -90,26 +88,22 @@ def read_offline_store(
 def read_join(contract: Contract, view: RegisteredView, as_of: datetime) -> Join | MissingEvidence:
     """A left join, at `as_of`, of the entities active in the look-back window to their features."""
     events = events_of(contract, view)
-    if not is_table(events):
+    if not events.is_there():
         return MissingEvidence(f"no events at {events}: the match rate cannot be measured")
     connection = offline_session(contract, view, as_of)
     if isinstance(connection, MissingEvidence):
         return connection
     keys = ", ".join(f'"{key}"' for key in contract.entity.join_keys)
     time = contract.time.event_timestamp
+    arrived = f""""{ARRIVAL}" <= {literal(as_of)}
+        AND "{time}" > {literal(as_of - contract.time.lookback)}"""
+    events.read_into(connection, "arrived", arrived)
     connection.execute(
         f"""
-        CREATE TABLE active AS
-        SELECT DISTINCT {keys} FROM read_parquet($events)
-        WHERE "{ARRIVAL}" <= $as_of AND "{time}" > $as_of - $lookback
-          AND "{ARRIVAL}" - "{time}" BETWEEN INTERVAL 0 SECOND AND $lateness
+        CREATE TABLE active AS SELECT DISTINCT {keys} FROM arrived
+        WHERE "{ARRIVAL}" - "{time}" BETWEEN INTERVAL 0 SECOND AND $lateness
         """,
-        {
-            "events": parquet_at(events),
-            "as_of": as_of,
-            "lookback": contract.time.lookback,
-            "lateness": contract.time.allowed_lateness,
-        },
+        {"lateness": contract.time.allowed_lateness},
     )
     connection.execute(
         f"""
@@ -131,22 +125,9 @@ def read_join(contract: Contract, view: RegisteredView, as_of: datetime) -> Join
     )
 
 
-def is_table(path: Path) -> bool:
-    """Whether a table lies there: a parquet file, or a folder of them."""
-    return path.is_file() or any(path.glob("*.parquet"))
-
-
-def parquet_at(path: Path) -> str:
-    """A table for `read_parquet`: a file, or every part of a folder as it stands now."""
-    if path.is_dir():
-        return f"{glob.escape(str(path.resolve()))}/*.parquet"
-    return glob.escape(str(path))
-
-
-def events_of(contract: Contract, view: RegisteredView) -> Path:
-    """The events: beside the offline table, under the source table's own name (§4)."""
-    source = contract.source.systems[0].rsplit(".", 1)[-1]
-    return Path(view.source_path).with_name(f"{source}.parquet")
+def literal(instant: datetime) -> str:
+    """In the SQL of DuckDB and of PostgreSQL alike; `instant` carries a time zone."""
+    return f"TIMESTAMPTZ '{instant.isoformat()}'"
 
 
 def offline_session(
@@ -156,20 +137,18 @@ def offline_session(
 
     With `since`, the rows stamped after it alone.
     """
-    offline = Path(view.source_path)
-    if not is_table(offline):
-        return MissingEvidence(f"no offline table at {view.source_path}: run scripts/refresh.py")
+    offline = offline_of(view)
+    if not offline.is_there():
+        return MissingEvidence(f"no offline table at {offline}: run scripts/refresh.py")
+    columns = offline.columns()
+    needed = (*contract.entity.join_keys, view.timestamp_field)
+    if absent := [c for c in needed if c not in columns]:
+        return MissingEvidence(f"{offline} has no column {', '.join(absent)}")
+    stamp = f'"{view.timestamp_field}"'
+    known = f"({stamp} <= {literal(as_of)} OR {stamp} IS NULL)"
+    if since is not None:
+        known = f"{stamp} > {literal(since)} AND {stamp} <= {literal(as_of)}"
     connection = duckdb.connect()
     connection.execute("SET TimeZone = 'UTC'")
-    connection.read_parquet(parquet_at(offline)).create_view("offline")
-    needed = (*contract.entity.join_keys, view.timestamp_field)
-    if absent := [c for c in needed if c not in DuckTable(connection, "offline").columns]:
-        return MissingEvidence(f"{view.source_path} has no column {', '.join(absent)}")
-    known = f'"{view.timestamp_field}" <= $as_of OR "{view.timestamp_field}" IS NULL'
-    bounds = {"as_of": as_of}
-    if since is not None:
-        known = f'"{view.timestamp_field}" > $since AND "{view.timestamp_field}" <= $as_of'
-        bounds["since"] = since
-    # A table, not a view: a filter on the file itself trusts statistics that leave out NaN.
-    connection.execute(f"CREATE TABLE history AS FROM offline WHERE {known}", bounds)
+    offline.read_into(connection, "history", known)
     return connection

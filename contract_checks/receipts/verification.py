@@ -9,8 +9,15 @@ from typing import TypeVar
 
 from contract_checks.digest import digest_of, digest_of_file
 from contract_checks.evidence import operations, registry
-from contract_checks.evidence.facts import MissingEvidence
-from contract_checks.receipts.inputs import declarations, file_at, records_of, versions
+from contract_checks.evidence.facts import MissingEvidence, there
+from contract_checks.receipts.inputs import (
+    data_now,
+    declarations,
+    file_at,
+    is_in_warehouse,
+    records_of,
+    versions,
+)
 from contract_checks.receipts.receipt import File, Receipt, Records, read_receipt
 
 _Found = TypeVar("_Found")
@@ -47,6 +54,9 @@ def _items(path: Path, receipt: Receipt, repository: Path) -> Iterator[Item]:
     for role, file in _files(receipt):
         found = _now(partial(file_at, repository / file.path, repository), _content)
         yield Item(f"{role} {file.path}", _content(file), found)
+    for file in receipt.data:
+        found = _now(partial(_data, file, receipt, repository), _content)
+        yield Item(f"data {file.path}", _content(file), found)
     found = _now(partial(_registry, receipt, repository), _digest)
     yield Item("registry", _digest(receipt.registry), found)
     found = _now(partial(_records, receipt, repository), _counted)
@@ -62,8 +72,6 @@ def _files(receipt: Receipt) -> Iterator[tuple[str, File]]:
     yield "contract", receipt.contract
     yield "signatures", receipt.signatures
     yield "probes", receipt.probes
-    for file in receipt.data:
-        yield "data", file
 
 
 def _now(read: Callable[[], _Found], told: Callable[[_Found], str]) -> str:
@@ -79,10 +87,15 @@ def _now(read: Callable[[], _Found], told: Callable[[_Found], str]) -> str:
         return f"unreadable: {type(error).__name__}: {reason}"
 
 
+def _data(file: File, receipt: Receipt, repository: Path) -> File:
+    view = None
+    if is_in_warehouse(file):
+        view = there(registry.read_registry(repository)).views.get(receipt.view)
+    return data_now(file, view, repository)
+
+
 def _registry(receipt: Receipt, repository: Path) -> str:
-    declared = registry.read_registry(repository)
-    if isinstance(declared, MissingEvidence):
-        raise declared
+    declared = there(registry.read_registry(repository))
     return digest_of(declarations(declared, repository, receipt.view))
 
 

@@ -1,0 +1,35 @@
+"""Which events of the warehouse count, and from when on the change log is whole (contract §9)."""
+
+from datetime import datetime
+
+from feature_pipeline.erased_customers import ErasedCustomers
+from feature_pipeline.warehouse import EVENTS, KEPT_FROM, Session, one_row
+from feature_pipeline.warehouse_sql import ADMITTED
+
+
+def admit(connection: Session, erased: ErasedCustomers) -> int:
+    """Narrow the events of this session to customers who were not erased.
+
+    Says how many events that cost. What reads `admitted_events` afterwards sees no others.
+    """
+    if not erased:
+        connection.execute(f"CREATE TEMP VIEW {ADMITTED} AS TABLE {EVENTS}")
+        return 0
+    known = connection.execute(f"SELECT DISTINCT customer_id FROM {EVENTS}").fetchall()
+    gone = [customer for (customer,) in known if customer in erased]
+    connection.execute("CREATE TEMP TABLE erased_here (customer_id bigint PRIMARY KEY)")
+    connection.execute("INSERT INTO erased_here SELECT unnest(%s::bigint[])", [gone])
+    connection.execute(
+        f"""CREATE TEMP VIEW {ADMITTED} AS SELECT * FROM {EVENTS} AS e
+        WHERE NOT EXISTS (SELECT FROM erased_here AS g WHERE g.customer_id = e.customer_id)"""
+    )
+    (left_out,) = one_row(
+        connection, f"SELECT count(*) FROM {EVENTS} JOIN erased_here USING (customer_id)"
+    )
+    return int(left_out)
+
+
+def kept_from(connection: Session) -> datetime | None:
+    """Where the change log begins since its last retention; None where it holds all there was."""
+    (begins,) = one_row(connection, f"SELECT max(begins) FROM {KEPT_FROM}")
+    return begins  # type: ignore[no-any-return]

@@ -1,0 +1,74 @@
+"""Rows of a view's offline table for the embedded engine, wherever the profile keeps it."""
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import duckdb
+import psycopg
+
+from feature_access.profile import VARIABLE
+from feature_access.refusal import RefusedError
+from feature_pipeline.engine import parquet_at
+from feature_pipeline.parquet_table import is_table
+from feature_pipeline.warehouse import first_line, session
+from scripts.command_line import ROOT
+
+if TYPE_CHECKING:
+    from feast import FeatureStore
+
+
+@contextmanager
+def offline_rows(
+    store: "FeatureStore", view: str, columns: str, only: str = "true"
+) -> Iterator[duckdb.DuckDBPyConnection]:
+    """A session in UTC in which `offline` is what `columns` say of the rows for which `only` holds.
+
+    Both are SQL that DuckDB and PostgreSQL read alike; the warehouse sends nothing else.
+
+    Raises:
+        RefusedError: there is no offline table, or it may not be read.
+    """
+    from feature_access.arrow_copy import copied_out
+    from feature_access.warehouse_address import warehouse_address
+
+    source = store.get_feature_view(view).batch_source
+    with duckdb.connect() as connection:
+        connection.execute("SET TimeZone = 'UTC'")
+        if address := warehouse_address(store.config):
+            query = f"SELECT {columns} FROM {source.get_table_query_string()} AS f WHERE {only}"
+            try:
+                with session(address) as warehouse:
+                    connection.register("offline", copied_out(warehouse, query))
+            except psycopg.ProgrammingError as error:
+                raise RefusedError(
+                    f"{source.name} cannot be read ({first_line(error)}): migrate the warehouse, "
+                    "and grant the login feature_store_training"
+                ) from error
+        else:
+            if not is_table(Path(source.path)):
+                raise RefusedError(f"no offline table at {source.path}: run scripts/refresh.py")
+            connection.read_parquet(parquet_at(Path(source.path))).create_view("stored")
+            connection.execute(f"CREATE VIEW offline AS SELECT {columns} FROM stored WHERE {only}")
+        yield connection
+
+
+def chosen_warehouse() -> str | None:
+    """The libpq connection string of the chosen profile's warehouse; None where it lies in files.
+
+    It holds the password: hand it to a driver, never to a log.
+
+    Raises:
+        RefusedError: see `chosen_profile`.
+    """
+    if not os.environ.get(VARIABLE):
+        return None  # the embedded one, which is no reason to import Feast
+    import feast_start  # noqa: F401  (before Feast)
+    from feast.repo_config import load_repo_config
+
+    from feature_access.profile import chosen_profile
+    from feature_access.warehouse_address import warehouse_address
+
+    return warehouse_address(load_repo_config(ROOT, chosen_profile(ROOT, os.environ)))

@@ -1,0 +1,132 @@
+"""The demonstration's whole path on PostgreSQL and Redis, each job by a login that may no more."""
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from shutil import copytree
+from typing import NamedTuple
+
+import pytest
+from conftest import its_own
+from feast_copy import ROOT, copy_of_the_whole_project, run
+from postgres_server import Database, PostgresServer
+from production import asked_for
+from redis_server import RedisServer
+from warehouse import JUDGE, LOG, PIPELINE, RETENTION, SECRET, TRAINING, prepare
+
+pytest_plugins = ["postgres_server"]
+
+BEFORE, PRESENT = "2017-11-30T23:00Z", "2017-12-01T00:00Z"
+PROMOTING = "promoting_job"
+"""A login that judges and trains: what a rehearsal reads."""
+
+STORES = ("offline", "events", "online")
+
+
+class Jobs(NamedTuple):
+    """A repository on this profile, and its jobs."""
+
+    repository: Path
+    warehouse: Database
+    redis: RedisServer
+
+    def run(self, login: str, command: str, *arguments: str, code: int = 0) -> str:
+        """What the job said; it shows no secret, whatever its exit code."""
+        held = {
+            **its_own(self.repository),
+            **asked_for(self.warehouse, self.redis, login),
+            "FEATURE_STORE_HASH_KEY": "sixteen or more characters",
+        }
+        done = run(self.repository, command, *arguments, env=held)
+        said = done.stdout + done.stderr
+        assert done.returncode == code, said
+        assert SECRET not in said
+        return said
+
+    def script(self, login: str, name: str, *arguments: str, code: int = 0) -> str:
+        return self.run(login, "python", f"scripts/{name}.py", *arguments, code=code)
+
+
+@pytest.fixture
+def jobs(postgres: PostgresServer, tmp_path: Path) -> Iterator[Jobs]:
+    """Applied on empty servers."""
+    repository = copy_of_the_whole_project(tmp_path / "repository")
+    copytree(ROOT / "profiles", repository / "profiles")
+    (tmp_path / "redis").mkdir()
+    redis = RedisServer(tmp_path / "redis")
+    with postgres.new_database() as database:
+        jobs = Jobs(repository, prepare(database), redis)
+        with database.connect() as connection:
+            connection.execute(
+                f"DO $$ BEGIN CREATE ROLE {PROMOTING} LOGIN PASSWORD '{SECRET}'; "
+                "EXCEPTION WHEN duplicate_object THEN NULL; END $$"
+            )
+            connection.execute(f"GRANT feature_store_judge, feature_store_training TO {PROMOTING}")
+        jobs.run(PIPELINE, "feast", "apply")
+        yield jobs
+    redis.kill()
+
+
+def entities(jobs: Jobs) -> str:
+    file = jobs.repository / "data" / "entities.csv"
+    rows = [f"{customer},2017-11-{customer % 28 + 1:02}T12:00:00Z" for customer in range(1, 200)]
+    file.write_text("\n".join(["customer_id,event_timestamp", *rows]) + "\n")
+    return str(file)
+
+
+@pytest.mark.slow
+def test_from_events_to_a_contract_of_which_every_clause_is_kept(jobs: Jobs) -> None:
+    jobs.script(PIPELINE, "ingest", "--as-of", BEFORE)  # the part of the upstream jobs
+    assert "155,764 events loaded" in jobs.script(PIPELINE, "load_events")
+    jobs.script(PIPELINE, "refresh", "--as-of", BEFORE)
+    built = ("data/training_set.parquet", "--consumer", "ML Platform", "--as-of", BEFORE)
+    jobs.script(PROMOTING, "build_training_set", entities(jobs), *built)
+    promoted = jobs.script(PROMOTING, "promote", "--as-of", BEFORE)
+    assert "customer_profile_v1 is promoted" in promoted
+    told = jobs.run(JUDGE, "contract-checks", "verify", "data/receipts/customer_profile_v1.json")
+    assert "14 of 14 items as they were" in told
+
+    assert "54 rows added" in jobs.script(PIPELINE, "refresh", "--as-of", PRESENT)
+    checked = jobs.run(JUDGE, "contract-checks", "check", "--as-of", PRESENT)
+    assert "71 clauses checked, 71 kept, 0 broken, 0 unknown" in checked
+    assert "orders_30d" in jobs.script(TRAINING, "look_up", "1")
+    drift = jobs.script(JUDGE, "drift", "--as-of", PRESENT)
+    assert len(re.findall(r"_30d .* kept", drift)) == 4
+    lying = [f.name for f in (jobs.repository / "data" / "data_warehouse").iterdir()]
+    assert lying == ["customer_events.parquet"]  # the upstream's delivery, and nothing of ours
+
+
+@pytest.mark.slow
+def test_erasure_and_retention_reach_the_warehouse(jobs: Jobs) -> None:
+    jobs.script(PIPELINE, "ingest", "--as-of", BEFORE)
+    jobs.script(PIPELINE, "load_events")
+    (jobs.repository / "data" / "data_warehouse" / "customer_events.parquet").rename(
+        jobs.repository / "delivery.parquet"
+    )
+    jobs.script(PIPELINE, "refresh", "--as-of", BEFORE)
+
+    planned = jobs.script(RETENTION, "erase", "1", "--as-of", BEFORE, "--dry-run")
+    assert [store for store in STORES if not re.search(rf"{store}\W+[1-9]", planned)] == []
+    erased = jobs.script(RETENTION, "erase", "1", "--as-of", BEFORE)
+    assert "something left in 0" in erased
+    assert re.search(rf"{LOG} .* 0", erased)
+    jobs.script(PIPELINE, "load_events", "delivery.parquet")  # which still holds them
+    assert "events of erased customers were delivered and left out" in jobs.script(
+        PIPELINE, "refresh", "--as-of", PRESENT
+    )
+    assert ", 0 differ" in jobs.script(JUDGE, "backfill", "--as-of", PRESENT)
+
+    later = "2018-03-01T00:00Z"
+    assert "source silent" in jobs.script(PIPELINE, "refresh", "--as-of", later, code=1)
+    select = ("contract-checks", "check", "--as-of", later, "--select", "§9 retention policy")
+    assert "offline holds nothing older" in jobs.run(JUDGE, *select, code=1)
+    jobs.script(RETENTION, "retain", "--as-of", later)
+    assert "1 clauses checked, 1 kept, 0 broken" in jobs.run(JUDGE, *select)
+    built = ("data/training_set.parquet", "--consumer", "ML Platform", "--as-of", later)
+    jobs.script(PROMOTING, "build_training_set", entities(jobs), *built)
+    too_old = jobs.repository / "data" / "too_old.csv"
+    too_old.write_text("customer_id,event_timestamp\n6,2017-02-01T12:00:00Z\n")
+    refused = jobs.script(PROMOTING, "build_training_set", str(too_old), *built, code=2)
+    assert "of which retention has let go" in refused
+    again = jobs.script(PIPELINE, "refresh", "--as-of", later, code=1)
+    assert "0 rows added" in again
