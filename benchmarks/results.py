@@ -16,6 +16,7 @@ SECTIONS = {
     "online_reads": "Online reads",
     "feature_server": "Feature server",
     "materialize_redis": "Materialization to Redis",
+    "scaling": "Every step, for scaling",
 }
 
 

@@ -27,6 +27,7 @@ from feature_access.catalogue import Asked, BadRequestError, Catalogue
 from feature_access.entity_keys import UnusableKeysError
 from feature_access.feast_json import answer
 from feature_access.freshness import fresh_within
+from feature_access.read_ledger import ReadLedger, Recorder
 from feature_access.refusal import RefusedError
 from feature_access.server_metrics import (
     DEFAULTS,
@@ -57,6 +58,7 @@ class FeatureServer:
         callers: Callers,
         clock: Callable[[], datetime],
         most_rows: int,
+        record: Recorder,
     ) -> None:
         self._store = store
         self._terms = terms
@@ -64,6 +66,7 @@ class FeatureServer:
         self._clock = clock
         self._most_rows = most_rows
         self._catalogue = Catalogue(store, terms, most_rows)
+        self._ledger = ReadLedger(clock, record)
 
     def application(self) -> Starlette:
         """What an ASGI server runs."""
@@ -90,10 +93,11 @@ class FeatureServer:
     async def _answer(self, request: Request, consumer: str | None) -> Response:
         try:
             if consumer is None:
+                self._ledger.refused(self._terms, consumer)
                 raise BadRequestError(401, "no consumer's bearer token")
             asked = self._catalogue.asked(await _body(request))
-            asked.terms.refuse_stranger(consumer)
-            return await self._read(asked)
+            self._refuse_stranger(asked, consumer)
+            return await self._read(asked, consumer)
         except BadRequestError as error:
             return _reason(error.status, error.reason)
         except UnusableKeysError as error:
@@ -108,12 +112,20 @@ class FeatureServer:
             _log.exception("an online read failed")
             return _reason(500, "the server failed; its log says why")
 
-    async def _read(self, asked: Asked) -> Response:
+    def _refuse_stranger(self, asked: Asked, consumer: str) -> None:
+        try:
+            asked.terms.refuse_stranger(consumer)
+        except RefusedError:
+            self._ledger.refused([asked.view], consumer)
+            raise
+
+    async def _read(self, asked: Asked, consumer: str) -> Response:
         with fresh_within(asked.terms.max_age, self._clock()) as reading:
             # On the loop, unpacking a large answer would make the others miss their time-outs.
             body = await run_in_threadpool(_answered, asked)
         ROWS.labels(asked.view).inc(asked.rows)
         DEFAULTS.labels(asked.view).inc(reading.unknown)
+        self._ledger.answered(asked.view, consumer, asked.rows)
         return Response(body, media_type="application/json")
 
     async def health(self, request: Request) -> Response:
@@ -162,11 +174,16 @@ class FeatureServer:
 
     @asynccontextmanager
     async def _lifespan(self, application: Starlette) -> AsyncIterator[None]:
-        following = asyncio.create_task(self._follow_the_registry())
+        beside = [
+            asyncio.create_task(self._follow_the_registry()),
+            asyncio.create_task(self._ledger.keep()),
+        ]
         try:
             yield
         finally:
-            following.cancel()
+            for task in beside:
+                task.cancel()
+            await self._ledger.put_on_record()
 
     async def _follow_the_registry(self) -> None:
         """Take up a moved pointer or a new version; never while a request waits."""

@@ -20,6 +20,7 @@ from contract_checks.operations.log import Record
 from scripts.command_line import CONTRACT, ROOT, DocumentOption, refusals_exit
 from scripts.recording import recorded
 
+_ONLINE = "online_reads"
 _SHOWN_PATHS = 3
 
 
@@ -30,14 +31,17 @@ class Reader:
     name: str
     approved: bool
     sets: int
+    requests: int
+    """Online reads that were answered."""
     rows: int
+    """Of both."""
     paths: tuple[str, ...]
     """The training sets, each once."""
     refused: int
-    """Attempts that were refused, or failed."""
+    """Training sets that were refused or failed, and online reads that were refused."""
     first: datetime
     last: datetime
-    """When the first and the last attempt were made."""
+    """When the first and the last attempt were put on record."""
 
 
 @dataclass(frozen=True)
@@ -80,9 +84,17 @@ def access_review(contract: Contract, as_of: datetime) -> Review:
     with recorded("access_review", contract.view_name, as_of) as figures:
         start = one_period_before(as_of, contract.privacy.access_review)
         figures |= {"from": start.isoformat(), "to": as_of.isoformat()}
-        attempts = operations.of("training_set", contract.view_name)
-        review = Review(start, as_of, _readers(contract, [a for a in attempts if a.at > start]))
-        figures["reads"] = {r.name: {"sets": r.sets, "rows": r.rows} for r in review.readers}
+        attempts = [
+            attempt
+            for attempt in operations.records
+            if attempt.job in ("training_set", _ONLINE)
+            and attempt.subject == contract.view_name
+            and attempt.at > start
+        ]
+        review = Review(start, as_of, _readers(contract, attempts))
+        figures["reads"] = {
+            r.name: {"sets": r.sets, "requests": r.requests, "rows": r.rows} for r in review.readers
+        }
         figures["refused"] = {r.name: r.refused for r in review.readers if r.refused}
         figures["passed"] = outcome(review) is Outcome.KEPT
     return review
@@ -90,7 +102,9 @@ def access_review(contract: Contract, as_of: datetime) -> Review:
 
 def outcome(review: Review) -> Outcome:
     """Whoever was refused got nothing; whoever is not approved should have got nothing."""
-    others = any(reader.sets and not reader.approved for reader in review.readers)
+    others = any(
+        (reader.sets or reader.requests) and not reader.approved for reader in review.readers
+    )
     return Outcome.BROKEN if others else Outcome.KEPT
 
 
@@ -108,14 +122,17 @@ def _readers(contract: Contract, attempts: list[Record]) -> tuple[Reader, ...]:
 
 
 def _reader(name: str, approved: bool, attempts: list[Record]) -> Reader:
-    reads = [attempt.figures for attempt in attempts if attempt.passed]
+    built = [a for a in attempts if a.job != _ONLINE]
+    sets = [attempt.figures for attempt in built if attempt.passed]
+    online = [attempt.figures for attempt in attempts if attempt.job == _ONLINE]
     return Reader(
         name,
         approved,
-        sets=len(reads),
-        rows=sum(figures.get("rows", 0) for figures in reads),
-        paths=tuple(sorted({figures["path"] for figures in reads if "path" in figures})),
-        refused=len(attempts) - len(reads),
+        sets=len(sets),
+        requests=sum(figures["requests"] for figures in online),
+        rows=sum(figures.get("rows", 0) for figures in (*sets, *online)),
+        paths=tuple(sorted({figures["path"] for figures in sets if "path" in figures})),
+        refused=len(built) - len(sets) + sum(figures["refused"] for figures in online),
         first=attempts[0].at,
         last=attempts[-1].at,
     )
@@ -124,14 +141,16 @@ def _reader(name: str, approved: bool, attempts: list[Record]) -> Reader:
 def _table(review: Review, contract: Contract) -> Table:
     title = f"Who read {contract.view_name}"
     table = Table("consumer", "approved", title=title, title_justify="left")
-    for column in ("training sets", "rows", "refused"):
+    for column in ("training sets", "online reads", "rows", "refused"):
         table.add_column(column, justify="right")
     table.add_column("when")
     table.add_column("written to", overflow="fold")
     for reader in review.readers:
         more = len(reader.paths) - _SHOWN_PATHS
         paths = [*reader.paths[:_SHOWN_PATHS], *([f"and {more} more"] if more > 0 else [])]
-        counts = (f"{count:,}" for count in (reader.sets, reader.rows, reader.refused))
+        counts = (
+            f"{count:,}" for count in (reader.sets, reader.requests, reader.rows, reader.refused)
+        )
         approved = "yes" if reader.approved else "no"
         table.add_row(reader.name, approved, *counts, _when(reader), "\n".join(paths))
     return table

@@ -19,6 +19,7 @@ from feature_access.refusal import RefusedError
 from feature_pipeline.atomic import replacing
 from feature_pipeline.refusal import RefusedError as TargetRefusedError
 from scripts.command_line import CONTRACT, ROOT, DocumentOption, refusals_exit
+from scripts.lineage import training_flow
 from scripts.recording import recorded
 from scripts.training_receipt import receipt_beside, receipt_text
 
@@ -95,7 +96,8 @@ def build(
         ValueError: see `feature_access.training_set`.
     """
     receipt = receipt_beside(target)
-    with ExitStack() as unread, recorded("training_set", contract.view_name, as_of) as figures:
+    read = recorded("training_set", contract.view_name, as_of, training_flow(contract))
+    with ExitStack() as unread, read as figures:
         figures["consumer"] = consumer
         if consumer.casefold() not in map(str.casefold, contract.privacy.consumers):
             figures["reason"] = "not an approved consumer"

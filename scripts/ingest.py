@@ -13,6 +13,7 @@ from contract_checks.language.loader import InvalidContract, load
 from feature_pipeline import completejourney
 from feature_pipeline.refusal import RefusedError
 from scripts.command_line import CONTRACT, EVENTS, refusals_exit
+from scripts.lineage import upstream_flow
 from scripts.recording import recorded
 
 
@@ -42,7 +43,7 @@ def ingest(contract: Contract, as_of: datetime, events: Path = EVENTS) -> int:
     """
     with ExitStack() as records:
         ran = [
-            records.enter_context(recorded("upstream", job, as_of))
+            records.enter_context(recorded("upstream", job, as_of, upstream_flow(contract)))
             for job in contract.source.upstream
         ]
         rows = completejourney.ingest(events)

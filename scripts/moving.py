@@ -17,6 +17,7 @@ from contract_checks.evidence.versions import moves_of_the_pointer
 from contract_checks.language.contract import Contract
 from contract_checks.operations.log import Record
 from scripts.command_line import ROOT
+from scripts.lineage import pointer_flow
 from scripts.recording import operations_log, recorded
 
 if TYPE_CHECKING:
@@ -40,7 +41,7 @@ def move(
     """
     from feature_pipeline.pointer import point, refuse_unless_servable
 
-    with recorded(job, view, as_of) as done:
+    with recorded(job, view, as_of, pointer_flow(contract, view)) as done:
         done |= figures
         refuse_unless_servable(store, view)
         begun = {**figures, _BEGUN: True}

@@ -10,6 +10,7 @@ from typing import Any
 from contract_checks.digest import digest_of_file
 from contract_checks.operations.log import OperationsLog, Record, address_of
 from scripts.command_line import ROOT
+from scripts.lineage import Flow, Lineage, configured
 
 
 def operations_log() -> OperationsLog:
@@ -26,18 +27,23 @@ def digests_of(*places: str) -> dict[str, str]:
 
 
 @contextmanager
-def recorded(job: str, subject: str, at: datetime) -> Iterator[dict[str, Any]]:
+def recorded(
+    job: str, subject: str, at: datetime, flow: Flow | None = None
+) -> Iterator[dict[str, Any]]:
     """Give a dict for the job's figures, and record it with the time the job took.
 
     The figures may hold `passed`; a job that says nothing passed, one that raises did not, and its
-    record then holds the error.
+    record then holds the error. A `flow` is told to the lineage collector, where there is one.
     """
     figures: dict[str, Any] = {}
     started = time.monotonic()
+    lineage = Lineage(job, subject, at, flow) if flow and configured() else None
 
     def record(passed: bool) -> None:
         seconds = round(time.monotonic() - started, 6)
         operations_log().append(Record(job, subject, at, passed, seconds, figures))
+        if lineage:
+            lineage.ended(passed, figures)
 
     try:
         yield figures

@@ -31,6 +31,7 @@ from scripts.command_line import (
     writing_alone,
 )
 from scripts.erased import erased_customers
+from scripts.lineage import refresh_flow
 from scripts.progress import steps
 from scripts.recording import recorded
 from scripts.refresh_verdict import Verdict, judged, told
@@ -106,7 +107,10 @@ def refresh(
     versions = _versions(store, contract)
     with writing_alone(), ExitStack() as records:
         clear_drafts(ROOT / "data")  # of jobs that were killed
-        ran = [records.enter_context(recorded("refresh", view, as_of)) for view in versions]
+        ran = [
+            records.enter_context(recorded("refresh", view, as_of, refresh_flow(contract, view)))
+            for view in versions
+        ]
         for figures, before in zip(ran, versions.values(), strict=True):
             figures |= {"from": before and before.isoformat(), "to": as_of.isoformat()}
         refuse_to_go_back(store, as_of)  # before anything is written

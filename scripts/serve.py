@@ -1,11 +1,11 @@
 """Serve online features over HTTP: Feast's feature server, behind the contract's limits."""
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from gunicorn.app.base import BaseApplication
@@ -13,10 +13,15 @@ from gunicorn.app.base import BaseApplication
 from contract_checks.clock import instant, now
 from contract_checks.language.contract import Contract
 from contract_checks.language.loader import InvalidContract, load
+from contract_checks.operations.log import Record
 from feature_access.callers import Callers, callers_from
 from feature_access.refusal import RefusedError
 from feature_access.terms import Terms
 from scripts.command_line import CONTRACT, ROOT, refusals_exit
+from scripts.recording import operations_log
+
+if TYPE_CHECKING:
+    from feature_access.read_ledger import OnlineReads
 
 _METRICS = ("PROMETHEUS_MULTIPROC_DIR", "PROMETHEUS_MULTIPROCESS_DIR")  # prometheus_client, Feast
 
@@ -90,7 +95,29 @@ def _application(
     from feature_access.server import FeatureServer
 
     store = open_store(ROOT, registry_expires=False)
-    return FeatureServer(store, terms, callers, clock, most_entities).application()
+    return FeatureServer(store, terms, callers, clock, most_entities, put_on_record).application()
+
+
+def put_on_record(reads: Sequence["OnlineReads"], at: datetime) -> None:
+    """Leave an `online_reads` record of each consumer, for the access review (contract §9)."""
+    operations_log().append(
+        *(
+            Record(
+                "online_reads",
+                read.view,
+                at,
+                passed=True,
+                figures={
+                    "from": read.since.isoformat(),
+                    "requests": read.requests,
+                    "rows": read.entities,
+                    "refused": read.refused,
+                }
+                | ({} if read.consumer is None else {"consumer": read.consumer}),
+            )
+            for read in reads
+        )
+    )
 
 
 def _forget_the_worker(server: Any, worker: Any) -> None:

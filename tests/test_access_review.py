@@ -39,6 +39,12 @@ def refusal(consumer: str) -> Record:
     return Record("training_set", VIEW, MAY, False, 0.1, figures)
 
 
+def online(consumer: str | None, requests: int, rows: int, refused: int) -> Record:
+    figures = {"from": MAY.isoformat(), "requests": requests, "rows": rows, "refused": refused}
+    named = {} if consumer is None else {"consumer": consumer}
+    return Record("online_reads", VIEW, MAY, True, None, figures | named)
+
+
 def test_reads_are_added_up_by_consumer_whatever_the_case(log: OperationsLog) -> None:
     log.append(
         read("ML Platform", 10, "a.parquet"),
@@ -50,9 +56,9 @@ def test_reads_are_added_up_by_consumer_whatever_the_case(log: OperationsLog) ->
     )
     review = access_review(load(CONTRACT), MAY)
     assert review.readers == (
-        Reader("ML Platform", True, 3, 16, ("a.parquet", "b.parquet"), 0, MAY, MAY),
-        Reader("Marketing Analytics", True, 1, 7, ("set.parquet",), 1, MAY, MAY),
-        Reader("Sales", False, 0, 0, (), 1, MAY, MAY),
+        Reader("ML Platform", True, 3, 0, 16, ("a.parquet", "b.parquet"), 0, MAY, MAY),
+        Reader("Marketing Analytics", True, 1, 0, 7, ("set.parquet",), 1, MAY, MAY),
+        Reader("Sales", False, 0, 0, 0, (), 1, MAY, MAY),
     )
     assert outcome(review) is Outcome.KEPT  # who was refused got nothing
     (record,) = log.records(MAY, ["access_review"])
@@ -61,12 +67,31 @@ def test_reads_are_added_up_by_consumer_whatever_the_case(log: OperationsLog) ->
         "from": FEBRUARY.isoformat(),
         "to": MAY.isoformat(),
         "reads": {
-            "ML Platform": {"sets": 3, "rows": 16},
-            "Marketing Analytics": {"sets": 1, "rows": 7},
-            "Sales": {"sets": 0, "rows": 0},
+            "ML Platform": {"sets": 3, "requests": 0, "rows": 16},
+            "Marketing Analytics": {"sets": 1, "requests": 0, "rows": 7},
+            "Sales": {"sets": 0, "requests": 0, "rows": 0},
         },
         "refused": {"Marketing Analytics": 1, "Sales": 1},
     }
+
+
+def test_online_reads_are_added_to_those_of_training_sets(log: OperationsLog) -> None:
+    log.append(
+        read("ML Platform", 10, "a.parquet"),
+        online("ml platform", 3, 300, 0),
+        online("ML Platform", 2, 200, 0),
+        online("Sales", 0, 0, 4),
+        online(None, 0, 0, 9),
+    )
+    review = access_review(load(CONTRACT), MAY)
+    assert review.readers == (
+        Reader("ML Platform", True, 1, 5, 510, ("a.parquet",), 0, MAY, MAY),
+        Reader("Sales", False, 0, 0, 0, (), 4, MAY, MAY),
+        Reader("nobody named", False, 0, 0, 0, (), 9, MAY, MAY),
+    )
+    assert outcome(review) is Outcome.KEPT
+    log.append(online("Sales", 1, 1, 0))
+    assert outcome(access_review(load(CONTRACT), MAY)) is Outcome.BROKEN
 
 
 def test_the_period_is_three_months_open_behind_and_closed_ahead(log: OperationsLog) -> None:
@@ -104,7 +129,7 @@ def test_a_reader_who_is_not_approved_and_was_given_data_breaks_it(
 def test_a_read_that_names_nobody_breaks_it(log: OperationsLog) -> None:
     log.append(Record("training_set", VIEW, MAY, True, 1.0, {"rows": 3}))
     review = access_review(load(CONTRACT), MAY)
-    assert review.readers == (Reader("nobody named", False, 1, 3, (), 0, MAY, MAY),)
+    assert review.readers == (Reader("nobody named", False, 1, 0, 3, (), 0, MAY, MAY),)
     assert outcome(review) is Outcome.BROKEN
 
 
@@ -128,7 +153,7 @@ def test_as_a_person_runs_it(log: OperationsLog, tmp_path: Path) -> None:
     assert "2 readers, 2026-02-28 to 2026-05-31" in kept.stdout
     (platform,) = (line for line in kept.stdout.splitlines() if "ML Platform" in line)
     assert [cell.strip() for cell in platform.split("│")[1:-1]] == [
-        *("ML Platform", "yes", "5", "5,000", "0", "2026-03-02 to 2026-05-31", "0.parquet"),
+        *("ML Platform", "yes", "5", "0", "5,000", "0", "2026-03-02 to 2026-05-31", "0.parquet"),
     ]
     assert "and 2 more" in kept.stdout
 

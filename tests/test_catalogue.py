@@ -84,6 +84,7 @@ def test_the_server_follows_a_moved_pointer_and_outlasts_a_registry_that_fails(
         Callers({}),
         lambda: PRESENT,
         most_rows=10,
+        record=lambda reads, at: None,
     )
     body = json.dumps({"feature_service": SERVICE, "entities": ONE}).encode()
     refresh, failures = serving._store.refresh_registry, []

@@ -34,6 +34,8 @@ from feast_households import (
 from oracle import ZEROS
 from redis_server import on_redis
 
+from contract_checks.operations.log import OperationsLog
+
 pytest_plugins = ["feast_repository", "feast_online"]
 
 TOKENS = {
@@ -419,6 +421,31 @@ def test_metrics_count_what_happened_in_all_workers(repository):
         ):
             assert line in text
         assert str(UNKNOWN) not in text
+
+
+def test_what_each_consumer_read_is_on_record_once_the_server_stops(repository):
+    log = OperationsLog(f"sqlite:///{repository / 'data' / 'operations.db'}")
+    before = len(log.records(PRESENT))
+    with serving(repository, "--workers", "1") as server:
+        for _ in range(3):
+            assert columns(server.read([1, 2, UNKNOWN]))
+        body = {"feature_service": SERVICE, "entities": {"customer_id": [1]}}
+        assert server.post(body, token=TOKENS["marketing analytics"]).status_code == 200
+        assert server.post(body, token=TOKENS["Ad Sales"]).status_code == 403
+        assert server.post(body, token="nobody's token at all").status_code == 401
+        assert server.read([None]).status_code == 422  # was not given anything, nor refused it
+        assert len(log.records(PRESENT)) == before  # nothing while requests are served
+    records = log.records(PRESENT)[before:]
+    assert {(r.job, r.subject, r.at, r.passed) for r in records} == {
+        ("online_reads", VIEW, PRESENT, True)
+    }
+    counted = {"requests": 0, "rows": 0, "refused": 0, "from": PRESENT.isoformat()}
+    assert [r.figures for r in records] == [
+        counted | {"consumer": "ML Platform", "requests": 3, "rows": 9},
+        counted | {"consumer": "marketing analytics", "requests": 1, "rows": 1},
+        counted | {"consumer": "Ad Sales", "refused": 1},
+        counted | {"refused": 1},
+    ]
 
 
 def test_no_worker_is_recycled_and_a_dead_one_is_replaced(repository):

@@ -1,0 +1,49 @@
+"""The jobs of a feature store under /opt/feature-store, as Airflow runs them (Airflow 3).
+
+Secrets come from the worker's environment. A task fails with its job's exit code: 1 is a broken
+clause, which the job tells the alert channel, 2 a refusal, such as that another job is writing,
+which the next try may find ended.
+"""
+
+from datetime import UTC, datetime, timedelta
+
+from airflow.providers.standard.operators.bash import BashOperator
+from airflow.sdk import DAG
+
+ROOT = "/opt/feature-store"
+FIRST_DAY = datetime(2026, 1, 1, tzinfo=UTC)
+
+
+def dag(name: str, schedule: str) -> DAG:
+    """Of one job after the other, never two runs at once, and none for times gone by."""
+    return DAG(
+        f"feature_store_{name}",
+        schedule=schedule,
+        start_date=FIRST_DAY,
+        catchup=False,
+        max_active_runs=1,
+        default_args={"retries": 2, "retry_delay": timedelta(minutes=5)},
+    )
+
+
+def job(name: str, command: str, trigger_rule: str = "all_success") -> BashOperator:
+    """A script of the repository, in its own environment and not in Airflow's."""
+    return BashOperator(
+        task_id=name,
+        bash_command=f".venv/bin/python scripts/{command}",
+        cwd=ROOT,
+        trigger_rule=trigger_rule,
+    )
+
+
+# Every hour (contract §4): refresh, then drift (§7), whatever the refresh found.
+with dag("hourly", "5 * * * *"):
+    job("refresh", "refresh.py") >> job("drift", "drift.py", trigger_rule="all_done")
+
+# Every day, between two refreshes: retention (§9), then the backfill that validates history (§11).
+with dag("daily", "35 2 * * *"):
+    job("retain", "retain.py --ahead-hours 24") >> job("backfill", "backfill.py")
+
+# Every quarter: who read the feature since the last review (§9), up to the turn of the quarter.
+with dag("quarterly", "10 0 1 1,4,7,10 *"):
+    job("access_review", 'access_review.py --as-of "$(date -u +%Y-%m-01T00:00Z)"')
