@@ -27,6 +27,9 @@ from feature_pipeline.refusal import RefusedError
 from feature_pipeline.residue import Searched, search
 from scripts.command_line import (
     CONTRACT,
+    EVENTS,
+    HISTORY,
+    QUARANTINE,
     ROOT,
     DocumentOption,
     refusals_exit,
