@@ -21,6 +21,18 @@ if PROFILE == "production":
         description="Change log of the customer features, one row per arrival and per expiry.",
         owner="Data Engineering",
     )
+elif PROFILE == "spark":
+    # Here, because it asks for pyspark, which no other profile does.
+    from feast.infra.offline_stores.contrib.spark_offline_store.spark_source import SparkSource
+
+    customer_features_offline = SparkSource(
+        name="data_warehouse.customer_features_offline",
+        path=str(WAREHOUSE / "customer_features_offline.parquet"),
+        file_format="parquet",
+        timestamp_field="event_timestamp",
+        description="Change log of the customer features, one row per arrival and per expiry.",
+        owner="Data Engineering",
+    )
 else:
     # Absolute, because a relative path would follow the caller's working directory.
     customer_features_offline = FileSource(
