@@ -11,17 +11,17 @@ def crowd(customers: int, seed: int, *, share_of_first: float = 0.0) -> Oracle:
     """Ties, late events, window edges; of all events the first customer has this share or more."""
     random = Random(seed)
     events = [event for customer in range(customers) for event in _life(customer, random)]
-    while sum(event.customer_id == 0 for event in events) < share_of_first * len(events):
-        day = LEAP_DAY + random.randrange(-300, 30) * DAY
-        at = day + timedelta(microseconds=random.randrange(86_400_000_000))
-        events += [_state(0, at, at + random.choice(DELAYS), random) for _ in range(100)]
     events += [
         event._replace(event_timestamp=left, created_timestamp=left)
         for event in random.sample(events, len(events) // 10)
         for left in [event.event_timestamp + MONTH]
     ]
-    unique = {event[:3]: event for event in events}
-    return Oracle(unique.values(), lookback_window=MONTH, allowed_lateness=DAY)
+    events = list({event[:3]: event for event in events}.values())
+    while sum(event.customer_id == 0 for event in events) < share_of_first * len(events):
+        day = LEAP_DAY + random.randrange(-300, 30) * DAY
+        at = day + timedelta(microseconds=random.randrange(86_400_000_000))
+        events += [_state(0, at, at + delay, random) for delay in DELAYS]
+    return Oracle(events, lookback_window=MONTH, allowed_lateness=DAY)
 
 
 def _life(customer: int, random: Random) -> list[Event]:

@@ -24,6 +24,7 @@ def started(master: str, **more: str) -> Iterator[Any]:
     from pyspark.sql import SparkSession
 
     session = SparkSession.builder.config(map=SMALL | {"spark.master": master} | more).getOrCreate()
+    assert session.sparkContext.master == master  # and not one that another module left
     yield session
     session.stop()
 
