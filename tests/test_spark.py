@@ -147,7 +147,7 @@ def readings_of(rows: dict[tuple[str | None, datetime | None], tuple[int | None,
     )
 
 
-def opened(folder: Path, rows: pa.Table) -> Any:
+def opened(folder: Path, rows: pa.Table, *, only_latest: bool = False) -> Any:
     """A store over these readings in two parts behind a link; `spark` is its session."""
     from feast import Entity, FeatureStore, FeatureView, Field, RepoConfig, ValueType
     from feast.infra.offline_stores.contrib.spark_offline_store.spark_source import SparkSource
@@ -170,6 +170,7 @@ def opened(folder: Path, rows: pa.Table) -> Any:
                 "staging_location": str(folder),
             },
             online_store={"type": "sqlite", "path": str(folder / "online.db")},
+            materialization={"pull_latest_features": only_latest},
             entity_key_serialization_version=3,
         )
     )
@@ -226,9 +227,10 @@ def test_every_answer_is_the_plain_one_in_the_callers_order(spark, tmp_path) -> 
     assert list(tmp_path.glob("tmp*")) == []
 
 
-def test_materialization_reads_in_utc(spark, tmp_path) -> None:
+@pytest.mark.parametrize("only_latest", [False, True])
+def test_materialization_reads_in_utc(spark, tmp_path, only_latest) -> None:
     rows = {("a", NOON + hour * HOUR): (hour, "x") for hour in range(24)}
-    store = opened(tmp_path, readings_of(rows))
+    store = opened(tmp_path, readings_of(rows), only_latest=only_latest)
     store.materialize(NOON, NOON + 5 * HOUR)
     answer = store.get_online_features(FEATURES[:1], [{"sensor": "a"}]).to_dict()
     assert answer["value"] == [5]
