@@ -4,7 +4,6 @@ A table is a parquet file, or a folder of them that a link leads to: the version
 """
 
 import glob
-from collections.abc import Iterable
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -32,8 +31,9 @@ def parquet_at(path: str) -> str:
     return glob.escape(path)
 
 
-def _parts_of(table: Path) -> Iterable[Path]:
-    return [table] if table.is_file() else table.glob("*.parquet")
+def parts_of(table: Path) -> list[Path]:
+    """The parquet files of a table; a single file is its own part."""
+    return [table] if table.is_file() else sorted(table.glob("*.parquet"))
 
 
 def refuse_unless_it_knows(path: str, view: str, times: pa.ChunkedArray) -> None:
@@ -43,7 +43,7 @@ def refuse_unless_it_knows(path: str, view: str, times: pa.ChunkedArray) -> None
         OfflineStoreEmptyError: the table is not there, or has no row.
         BeforeRetentionError: a time lies before the table's beginning.
     """
-    if not any(pq.read_metadata(part).num_rows for part in _parts_of(Path(path))):
+    if not any(pq.read_metadata(part).num_rows for part in parts_of(Path(path))):
         raise OfflineStoreEmptyError(
             f"the offline store holds nothing of {view} ({path}): run "
             "scripts/refresh.py before reading it"

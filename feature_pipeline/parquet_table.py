@@ -44,23 +44,30 @@ def notes_of(table: Path) -> list[Path]:
     return sorted(table.resolve().glob("_*")) if table.is_dir() else []
 
 
+def end_of(part: Path) -> datetime:
+    """Up to when the part's rows are known."""
+    return datetime.strptime(_end_of(part), "%Y%m%dT%H%M%S%f").replace(tzinfo=UTC)
+
+
 def rows_of(parts: Iterable[Path]) -> int:
     """Rows in the parts, by their metadata."""
     return sum(pq.read_metadata(part).num_rows for part in parts)
 
 
-def part_up_to(end: datetime, *, whole: bool = False) -> str:
+def part_up_to(end: datetime, *, whole: bool = False, share: int | None = None) -> str:
     """The name of a part whose rows are known up to `end`; parts sort by it.
 
     `whole`: it holds all that came before as well, and is not joined with the parts of its day.
+    `share`: it is one of several that were written at once, each with customers of its own.
     """
-    return f"{end.astimezone(UTC):%Y%m%dT%H%M%S%f}{_WHOLE if whole else ''}.parquet"
+    shared = "" if share is None else f"-{share:05}"
+    return f"{end.astimezone(UTC):%Y%m%dT%H%M%S%f}{shared}{_WHOLE if whole else ''}.parquet"
 
 
 def known_by(parts: Iterable[Path], end: datetime) -> list[Path]:
     """The parts that were written by a run up to `end`, or an earlier one."""
-    latest = Path(part_up_to(end)).stem
-    return [part for part in parts if part.stem.removesuffix(_WHOLE) <= latest]
+    latest = _end_of(Path(part_up_to(end)))
+    return [part for part in parts if _end_of(part) <= latest]
 
 
 @contextmanager
@@ -114,7 +121,7 @@ def adding_to(
     become one, its rows in `order`.
     """
     parts = known_by(parts_of(table), known)
-    days = _days_to_join(parts, end)
+    days = days_to_join(parts, end)
     joined = {part for day in days for part in day}
     with new_version(table, [part for part in parts if part not in joined]) as version:
         for day in days:
@@ -124,15 +131,20 @@ def adding_to(
         yield version / part_up_to(end)
 
 
-def _days_to_join(parts: Iterable[Path], end: datetime) -> list[list[Path]]:
-    """The parts of each day that was over at `end`, where there is more than one."""
+def days_to_join(parts: Iterable[Path], end: datetime) -> list[list[Path]]:
+    """The parts of each day that was over at `end`, where more than one run left some."""
     mergeable = sorted(part for part in parts if not part.stem.endswith(_WHOLE))
     by_day = [(day, list(of_day)) for day, of_day in groupby(mergeable, key=_day_of)]
-    return [of_day for day, of_day in by_day if len(of_day) > 1 and day < f"{end:%Y%m%d}"]
+    over = [of_day for day, of_day in by_day if day < f"{end:%Y%m%d}"]
+    return [of_day for of_day in over if len(set(map(_end_of, of_day))) > 1]
 
 
 def _day_of(part: Path) -> str:
     return part.name[: len("20240229")]
+
+
+def _end_of(part: Path) -> str:
+    return part.name[: len("20240229T120000000000")]
 
 
 def drop(table: Path) -> None:

@@ -47,8 +47,23 @@ def bring_up_to(
         ValueError: `as_of` has no time zone.
     """
     as_of = in_utc(as_of)
-    refuse_one_for_another(tables.events, tables.history, tables.quarantine)
     on_step("checking what is there")
+    before, rows, why = what_is_there(as_of, tables, terms)
+    with embedded_engine(tables.history.parent) as connection:
+        if before is None or why:
+            return make_anew(connection, tables, terms, before, as_of, rows, why or "", on_step)
+        return _continued(connection, tables, terms, before, as_of, rows, on_step)
+
+
+def what_is_there(
+    as_of: datetime, tables: Tables, terms: Terms
+) -> tuple[Watermark | None, int, str | None]:
+    """How far the log is known, the events there are, and why the log cannot be continued.
+
+    Raises:
+        RefusedError: the log is known beyond `as_of`, or the events are no such table.
+    """
+    refuse_one_for_another(tables.events, tables.history, tables.quarantine)
     before = read_watermark(tables.history)
     if before and before.as_of > as_of:
         raise RefusedError(
@@ -57,10 +72,7 @@ def bring_up_to(
         )
     rows = refuse_wrong_schema(tables.events)
     why = "no refresh has left a log" if before is None else _why_anew(before, tables, terms, rows)
-    with embedded_engine(tables.history.parent) as connection:
-        if before is None or why:
-            return make_anew(connection, tables, terms, before, as_of, rows, why or "", on_step)
-        return _continued(connection, tables, terms, before, as_of, rows, on_step)
+    return before, rows, why
 
 
 def _why_anew(before: Watermark, tables: Tables, terms: Terms, rows: int) -> str | None:
@@ -114,17 +126,8 @@ def _continued(
         added = f"FROM ({IN_UTC}) WHERE event_timestamp > $since ORDER BY {_ORDER}"
         write_sums(connection, added, log, bounds, tables.events)
         new_rows, newest = extent(connection, log)
-        now = Watermark(
-            as_of,
-            before.terms,
-            delivered=delivered,
-            kept=before.kept + arrived.kept,
-            superseded=before.superseded + arrived.superseded,
-            quarantined=before.quarantined + arrived.quarantined,
-            history_rows=before.history_rows + new_rows,
-            newest=newest or before.newest,
-            newest_arrival=newest_arrival(connection, "delivered", as_of) or before.newest_arrival,
-        )
+        newest_in = newest_arrival(connection, "delivered", as_of)
+        now = before.continued(as_of, delivered, arrived, new_rows, newest, newest_in)
         now.write(log.parent)
         begin_at(log.parent, kept_from(tables.history))
         on_step("putting the log in place")

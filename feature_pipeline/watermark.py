@@ -37,6 +37,28 @@ class Watermark:
         (version / _FILE).unlink(missing_ok=True)
         (version / _FILE).write_text(json.dumps(told, indent=1) + "\n", encoding="utf-8")
 
+    def continued(
+        self,
+        as_of: datetime,
+        delivered: int,
+        arrived: IntakeCounts,
+        new_rows: int,
+        newest: datetime | None,
+        newest_arrival: datetime | None,
+    ) -> "Watermark":
+        """How far it is known with these arrivals and rows; None where none of either is newer."""
+        return Watermark(
+            as_of,
+            self.terms,
+            delivered=delivered,
+            kept=self.kept + arrived.kept,
+            superseded=self.superseded + arrived.superseded,
+            quarantined=self.quarantined + arrived.quarantined,
+            history_rows=self.history_rows + new_rows,
+            newest=newest or self.newest,
+            newest_arrival=newest_arrival or self.newest_arrival,
+        )
+
     def counts(self, not_yet_arrived: int) -> IntakeCounts:
         """Of all events by now."""
         return IntakeCounts(

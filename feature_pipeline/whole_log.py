@@ -60,9 +60,15 @@ def make_anew(
             write_sums(connection, query, log / part, bounds, tables.events)
             if is_table(tables.history):
                 on_step("comparing with what was served")
-                _refuse_to_take_back(connection, tables.history, log / part)
+                served = {
+                    "served": parquet_at(tables.history),
+                    "new_log": parquet_at(log / part),
+                }
+                refuse_to_take_back(tables.history, *one_row(connection, _TAKEN_BACK, served))
                 if before and rows_of(parts_of(tables.history)) == before.history_rows:
-                    _refuse_another_past(connection, tables.history, log / part, before.as_of)
+                    known = served | {"known_to": before.as_of}
+                    more = one_row(connection, _ANOTHER_PAST, known)
+                    refuse_another_past(tables.history, before.as_of, *more)
             on_step("putting the quarantine in place")
         history_rows, newest = extent(connection, log / part)
         Watermark(
@@ -93,17 +99,25 @@ _CONTINUED = f"""
     ) ORDER BY customer_id, event_timestamp
 """
 
-
-def _refuse_to_take_back(
-    connection: duckdb.DuckDBPyConnection, served: Path, new_log: Path
-) -> None:
-    gone, first = one_row(
-        connection,
-        """SELECT count(*), CAST(min(event_timestamp) AS VARCHAR) FROM (
-            FROM read_parquet($served) EXCEPT ALL FROM read_parquet($new_log)
-        )""",
-        {"served": parquet_at(served), "new_log": parquet_at(new_log)},
+_TAKEN_BACK = """
+    SELECT count(*), CAST(min(event_timestamp) AS VARCHAR) FROM (
+        FROM read_parquet($served) EXCEPT ALL FROM read_parquet($new_log)
     )
+"""
+_ANOTHER_PAST = """
+    SELECT count(*), CAST(min(event_timestamp) AS VARCHAR) FROM (
+        FROM read_parquet($new_log) WHERE event_timestamp <= $known_to
+        EXCEPT ALL FROM read_parquet($served)
+    )
+"""
+
+
+def refuse_to_take_back(served: Path, gone: int, first: str) -> None:
+    """Make sure that no row that was served is missing in the log made anew.
+
+    Raises:
+        RefusedError: some are gone.
+    """
     if gone:
         raise RefusedError(
             f"{gone:,} rows of {served}, the first of {first}, would be taken back: the events "
@@ -112,18 +126,12 @@ def _refuse_to_take_back(
         )
 
 
-def _refuse_another_past(
-    connection: duckdb.DuckDBPyConnection, served: Path, new_log: Path, known_to: datetime
-) -> None:
-    """A row more is another past, too: whoever asked for its time was given the row before."""
-    more, first = one_row(
-        connection,
-        """SELECT count(*), CAST(min(event_timestamp) AS VARCHAR) FROM (
-            FROM read_parquet($new_log) WHERE event_timestamp <= $known_to
-            EXCEPT ALL FROM read_parquet($served)
-        )""",
-        {"served": parquet_at(served), "new_log": parquet_at(new_log), "known_to": known_to},
-    )
+def refuse_another_past(served: Path, known_to: datetime, more: int, first: str) -> None:
+    """Make sure that none was added to what was known: whoever asked was given the row before.
+
+    Raises:
+        RefusedError: some are more.
+    """
     if more:
         raise RefusedError(
             f"{more:,} rows, the first of {first}, would be added to what {served} was by "

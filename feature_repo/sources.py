@@ -24,6 +24,15 @@ if PROFILE == "production":
     customer_features_offline = PostgreSQLSource(
         table="data_warehouse.customer_features_offline", **CHANGE_LOG
     )
+elif PROFILE == "spark":
+    # Here, because it asks for pyspark, which no other profile does.
+    from feast.infra.offline_stores.contrib.spark_offline_store.spark_source import SparkSource
+
+    customer_features_offline = SparkSource(
+        path=str(WAREHOUSE / "customer_features_offline.parquet"),
+        file_format="parquet",
+        **CHANGE_LOG,
+    )
 else:
     # Absolute, because a relative path would follow the caller's working directory.
     customer_features_offline = FileSource(

@@ -151,6 +151,7 @@ def aggregated(
     Raises:
         RefusedError: see `bring_up_to` and `refresh_in_warehouse`.
     """
+    from feature_access.lake_session import lake_session
     from feature_access.warehouse_address import warehouse_address
 
     percentile, window = contract.quality.outliers.percentile, contract.time.lookback
@@ -159,7 +160,14 @@ def aggregated(
         done = refresh_in_warehouse(address, terms, as_of, on_step)
         on_step("flagging outliers")
         return done, flag_outliers_in_warehouse(address, percentile, as_of - window, as_of)
-    done = bring_up_to(as_of, Tables(events, HISTORY, QUARANTINE), terms, on_step)
+    tables = Tables(events, HISTORY, QUARANTINE)
+    if session := lake_session(store.config):
+        # Imported late: it asks for pyspark, which no other profile does.
+        from feature_pipeline.spark_refresh import refresh_on_spark
+
+        done = refresh_on_spark(session, as_of, tables, terms, on_step)
+    else:
+        done = bring_up_to(as_of, tables, terms, on_step)
     on_step("flagging outliers")
     return done, flag_outliers(HISTORY, percentile, after=as_of - window, until=as_of)
 

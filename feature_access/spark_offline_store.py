@@ -1,0 +1,227 @@
+"""Point-in-time reads by Spark over the parquet lake, with the answers of the embedded store.
+
+Feast's Spark store joins each entity row to all its in-window feature rows and ranks them, loses
+the order, has no defaults, and goes by whatever zone its session is in. Here both tables are laid
+in one order per customer and the last feature row is carried forward: the work is that of a sort,
+shared out by a hash of the customer. Frame and answer travel as parquet, through no one's memory.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from functools import partial
+from pathlib import Path
+from typing import Any, Literal
+
+import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+from feast import FeatureView, OnDemandFeatureView, RepoConfig
+from feast.data_source import DataSource
+from feast.infra.offline_stores.contrib.spark_offline_store.spark import (
+    SparkOfflineStore,
+    SparkOfflineStoreConfig,
+)
+from feast.infra.offline_stores.contrib.spark_offline_store.spark_source import SparkSource
+from feast.infra.offline_stores.offline_store import RetrievalJob
+from feast.infra.registry.base_registry import BaseRegistry
+from pydantic import model_validator
+from pyspark.sql import SparkSession
+
+from feature_access.offline_table import parts_of, refuse_unless_it_knows
+from feature_access.point_in_time import MATCHED, ROW, Asked, EntityRows, Found, PointInTimeJob
+from feature_access.profile import refuse_unset
+from feature_access.spark_lake import (
+    PulledInUtc,
+    in_utc,
+    literally,
+    spark_session,
+    staging_folder,
+)
+
+
+class PointInTimeSparkOfflineStoreConfig(SparkOfflineStoreConfig):  # type: ignore[misc]
+    """Options of Feast's Spark store; `staging_location` is a folder that every worker sees."""
+
+    type: Literal["feature_access.spark_offline_store.PointInTimeSparkOfflineStore"]
+
+    @model_validator(mode="before")
+    @classmethod
+    def _all_set(cls, options: Any) -> Any:
+        refuse_unset(options.get("spark_conf") or {})
+        return refuse_unset(options)
+
+
+class PointInTimeSparkOfflineStore(SparkOfflineStore):  # type: ignore[misc]
+    """Feast's Spark offline store with one sort per customer, declared defaults and UTC."""
+
+    @staticmethod
+    def get_historical_features(
+        config: RepoConfig,
+        feature_views: list[FeatureView],
+        feature_refs: list[str],
+        entity_df: pd.DataFrame | str,
+        registry: BaseRegistry,
+        project: str,
+        full_feature_names: bool = False,
+        filter_by_created_timestamp: bool = False,
+        **no_more: Any,
+    ) -> RetrievalJob:
+        """One row per entity row, in the caller's order; nothing is read until the job is asked.
+
+        Raises:
+            ValueError: see `EntityRows.of`; also when a view has a created-timestamp column, whose
+                tie-break this join does not know, or a period is asked for without entities.
+        """
+        if no_more.get("start_date") or no_more.get("end_date"):
+            raise ValueError("a period names no entities: give an entity frame")
+        for view in feature_views:
+            _refuse_other_than_lake(view.batch_source)
+            if view.batch_source.created_timestamp_column:
+                raise ValueError(
+                    f"the source of {view.name} has a created-timestamp column: stamp its rows "
+                    "with the time a value became knowable, and declare none"
+                )
+        joins = [
+            _SortedJoin(Asked.of(view, feature_refs, full_feature_names), view.batch_source.path)
+            for view in feature_views
+        ]
+        return PointInTimeJob(
+            entity_rows=EntityRows.of(entity_df, [join.asked for join in joins]),
+            read=partial(_read, config, joins),
+            feature_refs=feature_refs,
+            on_demand_feature_views=OnDemandFeatureView.get_requested_odfvs(
+                feature_refs, project, registry
+            ),
+            full_feature_names=full_feature_names,
+        )
+
+    @staticmethod
+    def pull_latest_from_table_or_query(
+        config: RepoConfig, data_source: DataSource, *which: Any, **bounds: Any
+    ) -> RetrievalJob:
+        """As Feast, in UTC."""
+        session = spark_session(config)
+        asked = SparkOfflineStore.pull_latest_from_table_or_query
+        query = asked(config, data_source, *which, **bounds).query
+        return PulledInUtc(session, query, False, config)
+
+    @staticmethod
+    def pull_all_from_table_or_query(
+        config: RepoConfig, data_source: DataSource, *which: Any, **bounds: Any
+    ) -> RetrievalJob:
+        """As Feast, in UTC."""
+        session = spark_session(config)
+        asked = SparkOfflineStore.pull_all_from_table_or_query
+        query = asked(config, data_source, *which, **bounds).query
+        return PulledInUtc(session, query, False, config)
+
+    def validate_data_source(self, config: RepoConfig, data_source: DataSource) -> None:
+        """Make sure that what is applied lies in the lake; it need not have been written yet.
+
+        Raises:
+            ValueError: it is declared to lie elsewhere.
+        """
+        _refuse_other_than_lake(data_source)
+
+
+@dataclass(frozen=True)
+class _SortedJoin:
+    """What is asked of one feature view, and where it lies."""
+
+    asked: Asked
+    path: str
+
+    def read(self, entity_rows: EntityRows, session: SparkSession, staging: Path) -> pa.Table:
+        """This view's columns for the entity rows, and whether there was a feature row.
+
+        Raises:
+            OfflineStoreEmptyError, BeforeRetentionError: see `refuse_unless_it_knows`.
+            ValueError: a join key cannot be compared with the table's.
+        """
+        asked, time_column = self.asked, entity_rows.time_column
+        refuse_unless_it_knows(self.path, asked.view, entity_rows.rows[time_column])
+        parts = parts_of(Path(self.path).resolve())
+        pq.write_table(self._keyed(entity_rows, parts), staging / "asked.parquet")
+        session.read.parquet(str(staging / "asked.parquet")).createOrReplaceTempView("asked")
+        there = session.read.parquet(*map(literally, parts))
+        there.createOrReplaceTempView("there")
+        session.sql(self._query(time_column)).write.parquet(str(staging / "found"))
+        found = pq.read_table(staging / "found")
+        found = found.take(pc.sort_indices(found[ROW])).drop_columns([ROW])
+        for place, feature in enumerate(asked.features):
+            default = asked.defaults[place]
+            if default is not None:
+                filled = found[feature].fill_null(pa.scalar(default, found[feature].type))
+                found = found.set_column(place, feature, filled)
+        return found
+
+    def _keyed(self, entity_rows: EntityRows, parts: Sequence[Path]) -> pa.Table:
+        """The asked rows, with keys of the table's own types: 1.5 is not customer 1."""
+        rows = entity_rows.asked(list(self.asked.join_keys))
+        schema = pq.read_schema(parts[0])
+        for entity, key in self.asked.join_keys.items():
+            try:
+                keys = rows[entity].cast(schema.field(key).type)
+            except pa.ArrowException as error:
+                raise ValueError(
+                    f"the entity frame's {entity} cannot be compared with that of "
+                    f"{self.asked.view}: give it in its type ({error})"
+                ) from error
+            rows = rows.set_column(rows.schema.get_field_index(entity), entity, keys)
+        return rows
+
+    def _query(self, time_column: str) -> str:
+        """Feature rows come before entity rows of their instant, so that both ends are included."""
+        asked, keys = self.asked, range(len(self.asked.join_keys))
+        stamp = f"`{asked.timestamp_field}`"
+        of_entity = ", ".join(f"`{e}` AS key_{i}" for i, e in enumerate(asked.join_keys))
+        of_table = ", ".join(f"`{k}` AS key_{i}" for i, k in enumerate(asked.join_keys.values()))
+        no_null = " AND ".join(f"`{k}` IS NOT NULL" for k in asked.join_keys.values())
+        values = ", ".join(f"`{c}` AS value_{i}" for i, c in enumerate(asked.features.values()))
+        named = ", ".join(
+            f"CASE WHEN matched THEN carried.value_{i} END AS `{name}`"
+            for i, name in enumerate(asked.features)
+        )
+        in_ttl = ""
+        if asked.ttl:
+            ttl = asked.ttl // timedelta(microseconds=1)
+            in_ttl = f"AND unix_micros(instant) - unix_micros(carried.stamp) <= {ttl}"
+        return f"""
+            WITH both AS (
+                SELECT {of_table}, {stamp} AS instant, CAST(NULL AS BIGINT) AS entity_row,
+                       struct({stamp} AS stamp, {values}) AS found
+                FROM there WHERE {no_null} AND {stamp} IS NOT NULL
+                UNION ALL
+                SELECT {of_entity}, `{time_column}`, `{ROW}`, NULL FROM asked
+            ), carried AS (
+                SELECT instant, entity_row, last_value(found) IGNORE NULLS OVER (
+                    PARTITION BY {", ".join(f"key_{i}" for i in keys)}
+                    ORDER BY instant, entity_row NULLS FIRST
+                    ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW
+                ) AS carried
+                FROM both
+            ), judged AS (
+                SELECT entity_row, carried, carried IS NOT NULL {in_ttl} AS matched
+                FROM carried WHERE entity_row IS NOT NULL
+            )
+            SELECT {named}, coalesce(matched, false) AS `{MATCHED}`, entity_row AS `{ROW}`
+            FROM judged
+        """
+
+
+def _read(config: RepoConfig, joins: list[_SortedJoin], entity_rows: EntityRows) -> Found:
+    session = in_utc(spark_session(config).newSession())  # Feast's takes quoted names for patterns
+    for join in joins:
+        with staging_folder(config) as staging:
+            yield join.asked, join.read(entity_rows, session, staging)
+
+
+def _refuse_other_than_lake(source: DataSource) -> None:
+    if not isinstance(source, SparkSource) or not source.path:
+        raise ValueError(
+            f"{source.name} is declared as a {type(source).__name__}, but the offline store is the "
+            "parquet lake that Spark reads: choose the profile by FEAST_FS_YAML_FILE_PATH, which "
+            "the declaration follows, not by -f; then run `feast apply`"
+        )

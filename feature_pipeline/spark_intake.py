@@ -1,0 +1,117 @@
+"""Take in `customer_events` on Spark: what feature_pipeline/intake.py refuses and sets aside."""
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+import pyarrow as pa
+from pyspark.sql import DataFrame, SparkSession
+
+from feature_pipeline import spark_sql as sql
+from feature_pipeline.events_table import AMOUNTS, KEYS
+from feature_pipeline.intake import MICROSECOND, IntakeCounts
+from feature_pipeline.parquet_table import parts_of
+from feature_pipeline.refreshed import Tables, Terms
+from feature_pipeline.refusal import RefusedError
+from feature_pipeline.spark_lake import own_session, read_parts
+
+
+@dataclass(frozen=True)
+class Arrivals:
+    """What was delivered to a run."""
+
+    ingested: int
+    not_yet_arrived: int
+    newest: datetime | None
+    """When the newest ingested event had arrived."""
+    first: str | None
+    """When the first of all did."""
+
+
+@dataclass
+class Statements:
+    """A session of Spark's, and what its statements are bound to."""
+
+    session: SparkSession
+    bounds: dict[str, Any] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, session: SparkSession, as_of: datetime, terms: Terms) -> "Statements":
+        """In a session of their own."""
+        bounds = {
+            "as_of": as_of,
+            "lookback_window": terms.lookback_window,
+            "lateness_us": terms.allowed_lateness // MICROSECOND,
+        }
+        return cls(own_session(session), bounds)
+
+    def view(self, name: str, query: str) -> DataFrame:
+        """The query's rows, under a name for the queries to come."""
+        rows = self.session.sql(query, args=self.bounds)
+        rows.createOrReplaceTempView(name)
+        return rows
+
+    def row(self, query: str) -> list[Any]:
+        """The single row of a query that always has one; its instants are in UTC."""
+        # Not collect(), which gives instants in the zone of this process and does not say so.
+        table = self.session.sql(query, args=self.bounds).toArrow()
+        return [column[0].as_py() for column in table.columns]
+
+
+def stage(run: Statements, tables: Tables, terms: Terms, delivered: str) -> Arrivals:
+    """Create `events_file`, what was `delivered` of it, and `judged`; the erased are left out.
+
+    Raises:
+        RefusedError: what was delivered breaks a producer's rule.
+    """
+    events = read_parts(run.session, parts_of(tables.events))
+    if terms.erased:
+        events = _without_erased(run, events, terms)
+    events.createOrReplaceTempView("events_file")
+    run.view("delivered", delivered)
+    _refuse_broken_rules(run, tables)
+    run.view("judged", sql.JUDGED)
+    return Arrivals(*run.row(sql.ARRIVED))
+
+
+def _without_erased(run: Statements, events: DataFrame, terms: Terms) -> DataFrame:
+    """Those of other customers, and those of none, for the rule on keys to find.
+
+    Here, one customer at a time, since no worker is to know the key; as rows and not as a list in
+    the query, since Spark shows its queries.
+    """
+    customers = events.select("customer_id").distinct().toLocalIterator()
+    gone = [customer for (customer,) in customers if customer in terms.erased]
+    if not gone:
+        return events
+    erased = run.session.createDataFrame(pa.table({"customer_id": gone}))
+    return events.join(erased, "customer_id", "left_anti")
+
+
+def _refuse_broken_rules(run: Statements, tables: Tables) -> None:
+    broken = [f"{key} is null" for key in KEYS] + [f"{amount} is negative" for amount in AMOUNTS]
+    counts = run.row(sql.BROKEN_RULES)
+    faults = [f"{rule} in {rows:,} rows" for rule, rows in zip(broken, counts, strict=True) if rows]
+    doubled, first = run.row(sql.DOUBLED)
+    if doubled:
+        faults.append(f"{doubled:,} events stand there more than once, first {first}")
+    if faults:
+        raise RefusedError(
+            f"{tables.events} breaks the producer's rules: {'; '.join(faults)}. "
+            "Mend the ingestion job or the file and run again; nothing was written."
+        )
+
+
+def counted(run: Statements, arrivals: Arrivals, quarantined: int) -> IntakeCounts:
+    """Each ingested row once, by what became of it since the bound `since`."""
+    accepted, new_days = run.row(sql.COUNTED)
+    counts = IntakeCounts(
+        ingested=arrivals.ingested,
+        kept=new_days,
+        superseded=accepted - new_days,
+        quarantined=quarantined,
+        not_yet_arrived=arrivals.not_yet_arrived,
+    )
+    if counts.ingested != accepted + quarantined:
+        raise AssertionError(f"rows were lost or doubled on the way in: {counts}")
+    return counts

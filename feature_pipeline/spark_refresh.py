@@ -1,0 +1,188 @@
+"""Bring a change log in the parquet lake up to an instant by Spark, beyond what one machine holds.
+
+What it does, and what it leaves, is what feature_pipeline/refresh.py does and leaves: the same
+aggregation, the same lake with the same watermark, so that either goes on where the other stopped.
+"""
+
+from collections.abc import Callable
+from datetime import UTC, datetime, time
+from pathlib import Path
+
+from py4j.protocol import Py4JJavaError
+from pyspark.errors import PySparkException
+from pyspark.sql import DataFrame, SparkSession
+
+from feature_pipeline import spark_sql as sql
+from feature_pipeline.change_log import in_utc
+from feature_pipeline.parquet_table import is_table, new_version, parts_of, rows_of
+from feature_pipeline.refresh import what_is_there
+from feature_pipeline.refreshed import Refreshed, Tables, Terms, later_than
+from feature_pipeline.refusal import RefusedError
+from feature_pipeline.retention import begin_at, kept_from
+from feature_pipeline.spark_intake import Statements, counted, stage
+from feature_pipeline.spark_lake import adding_parts_to, read_parts, write_parts
+from feature_pipeline.watermark import Watermark, digest_of_terms
+from feature_pipeline.whole_log import refuse_another_past, refuse_to_take_back
+
+_ORDER = ("customer_id", "event_timestamp")
+_QUARANTINE_ORDER = (*_ORDER, "created_timestamp")
+_EVER = datetime(1, 1, 1, tzinfo=UTC)
+_EXTENT = "SELECT count(*), max(event_timestamp) FROM written"
+
+
+def refresh_on_spark(
+    session: SparkSession,
+    as_of: datetime,
+    tables: Tables,
+    terms: Terms,
+    on_step: Callable[[str], None] = lambda step: None,
+) -> Refreshed:
+    """Bring the log up to `as_of`. Safe to run again after being killed.
+
+    Raises:
+        RefusedError, ValueError: see `bring_up_to`; also when the events hold nanoseconds.
+    """
+    as_of = in_utc(as_of)
+    on_step("checking what is there")
+    before, rows, why = what_is_there(as_of, tables, terms)
+    run = Statements.of(session, as_of, terms)
+    if before is None or why:
+        return _made_anew(run, tables, terms, before, as_of, rows, why or "", on_step)
+    return _continued(run, tables, terms, before, as_of, rows, on_step)
+
+
+def _made_anew(
+    run: Statements,
+    tables: Tables,
+    terms: Terms,
+    before: Watermark | None,
+    as_of: datetime,
+    rows: int,
+    why: str,
+    on_step: Callable[[str], None],
+) -> Refreshed:
+    """The whole log, unless it tells the past in another way."""
+    history, begins = tables.history, kept_from(tables.history)
+    run.bounds["since"] = _EVER
+    on_step("checking and staging events")
+    arrived = stage(run, tables, terms, "SELECT * FROM events_file")
+    if not arrived.ingested:
+        raise RefusedError(
+            f"no event of {tables.events} had arrived by {as_of.isoformat()}; the first arrived "
+            f"at {arrived.first}: name a later as-of time"
+        )
+    run.view("accepted_events", sql.ACCEPTED)
+    with new_version(history) as log:
+        with new_version(tables.quarantine) as quarantine:
+            on_step("writing quarantined events")
+            set_aside = run.view("quarantined_events", sql.QUARANTINED)
+            write_parts(set_aside, quarantine, as_of, _QUARANTINE_ORDER, whole=True)
+            counts = counted(run, arrived, rows_of(parts_of(quarantine)))
+            on_step("aggregating")
+            made = run.view("made", sql.aggregation())
+            served = parts_of(history) if is_table(history) else []
+            if served:
+                read_parts(run.session, served).createOrReplaceTempView("served")
+            if begins:
+                run.bounds["whole_again"] = begins + terms.lookback_window
+                made = run.view("continued", sql.CONTINUED)
+            written = _write_sums(made, log, as_of, tables.events, whole=True)
+            read_parts(run.session, written).createOrReplaceTempView("written")
+            if served:
+                on_step("comparing with what was served")
+                refuse_to_take_back(history, *run.row(sql.TAKEN_BACK))
+                if before and rows_of(served) == before.history_rows:
+                    run.bounds["known_to"] = before.as_of
+                    refuse_another_past(history, before.as_of, *run.row(sql.ANOTHER_PAST))
+            on_step("putting the quarantine in place")
+        history_rows, newest = run.row(_EXTENT)
+        now = Watermark(
+            as_of,
+            digest_of_terms(terms.lookback_window, terms.allowed_lateness),
+            delivered=rows - later_than(as_of, tables.events),
+            kept=counts.kept,
+            superseded=counts.superseded,
+            quarantined=counts.quarantined,
+            history_rows=history_rows,
+            newest=newest,
+            newest_arrival=arrived.newest or as_of,
+        )
+        now.write(log)
+        begin_at(log, begins)
+        on_step("putting the log in place")
+    left_out = rows - counts.ingested - counts.not_yet_arrived
+    return Refreshed(
+        counts, history_rows, history_rows, None, newest, now.newest_arrival, left_out, why
+    )
+
+
+def _continued(
+    run: Statements,
+    tables: Tables,
+    terms: Terms,
+    before: Watermark,
+    as_of: datetime,
+    rows: int,
+    on_step: Callable[[str], None],
+) -> Refreshed:
+    """Add the rows stamped since the watermark; a second run up to the same instant adds none."""
+    delivered = rows - later_than(as_of, tables.events)
+    if before.as_of == as_of:
+        counts = before.counts(not_yet_arrived=rows - delivered)
+        newest, arrival = before.newest, before.newest_arrival
+        return Refreshed(counts, before.history_rows, 0, as_of, newest, arrival, 0, made_anew=None)
+    on_step("checking and staging arrivals")
+    since, window = before.as_of, terms.lookback_window
+    counting = since - max(window, terms.allowed_lateness)
+    run.bounds |= {
+        "since": since,
+        "leave_from": since - window,
+        "leave_by": as_of - window,
+        "counting": datetime.combine(counting.astimezone(UTC), time(), UTC),
+    }
+    arrived = stage(run, tables, terms, sql.DELIVERED)
+    run.view("touched", sql.TOUCHED)
+    run.view("accepted_events", sql.ACCEPTED + sql.OF_THE_TOUCHED)
+    on_step("writing quarantined arrivals")
+    with adding_parts_to(
+        tables.quarantine, since, as_of, run.session, _QUARANTINE_ORDER
+    ) as quarantine:
+        set_aside = run.view("quarantined_events", sql.QUARANTINED_SINCE)
+        parts = write_parts(set_aside, quarantine, as_of, _QUARANTINE_ORDER)
+        counts = counted(run, arrived, rows_of(parts))
+    on_step("aggregating")
+    with adding_parts_to(tables.history, since, as_of, run.session, _ORDER) as log:
+        run.view("made", sql.aggregation())
+        made = run.view("new", sql.NEW)
+        written = _write_sums(made, log, as_of, tables.events)
+        read_parts(run.session, written).createOrReplaceTempView("written")
+        new_rows, newest = run.row(_EXTENT)
+        now = before.continued(as_of, delivered, counts, new_rows, newest, arrived.newest)
+        now.write(log)
+        begin_at(log, kept_from(tables.history))
+        on_step("putting the log in place")
+    return Refreshed(
+        now.counts(counts.not_yet_arrived),
+        now.history_rows,
+        new_rows,
+        since,
+        now.newest,
+        now.newest_arrival,
+        left_out=delivered - before.delivered - counts.ingested,
+        made_anew=None,
+    )
+
+
+def _write_sums(
+    made: DataFrame, version: Path, as_of: datetime, events: Path, *, whole: bool = False
+) -> list[Path]:
+    """Write what the aggregation makes; RefusedError where a sum is too large."""
+    try:
+        return write_parts(made, version, as_of, _ORDER, whole=whole)
+    except (PySparkException, Py4JJavaError) as error:
+        if not any(overflow in str(error) for overflow in sql.OVERFLOWS):
+            raise
+        raise RefusedError(
+            f"the sums of {events} grow beyond what a feature can hold: mend the amounts and run "
+            "again; nothing was written"
+        ) from error

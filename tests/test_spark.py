@@ -1,0 +1,250 @@
+"""Spark makes the lake that DuckDB makes, and reads from it what DuckDB reads."""
+
+from collections.abc import Iterable
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from random import Random
+from typing import Any
+
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from crowd import crowd
+from oracle import MICROSECOND, Event, Oracle, differences, read_change_log, write_events
+from test_change_log_exactness import DAY, HOUR, LEAP_DAY, MONTH, NOON, state
+
+from feature_pipeline.erased_customers import ErasedCustomers
+from feature_pipeline.refresh import bring_up_to
+from feature_pipeline.refreshed import Refreshed, Tables, Terms
+from feature_pipeline.refusal import RefusedError
+
+pytest_plugins = ["spark_session"]
+
+
+def lake(folder: Path, events: Iterable[Event]) -> Tables:
+    folder.mkdir()
+    tables = Tables(*(folder / f"{name}.parquet" for name in ("events", "history", "quarantine")))
+    write_events(events, tables.events)
+    return tables
+
+
+def by_spark(spark: Any, as_of: datetime, tables: Tables, terms: Terms) -> Refreshed:
+    from feature_pipeline.spark_refresh import refresh_on_spark
+
+    return refresh_on_spark(spark, as_of, tables, terms)
+
+
+def in_order(table: Path) -> pa.Table:
+    rows = pq.read_table(table)
+    keys = ("customer_id", "event_timestamp", "created_timestamp")
+    return rows.sort_by([(key, "ascending") for key in keys if key in rows.column_names])
+
+
+def terms_of(oracle: Oracle, **more: Any) -> Terms:
+    return Terms(oracle.lookback_window, oracle.allowed_lateness, **more)
+
+
+def test_the_lake_is_duckdbs_row_for_row_whoever_went_on_with_it(spark, tmp_path) -> None:
+    oracle = crowd(customers=150, seed=20240229)
+    ours = lake(tmp_path / "o[u]rs {1,2}*", oracle.events)
+    theirs = lake(tmp_path / "theirs", oracle.events)
+    noon = LEAP_DAY + DAY + 12 * HOUR
+    for number, as_of in enumerate((noon, noon + HOUR, noon + 2 * HOUR, noon + 40 * DAY)):
+        done = bring_up_to(as_of, theirs, terms_of(oracle))
+        if number == 1:
+            assert bring_up_to(as_of, ours, terms_of(oracle)) == done
+        else:
+            assert by_spark(spark, as_of, ours, terms_of(oracle)) == done
+        assert vars(done.events) == oracle.counts(as_of)._asdict()
+        for mine, other in ((ours.history, theirs.history), (ours.quarantine, theirs.quarantine)):
+            assert in_order(mine).equals(in_order(other))
+        asked = [one for one in oracle.change_points() if one[1] <= as_of]
+        assert differences(oracle, read_change_log(ours.history), asked) == []
+    # The two runs of the day that is over are one.
+    assert len(list(ours.history.glob("*.parquet"))) == 3
+    again = by_spark(spark, as_of, ours, terms_of(oracle))
+    assert (again.new_rows, again.history_rows) == (0, done.history_rows)
+
+
+FEW = Oracle(
+    [
+        state(NOON, HOUR, 1, "10.00", 2),
+        state(NOON + HOUR, 2 * HOUR, 2, "30.00", 3),
+        state(NOON + DAY, HOUR, 4, "40.00", 1)._replace(customer_id=2),
+    ],
+    lookback_window=MONTH,
+    allowed_lateness=DAY,
+)
+
+
+def test_what_no_producer_may_write_is_refused(spark, tmp_path) -> None:
+    negative = FEW.events[0]._replace(orders=-1)
+    tables = lake(tmp_path / "lake", [negative, FEW.events[1], FEW.events[1]])
+    with pytest.raises(RefusedError) as refusal:
+        by_spark(spark, NOON + DAY, tables, terms_of(FEW))
+    assert "orders is negative in 1 rows" in str(refusal.value)
+    assert "1 events stand there more than once, first customer_id 1 at 2024-02-29 13:00:00" in str(
+        refusal.value
+    )
+    assert not tables.history.exists()
+
+
+def test_a_sum_too_large_is_refused(spark, tmp_path) -> None:
+    large = [event._replace(sessions=2**62) for event in FEW.events[1:]]
+    large = [event._replace(customer_id=1) for event in large]
+    tables = lake(tmp_path / "lake", large)
+    with pytest.raises(RefusedError, match="grow beyond what a feature can hold"):
+        by_spark(spark, NOON + 2 * DAY, tables, terms_of(FEW))
+    assert not tables.history.exists()
+
+
+def test_nanoseconds_are_refused(spark, tmp_path) -> None:
+    tables = lake(tmp_path / "lake", FEW.events)
+    rows = pq.read_table(tables.events)
+    fine = rows["event_timestamp"].cast(pa.timestamp("ns", "UTC"))
+    pq.write_table(rows.set_column(1, "event_timestamp", fine), tables.events)
+    with pytest.raises(RefusedError, match="event_timestamp in nanoseconds"):
+        by_spark(spark, NOON + DAY, tables, terms_of(FEW))
+
+
+def test_an_erased_customer_does_not_come_back(spark, tmp_path) -> None:
+    erased = ErasedCustomers(b"k" * 32).with_one_more(1)
+    ours, theirs = lake(tmp_path / "ours", FEW.events), lake(tmp_path / "theirs", FEW.events)
+    done = by_spark(spark, NOON + 2 * DAY, ours, terms_of(FEW, erased=erased))
+    assert done == bring_up_to(NOON + 2 * DAY, theirs, terms_of(FEW, erased=erased))
+    assert done.left_out == 2
+    assert in_order(ours.history).equals(in_order(theirs.history))
+
+
+def test_a_row_that_was_served_is_not_taken_back(spark, tmp_path) -> None:
+    tables = lake(tmp_path / "lake", FEW.events)
+    by_spark(spark, NOON + 2 * DAY, tables, terms_of(FEW))
+    served = in_order(tables.history)
+    write_events(FEW.events[1:], tables.events)
+    with pytest.raises(RefusedError, match=r"1 rows of .* would be taken back"):
+        by_spark(spark, NOON + 3 * DAY, tables, terms_of(FEW))
+    assert in_order(tables.history).equals(served)
+
+
+# Reads.
+
+TTL = timedelta(days=2)
+FEATURES = ["readings:value", "readings:note", "readings:level"]
+
+
+def readings_of(rows: dict[tuple[str | None, datetime | None], tuple[int | None, str | None]]):
+    sensors, stamps = zip(*rows, strict=True)
+    values, notes = zip(*rows.values(), strict=True)
+    return pa.table(
+        {
+            "sensor": pa.array(sensors, pa.string()),
+            "at": pa.array(stamps, pa.timestamp("us", "UTC")),
+            "value": pa.array(values, pa.int64()),
+            "note": pa.array(notes, pa.string()),
+            "level": pa.array([0.5] * len(rows)),
+        }
+    )
+
+
+def opened(folder: Path, rows: pa.Table, *, only_latest: bool = False) -> Any:
+    """A store over these readings in two parts behind a link; `spark` is its session."""
+    from feast import Entity, FeatureStore, FeatureView, Field, RepoConfig, ValueType
+    from feast.infra.offline_stores.contrib.spark_offline_store.spark_source import SparkSource
+    from feast.types import Float64, Int64, String
+
+    parts = folder / ".readings" / "1"
+    parts.mkdir(parents=True)
+    for number in (0, 1):
+        pq.write_table(
+            rows.take(list(range(number, rows.num_rows, 2))), parts / f"{number}.parquet"
+        )
+    (folder / "readings.parquet").symlink_to(parts)
+    store = FeatureStore(
+        config=RepoConfig(
+            project="readings",
+            provider="local",
+            registry=str(folder / "registry.db"),
+            offline_store={
+                "type": "feature_access.spark_offline_store.PointInTimeSparkOfflineStore",
+                "staging_location": str(folder),
+            },
+            online_store={"type": "sqlite", "path": str(folder / "online.db")},
+            materialization={"pull_latest_features": only_latest},
+            entity_key_serialization_version=3,
+        )
+    )
+    sensor = Entity(name="sensor", join_keys=["sensor"], value_type=ValueType.STRING)
+    view = FeatureView(
+        name="readings",
+        entities=[sensor],
+        ttl=TTL,
+        schema=[
+            Field(name="value", dtype=Int64, tags={"default": "-1"}),
+            Field(name="note", dtype=String),
+            Field(name="level", dtype=Float64),
+        ],
+        source=SparkSource(
+            name="readings",
+            path=str(folder / "readings.parquet"),
+            file_format="parquet",
+            timestamp_field="at",
+        ),
+    )
+    store.apply([sensor, view])
+    return store
+
+
+def test_every_answer_is_the_plain_one_in_the_callers_order(spark, tmp_path) -> None:
+    random = Random(7)
+    sensors = ["a", "", 'q"uote\n', *map(str, range(12)), "Ünal"]
+    edges = [NOON + day * DAY + more * MICROSECOND for day in range(5) for more in (-1, 0, 1)]
+    notes = [None, "", "7", "a,b", "\\N"]
+    rows = {
+        (sensor, at): (random.choice([None, 0, 2**63 - 1, -(2**63)]), random.choice(notes))
+        for sensor in sensors[:-1]
+        for at in random.sample(edges, 2)
+    }
+    questions = [(sensor, at) for sensor in (*sensors, None) for at in edges * 2]
+    random.shuffle(questions)
+
+    def plainly(sensor: str | None, moment: datetime) -> tuple[int, str | None]:
+        there = [at for who, at in rows if who == sensor and moment - TTL <= at <= moment]
+        value, note = rows[sensor, max(there)] if there else (None, None)
+        return -1 if value is None else value, note
+
+    store = opened(tmp_path, readings_of(rows | {(None, NOON): (5, "x"), ("a", None): (6, "x")}))
+    frame = pd.DataFrame(questions, columns=["sensor", "event_timestamp"])
+    frame = frame.assign(event_timestamp=pd.to_datetime(frame["event_timestamp"], utc=True))
+    job = store.get_historical_features(frame.assign(label="l"), FEATURES)
+    answer = job.to_arrow()
+    got = list(zip(answer["value"].to_pylist(), answer["note"].to_pylist(), strict=True))
+    assert got == [plainly(*question) for question in questions]
+    assert answer["sensor"].to_pylist() == [sensor for sensor, _ in questions]
+    assert answer.schema.field("value").type == pa.int64()
+    naive = frame.assign(event_timestamp=frame["event_timestamp"].dt.tz_localize(None))
+    assert store.get_historical_features(naive, FEATURES).to_arrow()["value"] == answer["value"]
+    assert list(tmp_path.glob("tmp*")) == []
+
+
+@pytest.mark.parametrize("only_latest", [False, True])
+def test_materialization_reads_in_utc(spark, tmp_path, only_latest) -> None:
+    rows = {("a", NOON + hour * HOUR): (hour, "x") for hour in range(24)}
+    store = opened(tmp_path, readings_of(rows), only_latest=only_latest)
+    store.materialize(NOON, NOON + 5 * HOUR)
+    answer = store.get_online_features(FEATURES[:1], [{"sensor": "a"}]).to_dict()
+    assert answer["value"] == [5]
+
+
+def test_what_it_will_not_answer(spark, tmp_path) -> None:
+    from feature_access.offline_table import OfflineStoreEmptyError
+
+    frame = pd.DataFrame({"sensor": ["a"], "event_timestamp": [datetime(2024, 3, 1, tzinfo=UTC)]})
+    store = opened(tmp_path, readings_of({("a", NOON): (1, "x"), ("b", NOON): (2, "x")}))
+    with pytest.raises(ValueError, match="must be a DataFrame"):
+        store.get_historical_features("SELECT 1", FEATURES)
+    with pytest.raises(ValueError, match="give an entity frame"):
+        store.get_historical_features(features=FEATURES, start_date=NOON, end_date=NOON + HOUR)
+    (tmp_path / "readings.parquet").unlink()
+    with pytest.raises(OfflineStoreEmptyError, match="holds nothing of readings"):
+        store.get_historical_features(frame, FEATURES).to_arrow()
