@@ -68,7 +68,8 @@ def leave_out(connection: duckdb.DuckDBPyConnection, events: str, erased: Erased
     if not erased:
         return 0
     customers = connection.execute(f"SELECT DISTINCT customer_id FROM {events}").fetch_arrow_table()
-    gone = pa.array([customer in erased for customer in customers["customer_id"].to_pylist()])
+    erased_here = [customer in erased for customer in customers["customer_id"].to_pylist()]
+    gone = pa.array(erased_here, pa.bool_())  # of nobody, Arrow would infer no type
     connection.register("erased_here", customers.filter(gone))
     whole = f"whole_{events}"
     connection.execute(f"ALTER VIEW {events} RENAME TO {whole}")

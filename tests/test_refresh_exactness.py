@@ -25,6 +25,7 @@ from test_change_log_exactness import (
 )
 
 from feature_pipeline.engine import parquet_at
+from feature_pipeline.erased_customers import ErasedCustomers
 from feature_pipeline.parquet_table import parts_of
 from feature_pipeline.refresh import bring_up_to
 from feature_pipeline.refreshed import Refreshed, Tables, Terms
@@ -297,6 +298,15 @@ def test_whoever_is_reading_the_version_before_reads_it_to_its_end(warehouse) ->
     assert pq.read_table(reading[0]).num_rows == before.num_rows
     warehouse.refresh(NOON + 2 * HOUR)
     assert not reading[0].exists(), "and no version stays for ever"
+
+
+def test_an_hour_in_which_nobody_is_touched_is_refreshed_where_somebody_was_erased(
+    warehouse,
+) -> None:
+    somebody = ErasedCustomers(b"a key of any length").with_one_more(99)
+    warehouse.terms = Terms(30 * DAY, DAY, somebody)
+    done = warehouse.refresh(NOON + MICROSECOND)
+    assert (done.made_anew, done.new_rows, done.left_out) == (None, 0, 0)
 
 
 def test_parts_of_events_that_spell_customers_in_two_types_are_refused(tmp_path) -> None:
