@@ -391,10 +391,11 @@ def test_a_refused_erasure_changes_nothing(served: Path, options: Any, says: str
 KILLED = """
 import os, sys
 import scripts.erase as erase
+import scripts.erased_rows as erased_rows
 from feature_access.online_store import DefaultingSqliteOnlineStore
 from feature_pipeline.erased_customers import ErasedCustomers
 from scripts.sets_on_record import SetOnRecord
-steps = [(erase, "remove"), (ErasedCustomers, "write"), (DefaultingSqliteOnlineStore, "forget"),
+steps = [(erased_rows, "remove"), (ErasedCustomers, "write"), (DefaultingSqliteOnlineStore, "forget"),
          (SetOnRecord, "erase"), (erase, "operations_log"), (erase, "search")]
 count, last = 0, int(sys.argv[1])
 def wrapped(step):
