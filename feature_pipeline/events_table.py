@@ -1,5 +1,8 @@
 """What `customer_events` must be: its columns, and the rules that every producer keeps."""
 
+from dataclasses import dataclass
+from datetime import datetime
+from functools import lru_cache
 from pathlib import Path
 
 import duckdb
@@ -7,7 +10,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from pyarrow import types
 
-from feature_pipeline.engine import one_row
+from feature_pipeline.engine import one_row, parquet_at
 from feature_pipeline.parquet_table import parts_of
 from feature_pipeline.refusal import RefusedError
 
@@ -28,7 +31,7 @@ def refuse_wrong_schema(events: Path) -> int:
             f"no events file at {events}: write customer_events there as parquet, or name another"
         )
     rows = sum(map(_rows_of_right_schema, parts))
-    kinds = {pq.read_schema(part).field("customer_id").type for part in parts}
+    kinds = {_footer_of(part).schema.field("customer_id").type for part in parts}
     if len(kinds) > 1:
         raise RefusedError(
             f"the parts of {events} spell customer_id as {' and '.join(sorted(map(str, kinds)))}: "
@@ -39,10 +42,66 @@ def refuse_wrong_schema(events: Path) -> int:
     return rows
 
 
+def parts_reaching(events: Path, beyond: dict[str, datetime]) -> list[Path]:
+    """The parts that may hold a row with a time after the one given for its column.
+
+    The others need not be opened: a table of a part an hour has thousands.
+    """
+    return [
+        part
+        for part in parts_of(events)
+        if any(
+            (newest := _footer_of(part).newest.get(column)) is None or newest > instant
+            for column, instant in beyond.items()
+        )
+    ]
+
+
+def events_view(connection: duckdb.DuckDBPyConnection, parts: list[Path]) -> None:
+    """Create `events_file`; parts may hold their amounts in types of different widths."""
+    every_part = connection.read_parquet([parquet_at(p) for p in parts], union_by_name=True)
+    every_part.create_view("events_file", replace=True)
+
+
+@dataclass(frozen=True)
+class _Footer:
+    """What a parquet file says of itself."""
+
+    rows: int
+    schema: pa.Schema
+    newest: dict[str, datetime]
+    """By column of times, as far as its statistics tell."""
+
+
+def _footer_of(part: Path) -> _Footer:
+    there = part.stat()
+    return _read_footer(part, there.st_mtime_ns, there.st_size)
+
+
+@lru_cache(maxsize=50_000)
+def _read_footer(part: Path, written: int, size: int) -> _Footer:
+    """Of the file as it was written then: read once in a run, however often it is asked."""
+    metadata = pq.read_metadata(part)
+    groups = [metadata.row_group(i) for i in range(metadata.num_row_groups)]
+    newest: dict[str, datetime] = {}
+    for place in range(metadata.num_columns):
+        columns = [group.column(place) for group in groups]
+        name = metadata.schema.column(place).name
+        if name not in KEYS[1:] or not all(c.is_stats_set for c in columns):
+            continue
+        try:
+            ends = [c.statistics.max for c in columns]
+        except (ValueError, OverflowError):  # an instant beyond Python's years
+            continue
+        if ends and all(isinstance(end, datetime) and end.tzinfo for end in ends):
+            newest[name] = max(ends)
+    return _Footer(metadata.num_rows, metadata.schema.to_arrow_schema(), newest)
+
+
 def _rows_of_right_schema(events: Path) -> int:
     try:
-        metadata = pq.read_metadata(events)
-        schema = metadata.schema.to_arrow_schema()
+        footer = _footer_of(events)
+        schema = footer.schema
     except (pa.ArrowException, OSError) as error:
         raise RefusedError(
             f"{events} is not a readable parquet file ({error}): write customer_events anew"
@@ -65,7 +124,7 @@ def _rows_of_right_schema(events: Path) -> int:
         raise RefusedError(
             f"{events} has columns of a wrong type: {'; '.join(wrong)}. Write them in these types"
         )
-    return int(metadata.num_rows)
+    return footer.rows
 
 
 def _is_identifier(kind: pa.DataType) -> bool:

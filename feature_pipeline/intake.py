@@ -11,9 +11,16 @@ from pathlib import Path
 
 import duckdb
 
-from feature_pipeline.engine import one_row, parquet_at
+from feature_pipeline.engine import one_row
 from feature_pipeline.erased_customers import NOBODY, ErasedCustomers, leave_out
-from feature_pipeline.events_table import iso, refuse_broken_rules, refuse_wrong_schema
+from feature_pipeline.events_table import (
+    events_view,
+    iso,
+    parts_reaching,
+    refuse_broken_rules,
+    refuse_wrong_schema,
+)
+from feature_pipeline.parquet_table import parts_of
 from feature_pipeline.refusal import RefusedError
 
 # Wide enough for any amount of money, fine enough to hold every decimal a float can honestly carry.
@@ -60,7 +67,7 @@ def stage_events(
         RefusedError: the table is missing, is not the events table, or breaks a producer's rule.
     """
     rows = refuse_wrong_schema(events)
-    events_view(connection, events)
+    events_view(connection, parts_of(events))
     rows -= leave_out(connection, "events_file", erased)
     refuse_broken_rules(connection, "events_file", events)
     bounds = {"as_of": as_of, "lateness_us": lateness // MICROSECOND}
@@ -88,7 +95,11 @@ def stage_arrivals(
     Raises:
         RefusedError: an arrival breaks a producer's rule.
     """
-    events_view(connection, events)
+    # Whole days, since the states of a day supersede each other; a microsecond, since `after` is.
+    midnight = (since - max(lookback_window, lateness)).astimezone(UTC)
+    counting = datetime.combine(midnight, time(), UTC)
+    reaching = {"created_timestamp": since, "event_timestamp": counting - MICROSECOND}
+    events_view(connection, parts_reaching(events, reaching) or parts_of(events)[:1])
     connection.execute(
         "CREATE TEMP TABLE deliveries AS FROM events_file WHERE created_timestamp > $since",
         {"since": since},
@@ -111,22 +122,15 @@ def stage_arrivals(
     )
     connection.execute("CREATE TEMP VIEW affected AS FROM touched")
     leave_out(connection, "affected", erased)
-    counting = since - max(lookback_window, lateness)
     _accept(
         connection,
         """FROM (
             FROM events_file WHERE event_timestamp >= $counting AND created_timestamp <= $as_of
         ) SEMI JOIN affected USING (customer_id)""",
-        bounds | {"counting": datetime.combine(counting.astimezone(UTC), time(), UTC)},
+        bounds | {"counting": counting},
     )
     _quarantine(connection, "FROM delivered", bounds)
     return _count_arrivals(connection, since, as_of)
-
-
-def events_view(connection: duckdb.DuckDBPyConnection, events: Path) -> None:
-    """Create `events_file`; parts may hold their amounts in types of different widths."""
-    every_part = connection.read_parquet(parquet_at(events), union_by_name=True)
-    every_part.create_view("events_file", replace=True)
 
 
 def _accept(connection: duckdb.DuckDBPyConnection, rows: str, bounds: dict[str, object]) -> None:

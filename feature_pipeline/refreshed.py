@@ -8,6 +8,7 @@ import duckdb
 
 from feature_pipeline.engine import one_row, parquet_at
 from feature_pipeline.erased_customers import NOBODY, ErasedCustomers
+from feature_pipeline.events_table import parts_reaching
 from feature_pipeline.intake import IntakeCounts
 
 
@@ -51,10 +52,13 @@ class Refreshed:
 
 
 def later_than(instant: datetime, events: Path) -> int:
-    """Events that arrived after it; by their statistics no other part of the table is read."""
+    """Events that arrived after it; no part that holds earlier ones alone is opened."""
+    parts = [parquet_at(part) for part in parts_reaching(events, {"created_timestamp": instant})]
+    if not parts:
+        return 0
     with duckdb.connect() as connection:
-        query = "SELECT count(*) FROM read_parquet($events) WHERE created_timestamp > $instant"
-        (rows,) = one_row(connection, query, {"events": parquet_at(events), "instant": instant})
+        query = "SELECT count(*) FROM read_parquet($parts) WHERE created_timestamp > $instant"
+        (rows,) = one_row(connection, query, {"parts": parts, "instant": instant})
     return int(rows)
 
 

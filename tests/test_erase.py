@@ -395,8 +395,9 @@ import scripts.erased_rows as erased_rows
 from feature_access.online_store import DefaultingSqliteOnlineStore
 from feature_pipeline.erased_customers import ErasedCustomers
 from scripts.sets_on_record import SetOnRecord
-steps = [(erased_rows, "remove"), (ErasedCustomers, "write"), (DefaultingSqliteOnlineStore, "forget"),
-         (SetOnRecord, "erase"), (erase, "operations_log"), (erase, "search")]
+steps = [(erased_rows, "remove"), (ErasedCustomers, "write"),
+         (DefaultingSqliteOnlineStore, "forget"), (SetOnRecord, "erase"),
+         (erase, "operations_log"), (erase, "search")]
 count, last = 0, int(sys.argv[1])
 def wrapped(step):
     def dies(*arguments, **options):
