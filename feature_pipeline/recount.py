@@ -16,7 +16,7 @@ from feature_pipeline.parquet_table import (
     parts_of,
     rows_of,
 )
-from feature_pipeline.refreshed import Tables, Terms, later_than
+from feature_pipeline.refreshed import Tables, Terms, extent, later_than, newest_arrival
 from feature_pipeline.refusal import RefusedError
 from feature_pipeline.watermark import digest_of_terms, read_watermark
 
@@ -38,6 +38,8 @@ def recount(tables: Tables, terms: Terms) -> None:
             counts = stage_events(
                 connection, tables.events, before.as_of, terms.allowed_lateness, terms.erased
             )
+            arrived = newest_arrival(connection, "events_file", before.as_of)
+            history_rows, newest = extent(connection, tables.history)
     except RefusedError:
         return
     quarantined = rows_of(parts_of(tables.quarantine)) if is_table(tables.quarantine) else 0
@@ -50,7 +52,9 @@ def recount(tables: Tables, terms: Terms) -> None:
         kept=counts.kept,
         superseded=counts.superseded,
         quarantined=counts.quarantined,
-        history_rows=rows_of(parts),
+        history_rows=history_rows,
+        newest=newest,
+        newest_arrival=arrived or before.newest_arrival,
     )
     if now == before:
         return

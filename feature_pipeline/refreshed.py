@@ -72,7 +72,7 @@ def newest_arrival(
 
 
 def extent(connection: duckdb.DuckDBPyConnection, part: Path) -> tuple[int, datetime | None]:
-    """Rows of a part, and the newest one's stamp."""
+    """Rows of a part or of a whole log, and the newest one's stamp."""
     rows, newest = one_row(
         connection,
         "SELECT count(*), max(event_timestamp) FROM read_parquet($part)",
