@@ -100,9 +100,7 @@ def _continued(
     """Add the rows stamped since the watermark; a second run up to the same instant adds none."""
     delivered = rows - later_than(as_of, tables.events)
     if before.as_of == as_of:
-        counts = before.counts(not_yet_arrived=rows - delivered)
-        newest, arrival = before.newest, before.newest_arrival
-        return Refreshed(counts, before.history_rows, 0, as_of, newest, arrival, 0, made_anew=None)
+        return before.refreshed_from(before, not_yet_arrived=rows - delivered)
     on_step("checking and staging arrivals")
     arrived = stage_arrivals(
         connection,
@@ -131,13 +129,4 @@ def _continued(
         now.write(log.parent)
         begin_at(log.parent, kept_from(tables.history))
         on_step("putting the log in place")
-    return Refreshed(
-        now.counts(arrived.not_yet_arrived),
-        now.history_rows,
-        new_rows,
-        before.as_of,
-        now.newest,
-        now.newest_arrival,
-        left_out=delivered - before.delivered - arrived.ingested,
-        made_anew=None,
-    )
+    return now.refreshed_from(before, arrived.not_yet_arrived)

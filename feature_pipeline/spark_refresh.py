@@ -128,9 +128,7 @@ def _continued(
     """Add the rows stamped since the watermark; a second run up to the same instant adds none."""
     delivered = rows - later_than(as_of, tables.events)
     if before.as_of == as_of:
-        counts = before.counts(not_yet_arrived=rows - delivered)
-        newest, arrival = before.newest, before.newest_arrival
-        return Refreshed(counts, before.history_rows, 0, as_of, newest, arrival, 0, made_anew=None)
+        return before.refreshed_from(before, not_yet_arrived=rows - delivered)
     on_step("checking and staging arrivals")
     since, window = before.as_of, terms.lookback_window
     counting = since - max(window, terms.allowed_lateness)
@@ -161,16 +159,7 @@ def _continued(
         now.write(log)
         begin_at(log, kept_from(tables.history))
         on_step("putting the log in place")
-    return Refreshed(
-        now.counts(counts.not_yet_arrived),
-        now.history_rows,
-        new_rows,
-        since,
-        now.newest,
-        now.newest_arrival,
-        left_out=delivered - before.delivered - counts.ingested,
-        made_anew=None,
-    )
+    return now.refreshed_from(before, counts.not_yet_arrived)
 
 
 def _write_sums(

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from feature_pipeline.change_log import AGGREGATE_SQL
 from feature_pipeline.intake import IntakeCounts
+from feature_pipeline.refreshed import Refreshed
 
 _FILE = "_watermark.json"  # whoever reads a folder of parquet files passes over such a name
 
@@ -57,6 +58,21 @@ class Watermark:
             history_rows=self.history_rows + new_rows,
             newest=newest or self.newest,
             newest_arrival=newest_arrival or self.newest_arrival,
+        )
+
+    def refreshed_from(self, before: "Watermark", not_yet_arrived: int) -> Refreshed:
+        """What a run did that went on from `before` and left this; nothing, where they are one."""
+        counts = self.counts(not_yet_arrived)
+        ingested = counts.ingested - before.counts(not_yet_arrived).ingested
+        return Refreshed(
+            counts,
+            self.history_rows,
+            self.history_rows - before.history_rows,
+            before.as_of,
+            self.newest,
+            self.newest_arrival,
+            left_out=self.delivered - before.delivered - ingested,
+            made_anew=None,
         )
 
     def counts(self, not_yet_arrived: int) -> IntakeCounts:
