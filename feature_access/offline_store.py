@@ -8,18 +8,29 @@ stays Feast's.
 
 from copy import deepcopy
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import UTC, timedelta
 from functools import partial
 from typing import Any, Literal
 
 import duckdb
+import ibis
 import pandas as pd
 import pyarrow as pa
 from feast import FeatureView, OnDemandFeatureView, RepoConfig
-from feast.infra.offline_stores.duckdb import DuckDBOfflineStore, DuckDBOfflineStoreConfig
+from feast.infra.offline_stores.duckdb import (
+    DuckDBOfflineStore,
+    DuckDBOfflineStoreConfig,
+    _read_data_source,
+    _write_data_source,
+)
 from feast.infra.offline_stores.file_source import FileSource
+from feast.infra.offline_stores.ibis import (
+    pull_all_from_table_or_query_ibis,
+    pull_latest_from_table_or_query_ibis,
+)
 from feast.infra.offline_stores.offline_store import RetrievalJob
 from feast.infra.registry.base_registry import BaseRegistry
+from ibis.expr.types import Table
 
 from feature_access.offline_table import OfflineStoreEmptyError as OfflineStoreEmptyError
 from feature_access.offline_table import parquet_at, refuse_unless_it_knows
@@ -91,22 +102,50 @@ class PointInTimeOfflineStore(DuckDBOfflineStore):  # type: ignore[misc]
         config: RepoConfig, data_source: FileSource, **asked: Any
     ) -> RetrievalJob:
         """Feast's own, of the parts that the table has now."""
-        there = _as_it_stands(data_source, config)
-        return DuckDBOfflineStore.pull_latest_from_table_or_query(config, there, **asked)
+        return pull_latest_from_table_or_query_ibis(
+            config, data_source, **asked, **_reading_between(config, asked)
+        )
 
     @staticmethod
     def pull_all_from_table_or_query(
         config: RepoConfig, data_source: FileSource, **asked: Any
     ) -> RetrievalJob:
         """Feast's own, of the parts that the table has now."""
-        there = _as_it_stands(data_source, config)
-        return DuckDBOfflineStore.pull_all_from_table_or_query(config, there, **asked)
+        return pull_all_from_table_or_query_ibis(
+            config, data_source, **asked, **_reading_between(config, asked)
+        )
 
 
-def _as_it_stands(source: FileSource, config: RepoConfig) -> FileSource:
+def _reading_between(config: RepoConfig, asked: dict[str, Any]) -> dict[str, Any]:
+    """How Feast is to read and write: of the parts, only what can hold a row of the asked stretch.
+
+    Feast compares a time cast to another type, past which DuckDB does not see a part's own bounds:
+    an hour's rows would cost a pass over the history. Feast's comparison stays, and decides.
+    """
+    column, start, end = (asked.get(a) for a in ("timestamp_field", "start_date", "end_date"))
+
+    def read(source: FileSource, repo_path: str) -> Table:
+        rows = _read_data_source(_as_it_stands(source, repo_path), repo_path)
+        stamped = rows[column]
+        if start:
+            rows = rows.filter(stamped >= ibis.literal(start.astimezone(UTC)))
+        if end:
+            rows = rows.filter(stamped <= ibis.literal(end.astimezone(UTC)))
+        return rows
+
+    options = config.offline_store
+    return {
+        "data_source_reader": read,
+        "data_source_writer": _write_data_source,
+        "staging_location": options.staging_location,
+        "staging_location_endpoint_override": options.staging_location_endpoint_override,
+    }
+
+
+def _as_it_stands(source: FileSource, repo_path: str) -> FileSource:
     """The source by a path that Feast's reader takes: DuckDB opens no folder."""
     there = deepcopy(source)
-    path = FileSource.get_uri_for_file_path(str(config.repo_path), source.path)
+    path = FileSource.get_uri_for_file_path(repo_path, source.path)
     there.file_options.uri = parquet_at(path)
     return there
 
