@@ -30,9 +30,12 @@ test: setup lint
 test-all: setup lint $(DBT)/.ready
 	$(BIN)/pytest -n 2 --dist loadscope --no-loadscope-reorder
 
-# Every test, and 10,000 documents a property in place of 300: hours.
+# Every test, and 10,000 documents a property in place of 300: hours. Where this machine has servers
+# of its own, what talks to one runs with them, too.
 nightly: setup lint $(DBT)/.ready
 	HYPOTHESIS_PROFILE=nightly $(BIN)/pytest -n 2 --dist loadscope --no-loadscope-reorder
+	if command -v postgres || command -v redis-server; then TEST_SERVERS=system \
+	  $(BIN)/pytest -n 2 --dist loadscope -k "postgres or redis or warehouse or production"; fi
 
 lint: setup
 	$(BIN)/ruff check .

