@@ -8,8 +8,8 @@ from pathlib import Path
 
 import duckdb
 
-from feature_pipeline.atomic import replacing
-from feature_pipeline.engine import copy_to, embedded_engine, one_row, parquet_at
+from feature_pipeline.atomic import replacing, scratch_folder
+from feature_pipeline.engine import copy_to, embedded_engine, join, one_row, parquet_at
 from feature_pipeline.erased_customers import NOBODY, ErasedCustomers
 from feature_pipeline.intake import IntakeCounts, stage_events
 from feature_pipeline.refusal import RefusedError
@@ -20,6 +20,13 @@ AGGREGATE_SQL = files("feature_pipeline").joinpath("aggregate.sql").read_text(en
 IN_UTC = f"""
     SELECT * REPLACE (make_timestamptz(epoch_us(event_timestamp)) AS event_timestamp)
     FROM ({AGGREGATE_SQL})
+"""
+
+
+SHARE = 5_000_000  # events whose sums are made at once: windows over them take about 2 GB
+
+IN_SHARE = """
+    ($above IS NULL OR customer_id > $above) AND ($up_to IS NULL OR customer_id <= $up_to)
 """
 
 
@@ -97,11 +104,49 @@ def write_sums(
     bounds: dict[str, object],
     events: Path,
 ) -> None:
-    """Write what the aggregation of `events` makes; RefusedError where a sum is too large."""
+    """Write what the aggregation of `accepted_events` makes: `query`, which may ask for `IN_SHARE`.
+
+    It is made of some customers after the others, or its windows would hold all events in memory.
+
+    Raises:
+        RefusedError: a sum is too large.
+    """
+    query = f"WITH accepted_events AS (FROM temp.accepted_events WHERE {IN_SHARE}) {query}"
+    shares = _shares(connection)
     try:
-        copy_to(connection, query, target, bounds)
+        if len(shares) == 1:
+            copy_to(connection, query, target, bounds | shares[0])
+            return
+        with scratch_folder(target.parent, "shares") as folder:
+            parts = [folder / f"{n:05}.parquet" for n in range(len(shares))]
+            for share, part in zip(shares, parts, strict=True):
+                copy_to(connection, query, part, bounds | share)
+            join(connection, parts, target)
     except (duckdb.ConversionException, duckdb.OutOfRangeException) as error:
         raise RefusedError(
             f"the sums of {events} grow beyond what a feature can hold ({error}): "
             "mend the amounts and run again; nothing was written"
         ) from error
+
+
+def _shares(connection: duckdb.DuckDBPyConnection) -> list[dict[str, object]]:
+    """The customers of each share, in their order: those `$above` one and up to another."""
+    (rows,) = one_row(connection, "SELECT count(*) FROM accepted_events")
+    shares = -(-rows // SHARE)
+    ends = _ends(connection, shares) if shares > 1 else []
+    return [
+        {"above": above, "up_to": up_to}
+        for above, up_to in zip([None, *ends], [*ends, None], strict=True)
+    ]
+
+
+def _ends(connection: duckdb.DuckDBPyConnection, shares: int) -> list[object]:
+    """The last customers of all shares but the last; fewer, where one customer fills several."""
+    # Where exactly they end changes no row of the log: a part of the events tells well enough.
+    (ends,) = one_row(
+        connection,
+        """SELECT quantile_disc(customer_id, $points)
+        FROM (SELECT customer_id FROM accepted_events USING SAMPLE 1000000 ROWS)""",
+        {"points": [n / shares for n in range(1, shares)]},
+    )
+    return sorted(set(ends))

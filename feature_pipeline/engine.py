@@ -10,7 +10,7 @@ import duckdb
 
 from feature_pipeline.atomic import scratch_folder
 
-MEMORY_LIMIT = "4GB"  # it spills beyond that, and the whole process stays under 6 GB
+MEMORY_LIMIT = "3GB"  # it spills beyond that, and the whole process stays under 4 GB
 
 
 @contextmanager
@@ -48,6 +48,14 @@ def copy_to(
     connection.execute(
         f"COPY ({query}) TO '{quoted}' (FORMAT parquet, USE_TMP_FILE false)", parameters
     )
+
+
+def join(connection: duckdb.DuckDBPyConnection, parts: list[Path], target: Path) -> None:
+    """Make one parquet file of several, one part's rows after the other's."""
+    connection.execute("SET preserve_insertion_order = true")
+    there = {"parts": [parquet_at(part) for part in parts]}
+    copy_to(connection, "FROM read_parquet($parts)", target, there)
+    connection.execute("SET preserve_insertion_order = false")
 
 
 def one_row(

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import duckdb
 
-from feature_pipeline.change_log import IN_UTC, write_sums
+from feature_pipeline.change_log import IN_SHARE, IN_UTC, write_sums
 from feature_pipeline.engine import copy_to, one_row, parquet_at
 from feature_pipeline.intake import stage_events
 from feature_pipeline.parquet_table import is_table, new_version, part_up_to, parts_of, rows_of
@@ -93,7 +93,7 @@ def make_anew(
 # After a retention the first window of rows cannot be made again, and stays as it was served.
 _CONTINUED = f"""
     FROM (
-        FROM read_parquet($served) WHERE event_timestamp < $whole_again
+        FROM read_parquet($served) WHERE event_timestamp < $whole_again AND {IN_SHARE}
         UNION ALL BY NAME
         FROM ({IN_UTC}) WHERE event_timestamp >= $whole_again
     ) ORDER BY customer_id, event_timestamp
