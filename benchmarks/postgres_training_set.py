@@ -159,9 +159,7 @@ def main(
     rows: Annotated[int, typer.Option(help="Entity rows, and feature rows.")] = 1_000_000,
     stock_rows: Annotated[int, typer.Option(help="Entity rows for Feast's own store.")] = 50_000,
     runs: Annotated[int, typer.Option(help="Runs of each; the median counts.")] = 3,
-    quick: Annotated[
-        bool, typer.Option(help="A hundredth of the rows, a tenth of Feast's.")
-    ] = False,
+    quick: Annotated[bool, typer.Option(help="A hundredth of it.")] = False,
 ) -> None:
     """Print seconds and the ratio to the floor, medians over the runs."""
     if quick:
