@@ -17,7 +17,7 @@ from typing import Any, NamedTuple, Protocol
 import duckdb
 import pytest
 from contract_answers import NIGHTLY
-from oracle import ChangeLog, Event, Oracle, read_change_log, write_events
+from oracle import ChangeLog, Event, Oracle, Row, read_change_log, write_events
 from postgres_server import Database
 from test_change_log_exactness import CUSTOMERS, thorough
 from warehouse import PIPELINE, QUARANTINE, SECRET, change_log, empty, fill
@@ -79,14 +79,14 @@ def engine(request: pytest.FixtureRequest) -> Engine:
 def engine_named(name: str, fixture: Callable[[str], Any]) -> Engine:
     """The engine, on what the fixtures `shared_warehouse` and `spark` give it."""
     if name == "duckdb":
-        return Engine(name, partial(lake, bring_up_to), by_duckdb)
+        return Engine(name, partial(lake, "duckdb", bring_up_to), by_duckdb)
     if name == "postgresql":
         place = partial(in_warehouse, fixture("shared_warehouse"))
         few = 1 if NIGHTLY else 4
         return Engine(name, place, partial(by_refresh, place), CUSTOMERS[:1], few)
     from feature_pipeline.spark_refresh import refresh_on_spark
 
-    place = partial(lake, partial(refresh_on_spark, fixture("spark")))
+    place = partial(lake, "spark", partial(refresh_on_spark, fixture("spark")))
     return Engine(name, place, partial(by_refresh, place), one_in=5 if NIGHTLY else 15)
 
 
@@ -117,7 +117,7 @@ def by_duckdb(oracle: Oracle, as_of: datetime) -> Made:
         )
         log = read_change_log(history)
         assert done.customers == len(log.of_customer)
-        return Made(done.events, done.history_rows, log, _quarantined(quarantine))
+        return Made(done.events, done.history_rows, log, quarantined_in(quarantine))
 
 
 # The parquet lake, which DuckDB makes, or Spark.
@@ -125,6 +125,7 @@ def by_duckdb(oracle: Oracle, as_of: datetime) -> Made:
 
 @dataclass(frozen=True)
 class Lake:
+    engine: str
     tables: Tables
     refresh: Callable[[datetime, Tables, Terms], Refreshed]
     in_parts: bool
@@ -142,34 +143,40 @@ class Lake:
         return self.refresh(as_of, self.tables, terms)
 
     def log(self) -> ChangeLog:
-        rows = []
-        for part in parts_of(self.tables.history):
-            of_part = read_change_log(part).rows
-            assert of_part == sorted(of_part)
-            rows += of_part
-        return ChangeLog(sorted(rows))
+        return ChangeLog(rows_in(self.tables.history))
 
     def quarantined(self) -> list[tuple[Any, ...]]:
-        return _quarantined(self.tables.quarantine)
+        return quarantined_in(self.tables.quarantine)
 
 
 @contextmanager
 def lake(
-    refresh: Callable[[datetime, Tables, Terms], Refreshed], *, in_parts: bool = False
+    engine: str, refresh: Callable[[datetime, Tables, Terms], Refreshed], *, in_parts: bool = False
 ) -> Iterator[Lake]:
     """In a folder of its own; events are delivered in one file, or in a part each time."""
     with TemporaryDirectory() as name:
         tables = tables_in(Path(name))
         if in_parts:
             tables.events.mkdir()
-        yield Lake(tables, refresh, in_parts)
+        yield Lake(engine, tables, refresh, in_parts)
+
+
+def rows_in(history: Path) -> list[Row]:
+    """Rows of a log in the lake, of which every part is in order, by customer and stamp."""
+    rows = []
+    for part in parts_of(history):
+        of_part = read_change_log(part).rows
+        assert of_part == sorted(of_part)
+        rows += of_part
+    return sorted(rows)
 
 
 def tables_in(folder: Path) -> Tables:
     return Tables(*(folder / f"{name}.parquet" for name in ("events", "history", "quarantine")))
 
 
-def _quarantined(table: Path) -> list[tuple[Any, ...]]:
+def quarantined_in(table: Path) -> list[tuple[Any, ...]]:
+    """Rows of a quarantine in the lake, in order."""
     rows = duckdb.read_parquet(parquet_at(table), union_by_name=True).fetch_arrow_table()
     return sorted(_plain(row.values()) for row in rows.to_pylist())
 

@@ -36,7 +36,8 @@ def place(engine: Engine) -> Iterator[Lake]:
 
 
 def moved(place: Lake, history: Path) -> Lake:
-    return Lake(Tables(place.tables.events, history, place.tables.quarantine), place.refresh, False)
+    tables = Tables(place.tables.events, history, place.tables.quarantine)
+    return Lake(place.engine, tables, place.refresh, False)
 
 
 @pytest.mark.parametrize("table", ["history", "quarantine"])
@@ -68,7 +69,7 @@ def test_a_folder_that_was_copied_without_its_link_is_continued(
     tables = tables_in(copy)
     assert not tables.history.is_symlink()
     before = len(parts_of(tables.history))
-    other = Lake(tables, place.refresh, False)
+    other = Lake(place.engine, tables, place.refresh, False)
     assert other.bring_up_to(NOON + HOUR, TERMS).made_anew is None
     assert tables.history.is_symlink() and len(parts_of(tables.history)) > before
 
@@ -110,7 +111,7 @@ def test_parts_of_events_that_spell_customers_in_two_types_are_refused(engine: E
 def test_what_was_written_stays_byte_for_byte_and_one_part_is_added(oracle, one, other) -> None:
     earlier, later = sorted((turning_point(oracle, one), turning_point(oracle, other)))
     assume(earlier < later)
-    with lake(bring_up_to) as place:
+    with lake("duckdb", bring_up_to) as place:
         place.deliver(oracle.events)
         place.bring_up_to(earlier, terms_of(oracle))
         before = {part.name: part.read_bytes() for part in parts_of(place.tables.history)}
@@ -129,7 +130,7 @@ def test_the_parts_of_a_day_that_is_over_become_one() -> None:
         lookback_window=MONTH,
         allowed_lateness=DAY,
     )
-    with lake(bring_up_to, in_parts=True) as place:
+    with lake("duckdb", bring_up_to, in_parts=True) as place:
         for event, at in zip(oracle.events, hours, strict=True):
             place.deliver([event])
             place.bring_up_to(at, TERMS)
