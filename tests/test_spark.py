@@ -3,10 +3,14 @@
 What is asked of every engine is asked in tests/test_refresh_exactness.py and its neighbours.
 """
 
+import multiprocessing
+import os
+import signal
 from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from random import Random
+from types import SimpleNamespace
 from typing import Any
 
 import pandas as pd
@@ -231,3 +235,30 @@ def test_what_it_will_not_answer(spark, tmp_path) -> None:
     (tmp_path / "readings.parquet").unlink()
     with pytest.raises(OfflineStoreEmptyError, match="holds nothing of readings"):
         store.get_historical_features(frame, FEATURES).to_arrow()
+
+
+def staged_and_killed(config: Any) -> None:
+    from feature_access.spark_lake import staging_folder
+
+    with staging_folder(config) as staging:
+        (staging / "asked.parquet").touch()
+        os.kill(os.getpid(), signal.SIGKILL)
+
+
+def test_what_a_killed_read_staged_goes_with_the_next_and_what_is_being_read_stays(
+    tmp_path,
+) -> None:
+    from feature_access.spark_lake import staging_folder
+
+    config = SimpleNamespace(offline_store=SimpleNamespace(staging_location=str(tmp_path)))
+    (tmp_path / "another's").mkdir()
+    elsewhere = tmp_path / "staged-another-machine-xyz-1073741824"
+    elsewhere.mkdir()
+    killed = multiprocessing.get_context("fork").Process(target=staged_and_killed, args=[config])
+    killed.start()
+    killed.join(60)
+    assert killed.exitcode == -signal.SIGKILL
+    (left,) = tmp_path.glob("staged-*/asked.parquet")
+    with staging_folder(config) as being_read, staging_folder(config) as another:
+        assert being_read.is_dir() and another.is_dir() and not left.exists()
+    assert {file.name for file in tmp_path.iterdir()} == {"another's", elsewhere.name}
