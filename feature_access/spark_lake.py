@@ -1,9 +1,12 @@
 """Spark as reads meet it: its session in UTC, paths taken as they stand, answers as parquet."""
 
+import os
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from shutil import rmtree
+from socket import gethostname
 from tempfile import TemporaryDirectory
 
 import pandas as pd
@@ -31,9 +34,26 @@ def in_utc(session: SparkSession) -> SparkSession:
 
 @contextmanager
 def staging_folder(config: RepoConfig) -> Iterator[Path]:
-    """A folder that every worker sees, which goes when the answer is read."""
-    with TemporaryDirectory(dir=config.offline_store.staging_location) as staging:
+    """A folder that every worker sees, which goes when the answer is read.
+
+    A job that was killed leaves its own, customers and all: the next on its machine clears it.
+    """
+    folder, here = config.offline_store.staging_location, f"staged-{gethostname()}-"
+    for left in Path(folder).glob(f"{here}*"):
+        if not _is_running(int(left.name.rsplit("-", 1)[-1])):
+            rmtree(left, ignore_errors=True)
+    with TemporaryDirectory(dir=folder, prefix=here, suffix=f"-{os.getpid()}") as staging:
         yield Path(staging)
+
+
+def _is_running(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
 
 
 def literally(part: Path) -> str:

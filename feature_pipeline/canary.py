@@ -85,7 +85,11 @@ def _slice(offline: DataSource, keys: pa.Table, target: Path) -> DataSource:
         connection.register("keys", keys)
         query = f"SELECT * FROM read_parquet($offline) SEMI JOIN keys USING ({names})"
         copy_to(connection, query, target, {"offline": parquet_at(Path(offline.path))})
-    return FileSource(path=str(target), timestamp_field=offline.timestamp_field)
+    alike = {"path": str(target), "timestamp_field": offline.timestamp_field}
+    if isinstance(offline, FileSource):
+        return FileSource(**alike)
+    # Spark's, whose module asks for pyspark, which no other profile does.
+    return type(offline)(name=offline.name, file_format="parquet", **alike)
 
 
 @contextmanager

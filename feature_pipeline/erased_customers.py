@@ -70,14 +70,13 @@ def leave_out(connection: duckdb.DuckDBPyConnection, events: str, erased: Erased
     customers = connection.execute(f"SELECT DISTINCT customer_id FROM {events}").fetch_arrow_table()
     erased_here = [customer in erased for customer in customers["customer_id"].to_pylist()]
     gone = pa.array(erased_here, pa.bool_())  # of nobody, Arrow would infer no type
-    connection.register("erased_here", customers.filter(gone))
-    whole = f"whole_{events}"
+    # Each view keeps those of its own: another view's would bring its erased back.
+    whole, mine = f"whole_{events}", f"erased_of_{events}"
+    connection.register(mine, customers.filter(gone))
     connection.execute(f"ALTER VIEW {events} RENAME TO {whole}")
-    connection.execute(
-        f"CREATE VIEW {events} AS FROM {whole} ANTI JOIN erased_here USING (customer_id)"
-    )
+    connection.execute(f"CREATE VIEW {events} AS FROM {whole} ANTI JOIN {mine} USING (customer_id)")
     (rows,) = one_row(
-        connection, f"SELECT count(*) FROM {whole} SEMI JOIN erased_here USING (customer_id)"
+        connection, f"SELECT count(*) FROM {whole} SEMI JOIN {mine} USING (customer_id)"
     )
     return int(rows)
 

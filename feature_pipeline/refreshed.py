@@ -38,15 +38,15 @@ class Refreshed:
     """Of all events so far."""
     history_rows: int
     new_rows: int
-    """Rows that this run wrote: all of them where the log was made anew."""
+    """Rows that were not there before."""
     since: datetime | None
-    """The new rows are stamped after it; None where all are."""
+    """The new rows are stamped after it; None where they may be anywhere."""
     newest: datetime | None
     """Stamp of the newest row; None where there is none."""
     newest_arrival: datetime
     """When the newest event had arrived."""
     left_out: int
-    """Events of erased customers that this run came upon, and did not ingest."""
+    """Events of erased customers that arrived after `since`, and were not ingested."""
     made_anew: str | None
     """Why everything was computed again; None where the log was continued."""
 

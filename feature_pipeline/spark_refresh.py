@@ -63,6 +63,9 @@ def _made_anew(
 ) -> Refreshed:
     """The whole log, unless it tells the past in another way."""
     history, begins = tables.history, kept_from(tables.history)
+    served = parts_of(history) if is_table(history) else []
+    served_rows = rows_of(served)
+    delivered = rows - later_than(as_of, tables.events)
     run.bounds["since"] = _EVER
     on_step("checking and staging events")
     arrived = stage(run, tables, terms, "SELECT * FROM events_file")
@@ -80,7 +83,6 @@ def _made_anew(
             counts = counted(run, arrived, rows_of(parts_of(quarantine)))
             on_step("aggregating")
             made = run.view("made", sql.aggregation())
-            served = parts_of(history) if is_table(history) else []
             if served:
                 read_parts(run.session, served).createOrReplaceTempView("served")
             if begins:
@@ -91,7 +93,7 @@ def _made_anew(
             if served:
                 on_step("comparing with what was served")
                 refuse_to_take_back(history, *run.row(sql.TAKEN_BACK))
-                if before and rows_of(served) == before.history_rows:
+                if before and served_rows == before.history_rows:
                     run.bounds["known_to"] = before.as_of
                     refuse_another_past(history, before.as_of, *run.row(sql.ANOTHER_PAST))
             on_step("putting the quarantine in place")
@@ -99,7 +101,7 @@ def _made_anew(
         now = Watermark(
             as_of,
             digest_of_terms(terms.lookback_window, terms.allowed_lateness),
-            delivered=rows - later_than(as_of, tables.events),
+            delivered=delivered,
             kept=counts.kept,
             superseded=counts.superseded,
             quarantined=counts.quarantined,
@@ -110,9 +112,15 @@ def _made_anew(
         now.write(log)
         begin_at(log, begins)
         on_step("putting the log in place")
-    left_out = rows - counts.ingested - counts.not_yet_arrived
     return Refreshed(
-        counts, history_rows, history_rows, None, newest, now.newest_arrival, left_out, why
+        counts,
+        history_rows,
+        history_rows - served_rows,
+        None,
+        newest,
+        now.newest_arrival,
+        left_out=delivered - counts.ingested,
+        made_anew=why,
     )
 
 

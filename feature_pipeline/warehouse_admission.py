@@ -7,14 +7,14 @@ from feature_pipeline.warehouse import EVENTS, KEPT_FROM, Session, one_row
 from feature_pipeline.warehouse_sql import ADMITTED
 
 
-def admit(connection: Session, erased: ErasedCustomers) -> int:
+def admit(connection: Session, erased: ErasedCustomers) -> None:
     """Narrow the events of this session to customers who were not erased.
 
-    Says how many events that cost. What reads `admitted_events` afterwards sees no others.
+    What reads `admitted_events` afterwards sees no others.
     """
     if not erased:
         connection.execute(f"CREATE TEMP VIEW {ADMITTED} AS TABLE {EVENTS}")
-        return 0
+        return
     known = connection.execute(f"SELECT DISTINCT customer_id FROM {EVENTS}").fetchall()
     gone = [customer for (customer,) in known if customer in erased]
     connection.execute("CREATE TEMP TABLE erased_here (customer_id bigint PRIMARY KEY)")
@@ -23,10 +23,22 @@ def admit(connection: Session, erased: ErasedCustomers) -> int:
         f"""CREATE TEMP VIEW {ADMITTED} AS SELECT * FROM {EVENTS} AS e
         WHERE NOT EXISTS (SELECT FROM erased_here AS g WHERE g.customer_id = e.customer_id)"""
     )
-    (left_out,) = one_row(
-        connection, f"SELECT count(*) FROM {EVENTS} JOIN erased_here USING (customer_id)"
+
+
+def left_out(
+    connection: Session, erased: ErasedCustomers, since: datetime | None, as_of: datetime
+) -> int:
+    """How many events `admit` left out of those that arrived in (since, as_of]."""
+    if not erased:
+        return 0
+    (count,) = one_row(
+        connection,
+        f"""SELECT count(*) FROM {EVENTS} JOIN erased_here USING (customer_id)
+        WHERE created_timestamp <= %(as_of)s
+          AND created_timestamp > coalesce(%(since)s, '-infinity'::timestamptz)""",
+        {"since": since, "as_of": as_of},
     )
-    return int(left_out)
+    return int(count)
 
 
 def kept_from(connection: Session) -> datetime | None:

@@ -32,7 +32,7 @@ from feature_pipeline.warehouse import (
     session,
     writing_alone,
 )
-from feature_pipeline.warehouse_admission import admit, kept_from
+from feature_pipeline.warehouse_admission import admit, kept_from, left_out
 
 _EVER = "-infinity"
 _MICROSECOND = timedelta(microseconds=1)
@@ -112,7 +112,7 @@ def _refresh(
     on_step: Callable[[str], None],
 ) -> Refreshed:
     on_step("counting events")
-    left_out = admit(connection, erased)
+    admit(connection, erased)
     last = _last_refresh(connection)
     if last and this.as_of < last.as_of:
         raise RefusedError(
@@ -168,7 +168,8 @@ def _refresh(
         (rows,) = one_row(connection, f"SELECT count(*) FROM {HISTORY}")
     connection.execute(sql.ON_RECORD, {**bounds, **vars(counts), "history_rows": rows})
     since = last.as_of if last else None
-    return Refreshed(counts, rows, appended, since, newest, newest_arrival, left_out, made_anew=why)
+    gone = left_out(connection, erased, since, this.as_of)
+    return Refreshed(counts, rows, appended, since, newest, newest_arrival, gone, made_anew=why)
 
 
 def _last_refresh(connection: Session) -> _Refresh | None:

@@ -40,6 +40,8 @@ def make_anew(
             time by which the log was known; see `stage_events` for the rest.
     """
     part, begins = part_up_to(as_of, whole=True), kept_from(tables.history)
+    served_rows = rows_of(parts_of(tables.history))
+    delivered = rows - later_than(as_of, tables.events)
     on_step("checking and staging events")
     counts = stage_events(connection, tables.events, as_of, terms.allowed_lateness, terms.erased)
     arrived = newest_arrival(connection, "events_file", as_of) or as_of
@@ -65,7 +67,7 @@ def make_anew(
                     "new_log": parquet_at(log / part),
                 }
                 refuse_to_take_back(tables.history, *one_row(connection, _TAKEN_BACK, served))
-                if before and rows_of(parts_of(tables.history)) == before.history_rows:
+                if before and served_rows == before.history_rows:
                     known = served | {"known_to": before.as_of}
                     more = one_row(connection, _ANOTHER_PAST, known)
                     refuse_another_past(tables.history, before.as_of, *more)
@@ -74,7 +76,7 @@ def make_anew(
         Watermark(
             as_of,
             digest_of_terms(terms.lookback_window, terms.allowed_lateness),
-            delivered=rows - later_than(as_of, tables.events),
+            delivered=delivered,
             kept=counts.kept,
             superseded=counts.superseded,
             quarantined=counts.quarantined,
@@ -84,9 +86,15 @@ def make_anew(
         ).write(log)
         begin_at(log, begins)
         on_step("putting the log in place")
-    left_out = rows - counts.ingested - counts.not_yet_arrived
     return Refreshed(
-        counts, history_rows, history_rows, None, newest, arrived, left_out, made_anew=why
+        counts,
+        history_rows,
+        history_rows - served_rows,
+        None,
+        newest,
+        arrived,
+        left_out=delivered - counts.ingested,
+        made_anew=why,
     )
 
 

@@ -41,10 +41,13 @@ def _applied(folder: Path, events: Path) -> None:
 
 def _plant(history: Path) -> None:
     real = pq.read_table(history)
-    planted = [{**row._asdict(), **row.profile._asdict()} for row in PLANTED]
-    pq.write_table(
-        pa.concat_tables([real, pa.Table.from_pylist(planted, schema=real.schema)]), history
-    )
+    pq.write_table(pa.concat_tables([real, planted(real.schema)]), history)
+
+
+def planted(schema: pa.Schema) -> pa.Table:
+    """The customers whose story is known, as rows of a log."""
+    rows = [{**row._asdict(), **row.profile._asdict()} for row in PLANTED]
+    return pa.Table.from_pylist(rows, schema=schema)
 
 
 @pytest.fixture(scope="session")

@@ -10,6 +10,7 @@ from collections import defaultdict
 from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from itertools import zip_longest
 from operator import attrgetter, itemgetter
 from pathlib import Path
 from typing import NamedTuple
@@ -153,6 +154,16 @@ def differences(
     return found
 
 
+def row_differences(rows: Iterable[Row], others: Iterable[Row]) -> list[str]:
+    """Where two logs in the same order are not the same row for row."""
+    pairs = zip_longest(rows, others)
+    return [
+        f"{one}, expected {other}"
+        for one, other in pairs
+        if not (one and other and one[:2] == other[:2] and _same(one.profile, other.profile))
+    ]
+
+
 def _same(got: Profile, expected: Profile) -> bool:
     # Counts are exact; an average is one division, so only its last bit may differ.
     return got[1:] == expected[1:] and math.isclose(got[0], expected[0], rel_tol=1e-12)
@@ -162,6 +173,8 @@ def read_change_log(history: Path) -> ChangeLog:
     table = pq.read_table(history)
     assert table.column_names == ["customer_id", "event_timestamp", *Profile._fields]
     assert all(column.null_count == 0 for column in table.columns)
+    assert table.schema.types[1] == pa.timestamp("us", "UTC")
+    assert table.schema.types[2:] == [pa.float64(), pa.int64(), pa.int64(), pa.int64()]
     customers, stamps, *features = (column.to_pylist() for column in table.columns)
     profiles = map(Profile, *features)
     return ChangeLog(map(Row, customers, map(_in_utc, stamps), profiles))

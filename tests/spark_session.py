@@ -8,6 +8,8 @@ import pytest
 
 SMALL = {
     "spark.driver.memory": "1g",
+    # Each query is run a few times: what compiles it best costs more than it saves.
+    "spark.driver.extraJavaOptions": "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC",
     "spark.log.level": "ERROR",
     "spark.ui.enabled": "false",
     "spark.ui.showConsoleProgress": "false",

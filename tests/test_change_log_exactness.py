@@ -1,46 +1,21 @@
-"""The change log answers every prediction time as the contract's words do, whatever the history."""
+"""The change log answers every prediction time as the contract's words do, whatever the history.
 
-from collections.abc import Callable
+On each of the engines; their logs are one, row for row.
+"""
+
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
-from pathlib import Path
-from tempfile import TemporaryDirectory
 
 import pytest
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
-from oracle import (
-    MICROSECOND,
-    ZEROS,
-    ChangeLog,
-    Event,
-    Oracle,
-    Profile,
-    Row,
-    differences,
-    read_change_log,
-    write_events,
-)
+from oracle import MICROSECOND, ZEROS, ChangeLog, Event, Oracle, Profile, Row, differences
 
-from feature_pipeline.change_log import Aggregated, aggregate
+pytest_plugins = ["engines"]
 
 HOUR, DAY, MONTH = timedelta(hours=1), timedelta(days=1), timedelta(days=30)
 LEAP_DAY = datetime(2024, 2, 29, tzinfo=UTC)
-
-
-def logged(oracle: Oracle, as_of: datetime) -> tuple[Aggregated, ChangeLog]:
-    """The change log of the oracle's own events, as known at `as_of`."""
-    with TemporaryDirectory() as name:
-        folder = Path(name)
-        done = aggregate(
-            write_events(oracle.events, folder / "events.parquet"),
-            folder / "history.parquet",
-            folder / "quarantine.parquet",
-            as_of=as_of,
-            lookback_window=oracle.lookback_window,
-            allowed_lateness=oracle.allowed_lateness,
-        )
-        return done, read_change_log(folder / "history.parquet")
 
 
 # Few days and few hours, so that ties, shared days and exact window edges are common.
@@ -60,8 +35,9 @@ CUSTOMERS = (
 
 
 @st.composite
-def oracles(draw: st.DrawFn) -> Oracle:
-    customers = draw(st.sampled_from(CUSTOMERS))
+def oracles(draw: st.DrawFn, kinds: Sequence[st.SearchStrategy] = CUSTOMERS) -> Oracle:
+    """A life for a few customers of one of these kinds."""
+    customers = draw(st.sampled_from(kinds))
     money = draw(st.sampled_from([Decimal, float]))
     times = st.sampled_from(TIMES_OF_DAY) | st.timedeltas(timedelta(0), DAY - MICROSECOND)
     delays = st.sampled_from(DELAYS) | st.timedeltas(-HOUR, 26 * HOUR)
@@ -112,35 +88,40 @@ def thorough(examples: int) -> Callable:
     )
 
 
-@thorough(150)
-@given(oracles(), fractions | st.just(1.0), st.lists(fractions, max_size=10))
-def test_every_answer_is_the_oracles(oracle, fraction, randoms):
-    as_of = turning_point(oracle, fraction)
-    done, log = logged(oracle, as_of)
+def test_every_answer_is_the_oracles(engine):
+    @engine.thorough(150)
+    @given(oracles(engine.customers), fractions | st.just(1.0), st.lists(fractions, max_size=10))
+    def whatever_the_history(oracle, fraction, randoms):
+        as_of = turning_point(oracle, fraction)
+        done = engine.at_once(oracle, as_of)
 
-    instants = {moment(oracle, one) for one in randoms} | {as_of}
-    asked = oracle.change_points()
-    asked |= {(event.customer_id, instant) for event in oracle.events for instant in instants}
-    assert differences(oracle, log, [one for one in asked if one[1] <= as_of]) == []
+        instants = {moment(oracle, one) for one in randoms} | {as_of}
+        asked = oracle.change_points()
+        asked |= {(event.customer_id, instant) for event in oracle.events for instant in instants}
+        assert differences(oracle, done.log, [one for one in asked if one[1] <= as_of]) == []
 
-    counts = oracle.counts(as_of)
-    assert vars(done.events) == counts._asdict()
-    assert counts.ingested == counts.kept + counts.superseded + counts.quarantined
+        counts = oracle.counts(as_of)
+        assert vars(done.counts) == counts._asdict()
+        assert counts.ingested == counts.kept + counts.superseded + counts.quarantined
 
-    keys = [(row.customer_id, row.event_timestamp) for row in log.rows]
-    assert keys == sorted(set(keys))
-    assert all(row.event_timestamp <= as_of for row in log.rows)
-    assert (done.history_rows, done.customers) == (len(keys), len(log.of_customer))
+        keys = [row[:2] for row in done.log.rows]
+        assert keys == sorted(set(keys))
+        assert all(row.event_timestamp <= as_of for row in done.log.rows)
+        assert done.history_rows == len(keys)
+
+    whatever_the_history()
 
 
-@thorough(60)
-@given(oracles(), fractions, fractions)
-def test_an_earlier_log_is_a_prefix_of_a_later_one(oracle, one, other):
-    earlier, later = sorted((turning_point(oracle, one), turning_point(oracle, other)))
-    assume(earlier < later)
-    _, before = logged(oracle, earlier)
-    _, after = logged(oracle, later)
-    assert before.rows == [row for row in after.rows if row.event_timestamp <= earlier]
+def test_an_earlier_log_is_a_prefix_of_a_later_one(engine):
+    @engine.thorough(60)
+    @given(oracles(engine.customers), fractions, fractions)
+    def whatever_the_history(oracle, one, other):
+        earlier, later = sorted((turning_point(oracle, one), turning_point(oracle, other)))
+        assume(earlier < later)
+        before, after = (engine.at_once(oracle, at).log.rows for at in (earlier, later))
+        assert before == [row for row in after if row.event_timestamp <= earlier]
+
+    whatever_the_history()
 
 
 def state(at: datetime, delay: timedelta, orders: int, value: str, sessions: int) -> Event:
@@ -210,9 +191,9 @@ BY_HAND = {
 
 
 @pytest.mark.parametrize(("events", "at", "expected"), BY_HAND.values(), ids=BY_HAND)
-def test_by_hand(events, at, expected):
+def test_by_hand(engine, events, at, expected):
     oracle = Oracle(events, lookback_window=MONTH, allowed_lateness=DAY)
-    _, log = logged(oracle, NOON + 3 * MONTH)
+    log = engine.at_once(oracle, NOON + 3 * MONTH).log
     assert oracle.profile(1, at) == expected
     assert log.profile(1, at, ttl=MONTH) == expected
 
@@ -233,11 +214,11 @@ DEFECTS = {
 
 
 @pytest.mark.parametrize("defect", DEFECTS.values(), ids=DEFECTS)
-def test_no_planted_defect_escapes(defect):
+def test_no_planted_defect_escapes(engine, defect):
     """A comparison that cannot fail proves nothing: spoil each row in turn."""
     events = [FIRST, SECOND, state(NOON + DAY, DAY, 1, "5.00", 1)]
     oracle = Oracle(events, lookback_window=MONTH, allowed_lateness=DAY)
-    _, log = logged(oracle, NOON + 2 * MONTH)
+    log = engine.at_once(oracle, NOON + 2 * MONTH).log
     asked = oracle.change_points()
     assert len(log.rows) == 5
     assert differences(oracle, log, asked) == []

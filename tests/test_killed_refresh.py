@@ -50,11 +50,11 @@ def state_of(repository: Path) -> State:
         quarantine=pq.read_table(repository / WAREHOUSE / "customer_events_quarantine.parquet"),
         online=rows,
         refreshes=[(r.at, r.passed) for r in log.records(PRESENT, ["refresh"])],
-        files={_without_version(p, repository) for p in (repository / "data").rglob("*")},
+        files={without_version(p, repository) for p in (repository / "data").rglob("*")},
     )
 
 
-def _without_version(path: Path, repository: Path) -> str:
+def without_version(path: Path, repository: Path) -> str:
     """A run that was killed leaves the number it would have had."""
     return re.sub(r"/0\d{8}(?=/|$)", "/version", str(path.relative_to(repository)))
 

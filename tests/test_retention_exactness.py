@@ -6,6 +6,7 @@ from unittest.mock import patch
 
 import pyarrow.parquet as pq
 import pytest
+from engines import by_duckdb
 from hypothesis import assume, given
 from hypothesis import strategies as st
 from oracle import MICROSECOND, Oracle, differences, read_change_log, read_events, write_events
@@ -15,7 +16,6 @@ from test_change_log_exactness import (
     LEAP_DAY,
     MONTH,
     fractions,
-    logged,
     moment,
     oracles,
     state,
@@ -86,7 +86,7 @@ def test_every_value_since_the_cutoff_stays(oracle, times, randoms, share):
         log = read_change_log(stores.history)
         assert old_history(stores.history, second) == old_events(stores.events, second) == 0
         assert kept_from(stores.history) == second
-    _, twin = logged(oracle, later + window)
+    twin = by_duckdb(oracle, later + window).log
 
     instants = {moment(oracle, one) for one in randoms} | {second, second + window, later}
     instants |= {instant - MICROSECOND for instant in instants}

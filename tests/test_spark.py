@@ -1,9 +1,16 @@
-"""Spark makes the lake that DuckDB makes, and reads from it what DuckDB reads."""
+"""Spark makes the lake that DuckDB makes, and reads from it what DuckDB reads.
 
+What is asked of every engine is asked in tests/test_refresh_exactness.py and its neighbours.
+"""
+
+import multiprocessing
+import os
+import signal
 from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from random import Random
+from types import SimpleNamespace
 from typing import Any
 
 import pandas as pd
@@ -11,10 +18,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from crowd import crowd
-from oracle import MICROSECOND, Event, Oracle, differences, read_change_log, write_events
+from engines import by_duckdb, tables_in, terms_of
+from oracle import MICROSECOND, Event, Oracle, read_change_log, write_events
 from test_change_log_exactness import DAY, HOUR, LEAP_DAY, MONTH, NOON, state
 
-from feature_pipeline.erased_customers import ErasedCustomers
 from feature_pipeline.refresh import bring_up_to
 from feature_pipeline.refreshed import Refreshed, Tables, Terms
 from feature_pipeline.refusal import RefusedError
@@ -24,7 +31,7 @@ pytest_plugins = ["spark_session"]
 
 def lake(folder: Path, events: Iterable[Event]) -> Tables:
     folder.mkdir()
-    tables = Tables(*(folder / f"{name}.parquet" for name in ("events", "history", "quarantine")))
+    tables = tables_in(folder)
     write_events(events, tables.events)
     return tables
 
@@ -41,32 +48,6 @@ def in_order(table: Path) -> pa.Table:
     return rows.sort_by([(key, "ascending") for key in keys if key in rows.column_names])
 
 
-def terms_of(oracle: Oracle, **more: Any) -> Terms:
-    return Terms(oracle.lookback_window, oracle.allowed_lateness, **more)
-
-
-def test_the_lake_is_duckdbs_row_for_row_whoever_went_on_with_it(spark, tmp_path) -> None:
-    oracle = crowd(customers=150, seed=20240229)
-    ours = lake(tmp_path / "o[u]rs {1,2}*", oracle.events)
-    theirs = lake(tmp_path / "theirs", oracle.events)
-    noon = LEAP_DAY + DAY + 12 * HOUR
-    for number, as_of in enumerate((noon, noon + HOUR, noon + 2 * HOUR, noon + 40 * DAY)):
-        done = bring_up_to(as_of, theirs, terms_of(oracle))
-        if number == 1:
-            assert bring_up_to(as_of, ours, terms_of(oracle)) == done
-        else:
-            assert by_spark(spark, as_of, ours, terms_of(oracle)) == done
-        assert vars(done.events) == oracle.counts(as_of)._asdict()
-        for mine, other in ((ours.history, theirs.history), (ours.quarantine, theirs.quarantine)):
-            assert in_order(mine).equals(in_order(other))
-        asked = [one for one in oracle.change_points() if one[1] <= as_of]
-        assert differences(oracle, read_change_log(ours.history), asked) == []
-    # The two runs of the day that is over are one.
-    assert len(list(ours.history.glob("*.parquet"))) == 3
-    again = by_spark(spark, as_of, ours, terms_of(oracle))
-    assert (again.new_rows, again.history_rows) == (0, done.history_rows)
-
-
 FEW = Oracle(
     [
         state(NOON, HOUR, 1, "10.00", 2),
@@ -76,6 +57,40 @@ FEW = Oracle(
     lookback_window=MONTH,
     allowed_lateness=DAY,
 )
+
+
+@pytest.mark.parametrize("customers", [6, pytest.param(150, marks=pytest.mark.slow)])
+def test_the_lake_is_duckdbs_row_for_row_whoever_went_on_with_it(
+    spark, tmp_path, customers
+) -> None:
+    oracle = crowd(customers, seed=20240229)
+    ours = lake(tmp_path / "o[u]rs {1,2}*", oracle.events)
+    theirs = lake(tmp_path / "theirs", oracle.events)
+    noon = LEAP_DAY + DAY + 12 * HOUR
+    for number, as_of in enumerate((noon, noon + HOUR, noon + 40 * DAY)):
+        done = bring_up_to(as_of, theirs, terms_of(oracle))
+        if number == 1:
+            assert bring_up_to(as_of, ours, terms_of(oracle)) == done
+        else:
+            assert by_spark(spark, as_of, ours, terms_of(oracle)) == done
+        for mine, other in ((ours.history, theirs.history), (ours.quarantine, theirs.quarantine)):
+            assert in_order(mine).equals(in_order(other))
+
+
+@pytest.mark.slow
+def test_the_parts_of_a_day_that_is_over_are_joined(spark, tmp_path) -> None:
+    tables = lake(tmp_path / "lake", FEW.events)
+    hours = [NOON + hour * HOUR for hour in (1, 2, 3)]
+    for as_of in (*hours, NOON + 2 * DAY):
+        by_spark(spark, as_of, tables, terms_of(FEW))
+    # The first run's whole log, the other two of its day as one, and the last.
+    assert {part.name[:11] for part in tables.history.glob("*.parquet")} == {
+        "20240229T13",
+        "20240229T15",
+        "20240302T12",
+    }
+    whole = by_duckdb(FEW, NOON + 2 * DAY).log.rows
+    assert sorted(read_change_log(tables.history).rows) == whole
 
 
 def test_what_no_producer_may_write_is_refused(spark, tmp_path) -> None:
@@ -90,15 +105,6 @@ def test_what_no_producer_may_write_is_refused(spark, tmp_path) -> None:
     assert not tables.history.exists()
 
 
-def test_a_sum_too_large_is_refused(spark, tmp_path) -> None:
-    large = [event._replace(sessions=2**62) for event in FEW.events[1:]]
-    large = [event._replace(customer_id=1) for event in large]
-    tables = lake(tmp_path / "lake", large)
-    with pytest.raises(RefusedError, match="grow beyond what a feature can hold"):
-        by_spark(spark, NOON + 2 * DAY, tables, terms_of(FEW))
-    assert not tables.history.exists()
-
-
 def test_nanoseconds_are_refused(spark, tmp_path) -> None:
     tables = lake(tmp_path / "lake", FEW.events)
     rows = pq.read_table(tables.events)
@@ -106,25 +112,6 @@ def test_nanoseconds_are_refused(spark, tmp_path) -> None:
     pq.write_table(rows.set_column(1, "event_timestamp", fine), tables.events)
     with pytest.raises(RefusedError, match="event_timestamp in nanoseconds"):
         by_spark(spark, NOON + DAY, tables, terms_of(FEW))
-
-
-def test_an_erased_customer_does_not_come_back(spark, tmp_path) -> None:
-    erased = ErasedCustomers(b"k" * 32).with_one_more(1)
-    ours, theirs = lake(tmp_path / "ours", FEW.events), lake(tmp_path / "theirs", FEW.events)
-    done = by_spark(spark, NOON + 2 * DAY, ours, terms_of(FEW, erased=erased))
-    assert done == bring_up_to(NOON + 2 * DAY, theirs, terms_of(FEW, erased=erased))
-    assert done.left_out == 2
-    assert in_order(ours.history).equals(in_order(theirs.history))
-
-
-def test_a_row_that_was_served_is_not_taken_back(spark, tmp_path) -> None:
-    tables = lake(tmp_path / "lake", FEW.events)
-    by_spark(spark, NOON + 2 * DAY, tables, terms_of(FEW))
-    served = in_order(tables.history)
-    write_events(FEW.events[1:], tables.events)
-    with pytest.raises(RefusedError, match=r"1 rows of .* would be taken back"):
-        by_spark(spark, NOON + 3 * DAY, tables, terms_of(FEW))
-    assert in_order(tables.history).equals(served)
 
 
 # Reads.
@@ -248,3 +235,30 @@ def test_what_it_will_not_answer(spark, tmp_path) -> None:
     (tmp_path / "readings.parquet").unlink()
     with pytest.raises(OfflineStoreEmptyError, match="holds nothing of readings"):
         store.get_historical_features(frame, FEATURES).to_arrow()
+
+
+def staged_and_killed(config: Any) -> None:
+    from feature_access.spark_lake import staging_folder
+
+    with staging_folder(config) as staging:
+        (staging / "asked.parquet").touch()
+        os.kill(os.getpid(), signal.SIGKILL)
+
+
+def test_what_a_killed_read_staged_goes_with_the_next_and_what_is_being_read_stays(
+    tmp_path,
+) -> None:
+    from feature_access.spark_lake import staging_folder
+
+    config = SimpleNamespace(offline_store=SimpleNamespace(staging_location=str(tmp_path)))
+    (tmp_path / "another's").mkdir()
+    elsewhere = tmp_path / "staged-another-machine-xyz-1073741824"
+    elsewhere.mkdir()
+    killed = multiprocessing.get_context("fork").Process(target=staged_and_killed, args=[config])
+    killed.start()
+    killed.join(60)
+    assert killed.exitcode == -signal.SIGKILL
+    (left,) = tmp_path.glob("staged-*/asked.parquet")
+    with staging_folder(config) as being_read, staging_folder(config) as another:
+        assert being_read.is_dir() and another.is_dir() and not left.exists()
+    assert {file.name for file in tmp_path.iterdir()} == {"another's", elsewhere.name}

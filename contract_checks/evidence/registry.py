@@ -8,6 +8,8 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from shutil import copy
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import feast_start  # noqa: F401  (before Feast)
@@ -115,6 +117,11 @@ def _in_place_of(declared: Any, history: Path, offline_store: Any) -> Iterator[A
         "field_mapping": declared.field_mapping,
     }
     warehouse = _warehouse(declared, offline_store)
+    if _is_of_spark(declared):
+        with TemporaryDirectory(dir=offline_store.staging_location) as seen_by_every_worker:
+            staged = copy(history, seen_by_every_worker)
+            yield type(declared)(name="probes", path=staged, file_format="parquet", **alike)
+        return
     if warehouse is None:
         from feast import FileSource
 
@@ -203,6 +210,11 @@ def _warehouse(source: Any, offline_store: Any) -> Warehouse | None:
         database=offline_store.database,
         sslmode=offline_store.sslmode,
     )
+
+
+def _is_of_spark(source: Any) -> bool:
+    # By name: its module asks for pyspark, which no other profile does.
+    return type(source).__name__ == "SparkSource"
 
 
 def _is_postgres(source: Any) -> bool:
