@@ -4,8 +4,7 @@ HMAC-SHA-256 (RFC 2104): equal ids have equal hashes, so rows still join, but wi
 can hash a list of candidates and look them up, as a plain digest would allow.
 """
 
-import hmac
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from hashlib import sha256
 
 import pyarrow as pa
@@ -15,6 +14,7 @@ from feature_access.refusal import RefusedError
 
 HASH_KEY_VARIABLE = "FEATURE_STORE_HASH_KEY"
 _SHORTEST_KEY = 16
+_BLOCK = sha256().block_size
 
 
 def hash_key_from(environment: Mapping[str, str]) -> bytes:
@@ -36,8 +36,21 @@ def hash_key_from(environment: Mapping[str, str]) -> bytes:
 def hashed(identifiers: pa.ChunkedArray, key: bytes) -> pa.ChunkedArray:
     """Each identifier's text as 64 hexadecimal digits; null stays null."""
     distinct = pc.unique(identifiers)
-    digests = [
-        None if i is None else hmac.digest(key, str(i).encode(), sha256).hex()
-        for i in distinct.to_pylist()
-    ]
-    return pc.take(pa.array(digests, pa.string()), pc.index_in(identifiers, distinct))
+    digests = pa.array(_digests(distinct.to_pylist(), key), pa.string())
+    return pc.take(digests, pc.index_in(identifiers, distinct))
+
+
+def _digests(identifiers: Iterable[object], key: bytes) -> list[str | None]:
+    """HMAC by its definition, so that the key is hashed in once and not for each identifier."""
+    block = (sha256(key).digest() if len(key) > _BLOCK else key).ljust(_BLOCK, b"\0")
+    inner, outer = (sha256(bytes(b ^ pad for b in block)) for pad in (0x36, 0x5C))
+    digests: list[str | None] = []
+    for identifier in identifiers:
+        if identifier is None:
+            digests.append(None)
+            continue
+        text, whole = inner.copy(), outer.copy()
+        text.update(str(identifier).encode())
+        whole.update(text.digest())
+        digests.append(whole.hexdigest())
+    return digests

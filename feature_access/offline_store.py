@@ -2,21 +2,18 @@
 
 Feast's DuckDB store joins each entity row to all its in-window feature rows and then ranks them:
 the order is lost, unmatched integers become floats, and the work grows with the product of both
-tables. An ASOF join asks for the one row that matters. Everything else, materialization included,
-stays Feast's.
+tables. Here each entity row looks up the one row that matters. Everything else, materialization
+included, stays Feast's.
 """
 
 from copy import deepcopy
-from dataclasses import dataclass
-from datetime import UTC, timedelta
-from functools import partial
+from datetime import UTC
 from typing import Any, Literal
 
 import duckdb
 import ibis
 import pandas as pd
-import pyarrow as pa
-from feast import FeatureView, OnDemandFeatureView, RepoConfig
+from feast import FeatureView, RepoConfig
 from feast.infra.offline_stores.duckdb import (
     DuckDBOfflineStore,
     DuckDBOfflineStoreConfig,
@@ -32,9 +29,10 @@ from feast.infra.offline_stores.offline_store import RetrievalJob
 from feast.infra.registry.base_registry import BaseRegistry
 from ibis.expr.types import Table
 
+from feature_access.file_join import FileJoin
 from feature_access.offline_table import OfflineStoreEmptyError as OfflineStoreEmptyError
-from feature_access.offline_table import parquet_at, refuse_unless_it_knows
-from feature_access.point_in_time import MATCHED, ROW, Asked, EntityRows, Found, PointInTimeJob
+from feature_access.offline_table import parquet_at
+from feature_access.point_in_time import EntityRows, Found, point_in_time_job
 
 
 class PointInTimeOfflineStoreConfig(DuckDBOfflineStoreConfig):  # type: ignore[misc]
@@ -44,7 +42,7 @@ class PointInTimeOfflineStoreConfig(DuckDBOfflineStoreConfig):  # type: ignore[m
 
 
 class PointInTimeOfflineStore(DuckDBOfflineStore):  # type: ignore[misc]
-    """Feast's DuckDB offline store with an ASOF join and declared defaults."""
+    """Feast's DuckDB offline store with a look-up in time and declared defaults."""
 
     @staticmethod
     def get_historical_features(
@@ -78,23 +76,15 @@ class PointInTimeOfflineStore(DuckDBOfflineStore):  # type: ignore[misc]
                 full_feature_names,
                 filter_by_created_timestamp,
             )
-        joins = [
-            _AsofJoin(
-                Asked.of(view, feature_refs, full_feature_names),
-                str(
-                    FileSource.get_uri_for_file_path(str(config.repo_path), view.batch_source.path)
-                ),
-            )
-            for view in feature_views
-        ]
-        return PointInTimeJob(
-            entity_rows=EntityRows.of(entity_df, [join.asked for join in joins]),
-            read=partial(_read, joins),
-            feature_refs=feature_refs,
-            on_demand_feature_views=OnDemandFeatureView.get_requested_odfvs(
-                feature_refs, project, registry
-            ),
-            full_feature_names=full_feature_names,
+        return point_in_time_job(
+            feature_views,
+            feature_refs,
+            entity_df,
+            registry,
+            project,
+            full_feature_names,
+            join=lambda asked, view: FileJoin(asked, _path(view.batch_source, config)),
+            read=_read,
         )
 
     @staticmethod
@@ -150,55 +140,12 @@ def _as_it_stands(source: FileSource, repo_path: str) -> FileSource:
     return there
 
 
-@dataclass(frozen=True)
-class _AsofJoin:
-    """What is asked of one feature view, and where it lies."""
-
-    asked: Asked
-    path: str
-
-    def read(self, entity_rows: EntityRows, connection: duckdb.DuckDBPyConnection) -> pa.Table:
-        """This view's columns for the asked rows: of the newest feature row within the ttl.
-
-        The last column says whether there was one: what the match rate counts, before defaults.
-
-        Raises:
-            OfflineStoreEmptyError, BeforeRetentionError: see `refuse_unless_it_knows`.
-            ValueError: a join key cannot be compared with the table's.
-        """
-        asked, time_column = self.asked, entity_rows.time_column
-        refuse_unless_it_knows(self.path, asked.view, entity_rows.rows[time_column])
-        connection.register("asked", entity_rows.asked(list(asked.join_keys)))
-        read_at, stamped = f'e."{time_column}"', f'f."{asked.timestamp_field}"'
-        same_entity = " AND ".join(f'e."{e}" = f."{f}"' for e, f in asked.join_keys.items())
-        in_ttl = f"epoch_us({read_at}) - epoch_us({stamped}) <= $ttl" if asked.ttl else "true"
-        values = ", ".join(
-            f'coalesce(CASE WHEN {in_ttl} THEN f."{column}" END, $default_{i}) AS "{output}"'
-            for i, (output, column) in enumerate(asked.features.items())
-        )
-        parameters = {f"default_{i}": default for i, default in enumerate(asked.defaults)}
-        parameters["path"] = parquet_at(self.path)
-        if asked.ttl:
-            parameters["ttl"] = asked.ttl // timedelta(microseconds=1)
-        query = (
-            f'SELECT {values}, {stamped} IS NOT NULL AND {in_ttl} AS "{MATCHED}" '
-            f"FROM asked AS e "
-            f"ASOF LEFT JOIN read_parquet($path) AS f ON {same_entity} AND {read_at} >= {stamped} "
-            f'ORDER BY e."{ROW}"'
-        )
-        try:
-            return connection.execute(query, parameters).fetch_arrow_table()
-        except duckdb.ConversionException as error:
-            raise ValueError(
-                f"the entity frame's {', '.join(asked.join_keys)} cannot be compared with those of "
-                f"{asked.view}: give them in its type ({str(error).splitlines()[0]})"
-            ) from error
+def _path(source: FileSource, config: RepoConfig) -> str:
+    return str(FileSource.get_uri_for_file_path(str(config.repo_path), source.path))
 
 
-def _read(joins: list[_AsofJoin], entity_rows: EntityRows) -> Found:
+def _read(joins: list[FileJoin], entity_rows: EntityRows) -> Found:
     with duckdb.connect() as connection:
         connection.execute("SET TimeZone = 'UTC'")
-        # DuckDB takes an Arrow table for one row and would loop over it: 200 times slower.
-        connection.execute("SET asof_loop_join_threshold = 0")
         for join in joins:
             yield join.asked, join.read(entity_rows, connection)

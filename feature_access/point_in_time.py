@@ -7,13 +7,17 @@ store; of those the newest is the answer, and the declared default where there i
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import partial
+from typing import Any, TypeVar
 
+import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 from feast import FeatureView, OnDemandFeatureView
 from feast.infra.offline_stores.offline_store import RetrievalJob, RetrievalMetadata
 from feast.infra.offline_stores.offline_utils import infer_event_timestamp_from_entity_df
+from feast.infra.registry.base_registry import BaseRegistry
 
 from feature_access.defaults import default_of
 
@@ -77,7 +81,7 @@ class EntityRows:
     def asked(self, keys: Sequence[str]) -> pa.Table:
         """Keys, time and the row's number; the caller's other columns stay what they are."""
         columns = self.rows.select([*keys, self.time_column])
-        return columns.append_column(ROW, pa.array(range(self.rows.num_rows), pa.int64()))
+        return columns.append_column(ROW, pa.array(np.arange(self.rows.num_rows)))
 
 
 Found = Iterator[tuple[Asked, pa.Table]]
@@ -128,6 +132,49 @@ class PointInTimeJob(RetrievalJob):  # type: ignore[misc]
         return RetrievalMetadata(self._feature_refs, keys, times.min(), times.max())
 
 
+Join = TypeVar("Join")
+"""How an engine reads one view."""
+
+
+def point_in_time_job(
+    feature_views: list[FeatureView],
+    feature_refs: list[str],
+    entity_df: pd.DataFrame | str,
+    registry: BaseRegistry,
+    project: str,
+    full_feature_names: bool,
+    *,
+    join: Callable[[Asked, FeatureView], Join],
+    read: Callable[[list[Join], EntityRows], Found],
+    **no_more: Any,
+) -> PointInTimeJob:
+    """What every store answers to Feast, with its own `join` of a view and its way to `read` them.
+
+    Raises:
+        ValueError: see `EntityRows.of`; also when a view has a created-timestamp column, whose
+            tie-break the joins do not know, or a period is asked for without entities.
+    """
+    if no_more.get("start_date") or no_more.get("end_date"):
+        raise ValueError("a period names no entities: give an entity frame")
+    for view in feature_views:
+        if view.batch_source.created_timestamp_column:
+            raise ValueError(
+                f"the source of {view.name} has a created-timestamp column: stamp its rows "
+                "with the time a value became knowable, and declare none"
+            )
+    asked = [Asked.of(view, feature_refs, full_feature_names) for view in feature_views]
+    joins = [join(of, view) for of, view in zip(asked, feature_views, strict=True)]
+    return PointInTimeJob(
+        entity_rows=EntityRows.of(entity_df, asked),
+        read=partial(read, joins),
+        feature_refs=feature_refs,
+        on_demand_feature_views=OnDemandFeatureView.get_requested_odfvs(
+            feature_refs, project, registry
+        ),
+        full_feature_names=full_feature_names,
+    )
+
+
 def _refuse_unusable_frame(entity_df: pd.DataFrame, joins: Sequence[Asked]) -> None:
     columns = set(entity_df.columns)
     if missing := sorted({key for join in joins for key in join.join_keys} - columns):
@@ -145,7 +192,9 @@ def _entity_rows(entity_df: pd.DataFrame, time_column: str) -> pa.Table:
     """The frame with its times in UTC microseconds (naive ones are UTC)."""
     if pd.api.types.is_numeric_dtype(entity_df[time_column]):
         raise ValueError(f"{time_column} holds numbers, which name no unit: give timestamps")
-    times = pd.to_datetime(entity_df[time_column], utc=True)
+    # Repeated texts are parsed once; looking for repeated times costs more than converting them.
+    texts = not pd.api.types.is_datetime64_any_dtype(entity_df[time_column])
+    times = pd.to_datetime(entity_df[time_column], utc=True, cache=texts)
     if times.isna().any():
         raise ValueError(f"{times.isna().sum()} entity rows have no {time_column}: give each one")
     rows = pa.Table.from_pandas(entity_df, preserve_index=False)

@@ -17,7 +17,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
-from feast import FeatureView, OnDemandFeatureView, RepoConfig
+from feast import FeatureView, RepoConfig
 from feast.data_source import DataSource
 from feast.infra.offline_stores.contrib.spark_offline_store.spark import (
     SparkOfflineStore,
@@ -30,7 +30,7 @@ from pydantic import model_validator
 from pyspark.sql import SparkSession
 
 from feature_access.offline_table import parts_of, refuse_unless_it_knows
-from feature_access.point_in_time import MATCHED, ROW, Asked, EntityRows, Found, PointInTimeJob
+from feature_access.point_in_time import MATCHED, ROW, Asked, EntityRows, Found, point_in_time_job
 from feature_access.profile import refuse_unset
 from feature_access.spark_lake import (
     PulledInUtc,
@@ -71,30 +71,20 @@ class PointInTimeSparkOfflineStore(SparkOfflineStore):  # type: ignore[misc]
         """One row per entity row, in the caller's order; nothing is read until the job is asked.
 
         Raises:
-            ValueError: see `EntityRows.of`; also when a view has a created-timestamp column, whose
-                tie-break this join does not know, or a period is asked for without entities.
+            ValueError: see `point_in_time_job`; also when a view lies elsewhere.
         """
-        if no_more.get("start_date") or no_more.get("end_date"):
-            raise ValueError("a period names no entities: give an entity frame")
         for view in feature_views:
             _refuse_other_than_lake(view.batch_source)
-            if view.batch_source.created_timestamp_column:
-                raise ValueError(
-                    f"the source of {view.name} has a created-timestamp column: stamp its rows "
-                    "with the time a value became knowable, and declare none"
-                )
-        joins = [
-            _SortedJoin(Asked.of(view, feature_refs, full_feature_names), view.batch_source.path)
-            for view in feature_views
-        ]
-        return PointInTimeJob(
-            entity_rows=EntityRows.of(entity_df, [join.asked for join in joins]),
-            read=partial(_read, config, joins),
-            feature_refs=feature_refs,
-            on_demand_feature_views=OnDemandFeatureView.get_requested_odfvs(
-                feature_refs, project, registry
-            ),
-            full_feature_names=full_feature_names,
+        return point_in_time_job(
+            feature_views,
+            feature_refs,
+            entity_df,
+            registry,
+            project,
+            full_feature_names,
+            join=lambda asked, view: _SortedJoin(asked, view.batch_source.path),
+            read=partial(_read, config),
+            **no_more,
         )
 
     @staticmethod

@@ -22,6 +22,8 @@ class TrainingSet:
     """One row per entity row, in the caller's order; its columns, then the features by name."""
     matched: dict[str, int]
     """Rows that found a feature row before defaults, per feature view."""
+    hashed: tuple[str, ...]
+    """The columns that hold hashes in place of identifiers."""
 
 
 def build_training_set(
@@ -54,10 +56,11 @@ def build_training_set(
         instants = pa.array(pd.to_datetime(frame[time], utc=True))
         instants = instants.cast(pa.timestamp("us", tz="UTC"), safe=False)
         rows = rows.set_column(rows.schema.get_field_index(time), time, instants)
-    for join_key in sorted({key.name for view in views for key in view.entity_columns}):
+    join_keys = tuple(sorted({key.name for view in views for key in view.entity_columns}))
+    for join_key in join_keys:
         column = rows.schema.get_field_index(join_key)
         rows = rows.set_column(column, join_key, hashed(_whole(rows[join_key]), hash_key))
-    return TrainingSet(_one_form(rows, list(frame.columns)), dict(job.matched))
+    return TrainingSet(_one_form(rows, list(frame.columns)), dict(job.matched), join_keys)
 
 
 def _service(store: FeatureStore, name: str) -> FeatureService:

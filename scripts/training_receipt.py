@@ -30,7 +30,7 @@ def receipt_text(
     asked: dict[str, str | bool],
     entities: pa.Table,
     built: "TrainingSet",
-    written: Path,
+    content_digest: str,
     hash_key: bytes,
 ) -> str:
     """The one text of this receipt; `asked` is who asked for what, in the job's own words.
@@ -48,7 +48,7 @@ def receipt_text(
     content = {
         "as_of": as_of.isoformat(),
         "asked": asked,
-        "content": digest_of_file(written),
+        "content": content_digest,
         "contract": digest_of_file(contract.path),
         "entities": keyed_digest(entities, hash_key),
         "match_rate": {view: n / rows if rows else None for view, n in built.matched.items()},

@@ -1,0 +1,181 @@
+"""The newest feature row of each entity row, whatever lies in which part and in what order.
+
+The judge looks through all rows for each entity row.
+"""
+
+from datetime import UTC, datetime, timedelta
+from itertools import islice
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import duckdb
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from feature_access.file_join import FileJoin, _in_order, newest_at
+from feature_access.point_in_time import MATCHED, Asked, EntityRows
+
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+UTC_MICROSECONDS = pa.timestamp("us", "UTC")
+KEYS = {"customer_id": pa.int64(), "shop": pa.string()}
+TTL = 5
+
+MOMENTS = st.integers(-12, 12)
+CUSTOMERS = st.sampled_from([1, 2, 3, None])
+SHOPS = st.sampled_from(["", "a", "b", "ab"])
+TOLD = st.lists(
+    st.tuples(CUSTOMERS, SHOPS, st.none() | MOMENTS), unique=True, min_size=1, max_size=40
+)
+ASKED = st.lists(st.tuples(CUSTOMERS, SHOPS, MOMENTS), max_size=20)
+
+
+def asked(ttl: int | None, keys: dict[str, str]) -> Asked:
+    return Asked(
+        view="log",
+        timestamp_field="stamp",
+        ttl=None if ttl is None else timedelta(microseconds=ttl),
+        join_keys=keys,
+        features={"value": "value", "plain": "value"},
+        defaults=(-1, None),
+    )
+
+
+def answers(folder: Path, of: Asked, entities: pa.Table) -> pa.Table:
+    frame = entities.to_pandas(types_mapper={pa.int64(): pd.Int64Dtype()}.get)
+    rows = EntityRows.of(frame, [of])
+    with duckdb.connect() as connection:
+        connection.execute("SET TimeZone = 'UTC'")
+        return FileJoin(of, str(folder)).read(rows, connection)
+
+
+def times(moments: list[int | None]) -> pa.Array:
+    return pa.array(moments, UTC_MICROSECONDS)
+
+
+@settings(deadline=None)
+@given(TOLD, ASKED, st.sampled_from([None, 0, TTL]), st.integers(1, 3), st.booleans())
+def test_the_newest_row_within_the_ttl_is_found_wherever_it_lies(
+    told, questions, ttl, parts, in_order
+):
+    if in_order:
+        told = sorted(told, key=lambda row: (row[0] or 0, row[1], row[2] or 0))
+    customers, shops, moments = (list(column) for column in zip(*told, strict=True))
+    log = pa.table(
+        {
+            "customer_id": pa.array(customers, pa.int64()),
+            "shop": shops,
+            "stamp": times(moments),
+            "value": pa.array(range(len(told)), pa.int32()),
+        }
+    )
+    columns = zip(*questions, strict=True) if questions else ([], [], [])
+    customers, shops, moments = (list(column) for column in columns)
+    entities = pa.table(
+        {
+            "customer_id": pa.array(customers, pa.int64()),
+            "shop": pa.array(shops, pa.string()),
+            "event_timestamp": times(moments),
+        }
+    )
+    with TemporaryDirectory() as folder:
+        for part in range(parts):
+            several_groups = log.take(pa.array(range(part, len(told), parts), pa.int64()))
+            pq.write_table(several_groups, Path(folder) / f"{part}.parquet", row_group_size=3)
+        got = answers(Path(folder), asked(ttl, {k: k for k in KEYS}), entities)
+
+    right = [newest(told, *question, ttl) for question in questions]
+    assert got["plain"].to_pylist() == right
+    assert got["value"].to_pylist() == [-1 if value is None else value for value in right]
+    assert got[MATCHED].to_pylist() == [value is not None for value in right]
+    assert got.column_names == ["value", "plain", MATCHED]
+    assert got.schema.field("value").type == pa.int32()
+
+
+def newest(told, customer, shop, moment, ttl):
+    known = [
+        (stamp, number)
+        for number, (of, at, stamp) in enumerate(told)
+        if of is not None and (of, at) == (customer, shop) and stamp is not None and stamp <= moment
+        if ttl is None or ttl == 0 or moment - stamp <= ttl
+    ]
+    return max(known)[1] if known else None
+
+
+@given(st.lists(st.lists(MOMENTS, max_size=6).map(sorted), min_size=1), st.lists(MOMENTS))
+def test_a_search_ends_where_a_look_at_every_place_does(groups, moments):
+    stamps = np.array([stamp for group in groups for stamp in group], dtype=np.int64)
+    stop = np.cumsum([len(group) for group in groups])
+    first = stop - [len(group) for group in groups]
+    which = np.arange(len(moments)) % len(groups)
+    when = np.array(moments, dtype=np.int64)
+    got = newest_at(stamps, first[which], stop[which], when)
+    right = [
+        first[g] + sum(stamp <= t for stamp in groups[g]) - 1
+        for g, t in zip(which, moments, strict=True)
+    ]
+    assert got.tolist() == right
+
+
+@given(st.lists(st.tuples(SHOPS, MOMENTS)))
+def test_what_is_in_order_is_what_sorting_would_leave_alone(rows):
+    columns = zip(*rows, strict=True) if rows else ([], [])
+    shops, moments = (list(column) for column in columns)
+    arrays = [pa.array(shops, pa.string()), pa.array(moments, pa.int64())]
+    assert _in_order(arrays) == (rows == sorted(rows))
+
+
+@pytest.fixture
+def log(tmp_path):
+    path = tmp_path / "log.parquet"
+    write(path, range(1, 101))
+    return path
+
+
+def write(path, values):
+    rows = {"customer_id": range(1, 101), "stamp": times([0] * 100), "value": values}
+    pq.write_table(pa.table({k: pa.array(v) for k, v in rows.items()}), path)
+
+
+def entities_of(customers: pa.Array) -> pa.Table:
+    return pa.table({"customer_id": customers, "event_timestamp": times([1] * len(customers))})
+
+
+def test_a_table_that_is_replaced_between_the_passes_is_not_answered_from(log, monkeypatch):
+    of, entities = asked(None, {"customer_id": "customer_id"}), entities_of(pa.array([1]))
+    assert answers(log, of, entities)["value"].to_pylist() == [1]
+    between = FileJoin._values
+
+    def replaced(self, *told):
+        write(log.with_suffix(".new"), range(101, 201))
+        log.with_suffix(".new").replace(log)
+        return between(self, *told)
+
+    monkeypatch.setattr(FileJoin, "_values", replaced)
+    with pytest.raises(RuntimeError, match="replaced while it was read"):
+        answers(log, of, entities)
+
+
+@pytest.mark.parametrize(
+    "keys", [pa.array(["1", "100"]), pa.array([1.0, 100.0]), pa.array([1, 100])]
+)
+def test_a_key_of_another_type_is_compared_as_the_engine_does(log, keys):
+    of = asked(None, {"customer_id": "customer_id"})
+    assert answers(log, of, entities_of(keys))["value"].to_pylist() == [1, 100]
+    assert answers(log, of, entities_of(pa.array([1.5])))["value"].to_pylist() == [-1]
+
+
+def test_times_beyond_what_a_datetime_holds_are_times(log):
+    of = asked(TTL, {"customer_id": "customer_id"})
+    far = [datetime(1700, 1, 1, tzinfo=UTC), EPOCH, datetime(9999, 12, 31, tzinfo=UTC)]
+    entities = pa.table(
+        {"customer_id": [7, 7, 7], "event_timestamp": pa.array(far, UTC_MICROSECONDS)}
+    )
+    assert answers(log, of, entities)["value"].to_pylist() == [-1, 7, -1]
+    assert list(
+        islice(answers(log, asked(None, of.join_keys), entities)["value"].to_pylist(), 2, 3)
+    ) == [7]
