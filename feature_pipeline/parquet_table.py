@@ -36,7 +36,7 @@ def parts_of(table: Path) -> list[Path]:
     if table.is_file():
         return [table]
     # Resolved first, so that whoever asks reads one version to its end.
-    return sorted(table.resolve().glob("*.parquet"))
+    return sorted(table.resolve().glob("*.parquet"), key=lambda part: part.name)
 
 
 def notes_of(table: Path) -> list[Path]:
