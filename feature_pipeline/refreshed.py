@@ -7,7 +7,7 @@ from pathlib import Path
 import duckdb
 
 from feature_pipeline.engine import one_row, parquet_at
-from feature_pipeline.erased_customers import NOBODY, ErasedCustomers
+from feature_pipeline.erased_customers import NOBODY, ErasedCustomers, leave_out
 from feature_pipeline.events_table import parts_reaching
 from feature_pipeline.intake import IntakeCounts
 
@@ -51,15 +51,23 @@ class Refreshed:
     """Why everything was computed again; None where the log was continued."""
 
 
-def later_than(instant: datetime, events: Path) -> int:
-    """Events that arrived after it; no part that holds earlier ones alone is opened."""
+def later_than(instant: datetime, events: Path, erased: ErasedCustomers = NOBODY) -> int:
+    """Events that arrived after it, those of the erased left out.
+
+    No part that holds earlier ones alone is opened.
+    """
     parts = [parquet_at(part) for part in parts_reaching(events, {"created_timestamp": instant})]
     if not parts:
         return 0
+    later = "FROM read_parquet($parts) WHERE created_timestamp > $instant"
+    bounds = {"parts": parts, "instant": instant}
     with duckdb.connect() as connection:
-        query = "SELECT count(*) FROM read_parquet($parts) WHERE created_timestamp > $instant"
-        (rows,) = one_row(connection, query, {"parts": parts, "instant": instant})
-    return int(rows)
+        if not erased:
+            return int(one_row(connection, f"SELECT count(*) {later}", bounds)[0])
+        connection.execute(f"CREATE TABLE theirs AS SELECT customer_id {later}", bounds)
+        connection.execute("CREATE VIEW later AS FROM theirs")
+        leave_out(connection, "later", erased)
+        return int(one_row(connection, "SELECT count(*) FROM later")[0])
 
 
 def newest_arrival(

@@ -134,9 +134,10 @@ def _continued(
     on_step: Callable[[str], None],
 ) -> Refreshed:
     """Add the rows stamped since the watermark; a second run up to the same instant adds none."""
-    delivered = rows - later_than(as_of, tables.events)
     if before.as_of == as_of:
-        return before.refreshed_from(before, not_yet_arrived=rows - delivered)
+        later = later_than(as_of, tables.events, terms.erased)
+        return before.refreshed_from(before, not_yet_arrived=later)
+    delivered = rows - later_than(as_of, tables.events)
     on_step("checking and staging arrivals")
     since, window = before.as_of, terms.lookback_window
     counting = since - max(window, terms.allowed_lateness)

@@ -248,6 +248,8 @@ def test_what_is_delivered_of_the_erased_is_left_out_and_counted_as_it_arrives(
     nothing.deliver(EVENTS)
     done = nothing.bring_up_to(NOON, terms)
     assert (done.left_out, done.events.ingested, done.new_rows) == (1, 3, 2)
+    again = nothing.bring_up_to(NOON, terms)
+    assert done.events.not_yet_arrived == again.events.not_yet_arrived == 0
     done = nothing.bring_up_to(NOON + HOUR, terms)
     assert (done.made_anew, done.left_out, done.new_rows) == (None, 1, 0)
     nothing.deliver([bought(2, NOON + 2 * HOUR), bought(2, NOON + 2 * HOUR, 2 * DAY)])
