@@ -1,5 +1,6 @@
 """Training sets: the features as they were known at each prediction time, identifiers hashed."""
 
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import pandas as pd
@@ -51,15 +52,17 @@ def build_training_set(
     time = infer_event_timestamp_from_entity_df(dict(frame.dtypes))
     asked = frame.assign(**{time: _served_at(frame[time], views)}) if as_served else frame
     job = store.get_historical_features(entity_df=asked, features=declared)
-    rows = job.to_arrow()
+    join_keys = tuple(sorted({key.name for view in views for key in view.entity_columns}))
+    with ThreadPoolExecutor() as beside:  # hashing waits for nothing that is read
+        hashes = {key: beside.submit(_hashed, frame[key], hash_key) for key in join_keys}
+        rows = job.to_arrow()
     if as_served:
         instants = pa.array(pd.to_datetime(frame[time], utc=True))
         instants = instants.cast(pa.timestamp("us", tz="UTC"), safe=False)
         rows = rows.set_column(rows.schema.get_field_index(time), time, instants)
-    join_keys = tuple(sorted({key.name for view in views for key in view.entity_columns}))
     for join_key in join_keys:
         column = rows.schema.get_field_index(join_key)
-        rows = rows.set_column(column, join_key, hashed(_whole(rows[join_key]), hash_key))
+        rows = rows.set_column(column, join_key, hashes[join_key].result())
     return TrainingSet(_one_form(rows, list(frame.columns)), dict(job.matched), join_keys)
 
 
@@ -79,10 +82,10 @@ def _served_at(times: pd.Series, views: list[FeatureView]) -> pd.Series:
     return moved_back(pd.to_datetime(times, utc=True), ends)
 
 
-def _whole(identifiers: pa.ChunkedArray) -> pa.ChunkedArray:
-    """Integers again, where a null beside them had made pandas keep them as floats."""
-    floating = pa.types.is_floating(identifiers.type)
-    return identifiers.cast(pa.int64()) if floating else identifiers
+def _hashed(identifiers: pd.Series, hash_key: bytes) -> pa.ChunkedArray:
+    """Their hashes, of integers also where a null beside them had made pandas keep floats."""
+    ids = pa.chunked_array([pa.array(identifiers, from_pandas=True)])
+    return hashed(ids.cast(pa.int64()) if pa.types.is_floating(ids.type) else ids, hash_key)
 
 
 def _one_form(rows: pa.Table, given: list[str]) -> pa.Table:

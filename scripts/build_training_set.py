@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from datetime import datetime
 from pathlib import Path
@@ -21,7 +22,7 @@ from feature_pipeline.refusal import RefusedError as TargetRefusedError
 from scripts.command_line import CONTRACT, ROOT, DocumentOption, refusals_exit
 from scripts.lineage import training_flow
 from scripts.recording import recorded
-from scripts.training_receipt import receipt_beside, receipt_text
+from scripts.training_receipt import keyed_digest, receipt_beside, receipt_text
 
 if TYPE_CHECKING:
     from feature_access.training_set import TrainingSet
@@ -115,6 +116,8 @@ def build(
 
         store = open_store(ROOT)
         frame = read_entity_frame(entities, environment, text=text_keys(store))
+        beside = unread.enter_context(ThreadPoolExecutor())
+        entities_digest = beside.submit(keyed_digest, frame, key)
         built = build_training_set(store, service, frame, key, as_served=as_served)
         if contract.view_name not in built.matched:  # another document says who may read it
             raise RefusedError(
@@ -131,7 +134,8 @@ def build(
         asked: dict[str, str | bool] = {"as_served": as_served, "consumer": consumer}
         asked["service"] = service
         draft_receipt.write_text(
-            receipt_text(contract, as_of, asked, frame, built, digest, key), encoding="utf-8"
+            receipt_text(contract, as_of, asked, entities_digest.result(), built, digest),
+            encoding="utf-8",
         )
         figures |= {
             "path": _from_the_repository(target),

@@ -28,10 +28,9 @@ def receipt_text(
     contract: Contract,
     as_of: datetime,
     asked: dict[str, str | bool],
-    entities: pa.Table,
+    entities_digest: str,
     built: "TrainingSet",
     content_digest: str,
-    hash_key: bytes,
 ) -> str:
     """The one text of this receipt; `asked` is who asked for what, in the job's own words.
 
@@ -50,7 +49,7 @@ def receipt_text(
         "asked": asked,
         "content": content_digest,
         "contract": digest_of_file(contract.path),
-        "entities": keyed_digest(entities, hash_key),
+        "entities": entities_digest,
         "match_rate": {view: n / rows if rows else None for view, n in built.matched.items()},
         "matched": built.matched,
         "registry": digest_of(declared),
