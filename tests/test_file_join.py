@@ -120,11 +120,11 @@ def test_a_search_ends_where_a_look_at_every_place_does(groups, moments):
     assert got.tolist() == right
 
 
-@given(st.lists(st.tuples(SHOPS, MOMENTS)))
+@given(st.lists(st.tuples(SHOPS, st.booleans(), MOMENTS), max_size=6))
 def test_what_is_in_order_is_what_sorting_would_leave_alone(rows):
-    columns = zip(*rows, strict=True) if rows else ([], [])
-    shops, moments = (list(column) for column in columns)
-    arrays = [pa.array(shops, pa.string()), pa.array(moments, pa.int64())]
+    columns = zip(*rows, strict=True) if rows else ([], [], [])
+    types = (pa.string(), pa.bool_(), pa.int64())
+    arrays = [pa.array(list(c), of) for c, of in zip(columns, types, strict=True)]
     assert _in_order(arrays) == (rows == sorted(rows))
 
 
