@@ -1,17 +1,19 @@
 """Training sets: the features as they were known at each prediction time, identifiers hashed."""
 
-from concurrent.futures import ThreadPoolExecutor
+import base64
 from dataclasses import dataclass
+from pathlib import Path
 
 import pandas as pd
 import pyarrow as pa
+import pyarrow.parquet as pq
 from feast import FeatureService, FeatureStore, FeatureView
 from feast.errors import FeatureServiceNotFoundException
 from feast.infra.offline_stores.offline_utils import infer_event_timestamp_from_entity_df
 
 from feature_access.as_served import materialization_ends, moved_back
 from feature_access.entity_frame import as_pandas
-from feature_access.hashing import hashed
+from feature_access.hashing import hashed_once
 from feature_access.refusal import RefusedError
 
 
@@ -19,12 +21,37 @@ from feature_access.refusal import RefusedError
 class TrainingSet:
     """A point-in-time table and how much of it the feature store knew."""
 
-    rows: pa.Table
-    """One row per entity row, in the caller's order; its columns, then the features by name."""
+    encoded: pa.Table
+    """One row per entity row, in the caller's order; its columns, then the features by name.
+
+    Each hash is held once, in the dictionary of its column.
+    """
     matched: dict[str, int]
     """Rows that found a feature row before defaults, per feature view."""
     hashed: tuple[str, ...]
     """The columns that hold hashes in place of identifiers."""
+
+    @property
+    def rows(self) -> pa.Table:
+        """The same with hashes as text."""
+        return self.encoded.cast(self._schema())
+
+    def write(self, file: Path) -> None:
+        """The rows as parquet, in which a hash is written once a row group, and read as text."""
+        # Left to itself Arrow would leave word in the file that these columns are dictionaries.
+        read_as = base64.b64encode(self._schema().serialize())
+        names = self.encoded.column_names
+        packed = {name: "none" if name in self.hashed else "snappy" for name in names}
+        pq.write_table(
+            self.encoded.replace_schema_metadata({"ARROW:schema": read_as}),
+            file,
+            store_schema=False,
+            compression=packed,  # a hash is all chance: there is nothing in it to compress
+        )
+
+    def _schema(self) -> pa.Schema:
+        schema = self.encoded.schema
+        return pa.schema([c.with_type(pa.string()) if c.name in self.hashed else c for c in schema])
 
 
 def build_training_set(
@@ -52,17 +79,16 @@ def build_training_set(
     time = infer_event_timestamp_from_entity_df(dict(frame.dtypes))
     asked = frame.assign(**{time: _served_at(frame[time], views)}) if as_served else frame
     job = store.get_historical_features(entity_df=asked, features=declared)
-    join_keys = tuple(sorted({key.name for view in views for key in view.entity_columns}))
-    with ThreadPoolExecutor() as beside:  # hashing waits for nothing that is read
-        hashes = {key: beside.submit(_hashed, frame[key], hash_key) for key in join_keys}
-        rows = job.to_arrow()
+    rows = job.to_arrow()
     if as_served:
         instants = pa.array(pd.to_datetime(frame[time], utc=True))
         instants = instants.cast(pa.timestamp("us", tz="UTC"), safe=False)
         rows = rows.set_column(rows.schema.get_field_index(time), time, instants)
+    join_keys = tuple(sorted({key.name for view in views for key in view.entity_columns}))
     for join_key in join_keys:
         column = rows.schema.get_field_index(join_key)
-        rows = rows.set_column(column, join_key, hashes[join_key].result())
+        ids = hashed_once(_whole(rows[join_key]), hash_key)
+        rows = rows.set_column(column, join_key, ids)
     return TrainingSet(_one_form(rows, list(frame.columns)), dict(job.matched), join_keys)
 
 
@@ -82,10 +108,10 @@ def _served_at(times: pd.Series, views: list[FeatureView]) -> pd.Series:
     return moved_back(pd.to_datetime(times, utc=True), ends)
 
 
-def _hashed(identifiers: pd.Series, hash_key: bytes) -> pa.ChunkedArray:
-    """Their hashes, of integers also where a null beside them had made pandas keep floats."""
-    ids = pa.chunked_array([pa.array(identifiers, from_pandas=True)])
-    return hashed(ids.cast(pa.int64()) if pa.types.is_floating(ids.type) else ids, hash_key)
+def _whole(identifiers: pa.ChunkedArray) -> pa.ChunkedArray:
+    """Integers again, where a null beside them had made pandas keep them as floats."""
+    floating = pa.types.is_floating(identifiers.type)
+    return identifiers.cast(pa.int64()) if floating else identifiers
 
 
 def _one_form(rows: pa.Table, given: list[str]) -> pa.Table:

@@ -8,7 +8,6 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
-import pyarrow.parquet as pq
 import typer
 
 from contract_checks.clock import instant, now
@@ -69,7 +68,7 @@ def main(
             service,
             as_served=as_served,
         )
-    typer.echo(f"{built.rows.num_rows:,} rows written to {training_set}")
+    typer.echo(f"{built.encoded.num_rows:,} rows written to {training_set}")
     for view, matched in built.matched.items():
         typer.echo(f"{matched:,} of them known to {view} before defaults")
 
@@ -126,10 +125,7 @@ def build(
             )
         # In place only once they are on record, the receipt after what it is of.
         draft_receipt, draft = (unread.enter_context(replacing(f)) for f in (receipt, target))
-        names = built.rows.column_names
-        # A hash is all chance: to try and compress it takes half the time of writing, for nothing.
-        compression = {name: "none" if name in built.hashed else "snappy" for name in names}
-        pq.write_table(built.rows, draft, compression=compression)
+        built.write(draft)
         digest = digest_of_file(draft)
         asked: dict[str, str | bool] = {"as_served": as_served, "consumer": consumer}
         asked["service"] = service
@@ -140,7 +136,7 @@ def build(
         figures |= {
             "path": _from_the_repository(target),
             "digest": digest,
-            "rows": built.rows.num_rows,
+            "rows": built.encoded.num_rows,
             "matched": built.matched,
         }
     return built

@@ -42,7 +42,7 @@ def receipt_text(
     from contract_checks.evidence.registry import read_registry
     from contract_checks.receipts.inputs import declarations, versions
 
-    rows = built.rows.num_rows
+    rows = built.encoded.num_rows
     declared = declarations(there(read_registry(ROOT)), ROOT, contract.view_name)
     content = {
         "as_of": as_of.isoformat(),
