@@ -4,9 +4,9 @@ import hmac
 import json
 from datetime import datetime
 from hashlib import sha256
-from io import BytesIO
+from io import RawIOBase
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -66,6 +66,20 @@ def keyed_digest(rows: pa.Table, hash_key: bytes) -> str:
     Keyed as identifiers are (§9): from a plain digest of a few rows anyone could tell, by trying,
     whose they are.
     """
-    plain = BytesIO()
-    pq.write_table(rows.combine_chunks().replace_schema_metadata(None), plain)
-    return hmac.digest(hash_key, plain.getvalue(), sha256).hex()
+    digest = hmac.new(hash_key, digestmod=sha256)
+    pq.write_table(rows.combine_chunks().replace_schema_metadata(None), _Into(digest))
+    return digest.hexdigest()
+
+
+class _Into(RawIOBase):
+    """A file of which only the digest is kept."""
+
+    def __init__(self, digest: hmac.HMAC) -> None:
+        self._digest = digest
+
+    def writable(self) -> bool:
+        return True
+
+    def write(self, written: Any) -> int:
+        self._digest.update(written)
+        return len(written)
