@@ -12,6 +12,7 @@ RESULTS = HERE / "RESULTS.md"
 SECTIONS = {
     "aggregate_10m": "Aggregation",
     "refresh": "Refresh",
+    "historical_features": "Point-in-time reads",
     "postgres_training_set": "Training sets from PostgreSQL",
     "online_reads": "Online reads",
     "feature_server": "Feature server",

@@ -24,6 +24,10 @@ from feature_access.point_in_time import MATCHED, ROW, Asked, EntityRows
 Integers = npt.NDArray[np.int64]
 
 _POSITION = "(CAST(file_index AS BIGINT) << 40) + file_row_number"
+_BATCH = 122_880
+"""Rows that DuckDB gives to one thread; an Arrow table in one piece it gives to one alone."""
+_BLOCK = 16_384
+"""Rows whose search stays within a core's cache."""
 _EARLIEST = -9_223_372_022_400_000_000
 """The first microsecond that DuckDB has a time for."""
 
@@ -78,19 +82,21 @@ class FileJoin:
         starts = np.flatnonzero(np.append(True, ~_same_as_before(keys)))[: len(stamps)]
         stops = np.append(starts, len(stamps))[1:]
         of_key = {f"key_{i}": key.take(pa.array(starts)) for i, key in enumerate(keys)}
-        connection.register("spans", pa.table({**of_key, "start": starts, "stop": stops}))
-        connection.register("asked", entity_rows.asked(list(asked.join_keys)))
+        _shared_out(connection, "spans", pa.table({**of_key, "start": starts, "stop": stops}))
+        _shared_out(connection, "asked", entity_rows.asked(list(asked.join_keys)))
         same_key = " AND ".join(f'e."{e}" = s.key_{i}' for i, e in enumerate(asked.join_keys))
         span = connection.execute(
             f"""SELECT e."{ROW}" AS row, s.start, s.stop
             FROM asked AS e JOIN spans AS s ON {same_key}"""
         ).fetch_arrow_table()
         rows, first, stop = (_integers(span[name]) for name in ("row", "start", "stop"))
-        newest = newest_at(stamps, first, stop, times[rows])
-        known = newest >= first
-        if ttl is not None:
-            known &= times[rows] - stamps[newest] <= ttl
-        found[rows[known]] = positions[newest[known]]
+        for some in (slice(at, at + _BLOCK) for at in range(0, len(rows), _BLOCK)):
+            row, when = rows[some], times[rows[some]]
+            newest = newest_at(stamps, first[some], stop[some], when)
+            known = newest >= first[some]
+            if ttl is not None:
+                known &= when - stamps[newest] <= ttl
+            found[row[known]] = positions[newest[known]]
         return found
 
     def _log(
@@ -127,7 +133,7 @@ class FileJoin:
         """The features of the rows there, and whether there was one, in the order of positions."""
         asked, count = self.asked, np.arange(len(positions))
         found = {"row": count, "position": pa.array(positions, mask=positions < 0)}
-        connection.register("found", pa.table(found))
+        _shared_out(connection, "found", pa.table(found))
         values = ", ".join(
             f'coalesce(f."{column}", $default_{i}) AS "{output}"'
             for i, (output, column) in enumerate(asked.features.items())
@@ -157,6 +163,12 @@ def newest_at(stamps: Integers, first: Integers, stop: Integers, times: Integers
         not_after = (low < high) & (stamps[np.minimum(middle, len(stamps) - 1)] <= times)
         low, high = np.where(not_after, later, low), np.where(not_after, high, middle)
     return low - 1
+
+
+def _shared_out(connection: duckdb.DuckDBPyConnection, name: str, rows: pa.Table) -> None:
+    """Let queries read the rows by this name, on every core."""
+    batches = rows.combine_chunks().to_batches(max_chunksize=_BATCH)
+    connection.register(name, pa.Table.from_batches(batches, rows.schema))
 
 
 def _in_order(columns: Sequence[pa.Array]) -> bool:

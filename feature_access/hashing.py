@@ -35,20 +35,23 @@ def hash_key_from(environment: Mapping[str, str]) -> bytes:
 
 def hashed(identifiers: pa.ChunkedArray, key: bytes) -> pa.ChunkedArray:
     """Each identifier's text as 64 hexadecimal digits; null stays null."""
-    distinct = pc.unique(identifiers)
+    return pa.chunked_array([hashed_once(identifiers, key).cast(pa.string())])
+
+
+def hashed_once(identifiers: pa.ChunkedArray, key: bytes) -> pa.DictionaryArray:
+    """The same as `hashed`, with each hash held once."""
+    distinct = pc.unique(identifiers.drop_null())
     digests = pa.array(_digests(distinct.to_pylist(), key), pa.string())
-    return pc.take(digests, pc.index_in(identifiers, distinct))
+    which = pc.index_in(identifiers, distinct).combine_chunks()
+    return pa.DictionaryArray.from_arrays(which, digests)
 
 
-def _digests(identifiers: Iterable[object], key: bytes) -> list[str | None]:
+def _digests(identifiers: Iterable[object], key: bytes) -> list[str]:
     """HMAC by its definition, so that the key is hashed in once and not for each identifier."""
     block = (sha256(key).digest() if len(key) > _BLOCK else key).ljust(_BLOCK, b"\0")
     inner, outer = (sha256(bytes(b ^ pad for b in block)) for pad in (0x36, 0x5C))
-    digests: list[str | None] = []
+    digests = []
     for identifier in identifiers:
-        if identifier is None:
-            digests.append(None)
-            continue
         text, whole = inner.copy(), outer.copy()
         text.update(str(identifier).encode())
         whole.update(text.digest())

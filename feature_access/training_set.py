@@ -1,16 +1,19 @@
 """Training sets: the features as they were known at each prediction time, identifiers hashed."""
 
+import base64
 from dataclasses import dataclass
+from pathlib import Path
 
 import pandas as pd
 import pyarrow as pa
+import pyarrow.parquet as pq
 from feast import FeatureService, FeatureStore, FeatureView
 from feast.errors import FeatureServiceNotFoundException
 from feast.infra.offline_stores.offline_utils import infer_event_timestamp_from_entity_df
 
 from feature_access.as_served import materialization_ends, moved_back
 from feature_access.entity_frame import as_pandas
-from feature_access.hashing import hashed
+from feature_access.hashing import hashed_once
 from feature_access.refusal import RefusedError
 
 
@@ -18,12 +21,37 @@ from feature_access.refusal import RefusedError
 class TrainingSet:
     """A point-in-time table and how much of it the feature store knew."""
 
-    rows: pa.Table
-    """One row per entity row, in the caller's order; its columns, then the features by name."""
+    encoded: pa.Table
+    """One row per entity row, in the caller's order; its columns, then the features by name.
+
+    Each hash is held once, in the dictionary of its column.
+    """
     matched: dict[str, int]
     """Rows that found a feature row before defaults, per feature view."""
     hashed: tuple[str, ...]
     """The columns that hold hashes in place of identifiers."""
+
+    @property
+    def rows(self) -> pa.Table:
+        """The same with hashes as text."""
+        return self.encoded.cast(self._schema())
+
+    def write(self, file: Path) -> None:
+        """The rows as parquet, in which a hash is written once a row group, and read as text."""
+        # Left to itself Arrow would leave word in the file that these columns are dictionaries.
+        read_as = base64.b64encode(self._schema().serialize())
+        names = self.encoded.column_names
+        packed = {name: "none" if name in self.hashed else "snappy" for name in names}
+        pq.write_table(
+            self.encoded.replace_schema_metadata({"ARROW:schema": read_as}),
+            file,
+            store_schema=False,
+            compression=packed,  # a hash is all chance: there is nothing in it to compress
+        )
+
+    def _schema(self) -> pa.Schema:
+        schema = self.encoded.schema
+        return pa.schema([c.with_type(pa.string()) if c.name in self.hashed else c for c in schema])
 
 
 def build_training_set(
@@ -59,7 +87,8 @@ def build_training_set(
     join_keys = tuple(sorted({key.name for view in views for key in view.entity_columns}))
     for join_key in join_keys:
         column = rows.schema.get_field_index(join_key)
-        rows = rows.set_column(column, join_key, hashed(_whole(rows[join_key]), hash_key))
+        ids = hashed_once(_whole(rows[join_key]), hash_key)
+        rows = rows.set_column(column, join_key, ids)
     return TrainingSet(_one_form(rows, list(frame.columns)), dict(job.matched), join_keys)
 
 

@@ -7,7 +7,6 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
-import pyarrow.parquet as pq
 import typer
 
 from contract_checks.clock import instant, now
@@ -21,7 +20,7 @@ from feature_pipeline.refusal import RefusedError as TargetRefusedError
 from scripts.command_line import CONTRACT, ROOT, DocumentOption, refusals_exit
 from scripts.lineage import training_flow
 from scripts.recording import recorded
-from scripts.training_receipt import receipt_beside, receipt_text
+from scripts.training_receipt import keyed_digest, receipt_beside, receipt_text
 
 if TYPE_CHECKING:
     from feature_access.training_set import TrainingSet
@@ -68,7 +67,7 @@ def main(
             service,
             as_served=as_served,
         )
-    typer.echo(f"{built.rows.num_rows:,} rows written to {training_set}")
+    typer.echo(f"{built.encoded.num_rows:,} rows written to {training_set}")
     for view, matched in built.matched.items():
         typer.echo(f"{matched:,} of them known to {view} before defaults")
 
@@ -123,20 +122,18 @@ def build(
             )
         # In place only once they are on record, the receipt after what it is of.
         draft_receipt, draft = (unread.enter_context(replacing(f)) for f in (receipt, target))
-        names = built.rows.column_names
-        # A hash is all chance: to try and compress it takes half the time of writing, for nothing.
-        compression = {name: "none" if name in built.hashed else "snappy" for name in names}
-        pq.write_table(built.rows, draft, compression=compression)
+        built.write(draft)
         digest = digest_of_file(draft)
         asked: dict[str, str | bool] = {"as_served": as_served, "consumer": consumer}
         asked["service"] = service
         draft_receipt.write_text(
-            receipt_text(contract, as_of, asked, frame, built, digest, key), encoding="utf-8"
+            receipt_text(contract, as_of, asked, keyed_digest(frame, key), built, digest),
+            encoding="utf-8",
         )
         figures |= {
             "path": _from_the_repository(target),
             "digest": digest,
-            "rows": built.rows.num_rows,
+            "rows": built.encoded.num_rows,
             "matched": built.matched,
         }
     return built

@@ -152,7 +152,7 @@ def _training_set(contract: Contract, as_of: datetime, rows: int) -> str:
         consumer = contract.privacy.consumers[0]
         built = build(contract, as_of, consumer, entities, TRAINING_SET, environment)
     matched = built.matched[contract.view_name]
-    return f"{built.rows.num_rows:,} rows, {matched:,} known before defaults, ids hashed"
+    return f"{built.encoded.num_rows:,} rows, {matched:,} known before defaults, ids hashed"
 
 
 def _look_up(store: "FeatureStore", present: datetime) -> pd.DataFrame:

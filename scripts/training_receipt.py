@@ -4,9 +4,9 @@ import hmac
 import json
 from datetime import datetime
 from hashlib import sha256
-from io import BytesIO
+from io import RawIOBase
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -28,10 +28,9 @@ def receipt_text(
     contract: Contract,
     as_of: datetime,
     asked: dict[str, str | bool],
-    entities: pa.Table,
+    entities_digest: str,
     built: "TrainingSet",
     content_digest: str,
-    hash_key: bytes,
 ) -> str:
     """The one text of this receipt; `asked` is who asked for what, in the job's own words.
 
@@ -43,14 +42,14 @@ def receipt_text(
     from contract_checks.evidence.registry import read_registry
     from contract_checks.receipts.inputs import declarations, versions
 
-    rows = built.rows.num_rows
+    rows = built.encoded.num_rows
     declared = declarations(there(read_registry(ROOT)), ROOT, contract.view_name)
     content = {
         "as_of": as_of.isoformat(),
         "asked": asked,
         "content": content_digest,
         "contract": digest_of_file(contract.path),
-        "entities": keyed_digest(entities, hash_key),
+        "entities": entities_digest,
         "match_rate": {view: n / rows if rows else None for view, n in built.matched.items()},
         "matched": built.matched,
         "registry": digest_of(declared),
@@ -67,6 +66,20 @@ def keyed_digest(rows: pa.Table, hash_key: bytes) -> str:
     Keyed as identifiers are (§9): from a plain digest of a few rows anyone could tell, by trying,
     whose they are.
     """
-    plain = BytesIO()
-    pq.write_table(rows.combine_chunks().replace_schema_metadata(None), plain)
-    return hmac.digest(hash_key, plain.getvalue(), sha256).hex()
+    digest = hmac.new(hash_key, digestmod=sha256)
+    pq.write_table(rows.combine_chunks().replace_schema_metadata(None), _Into(digest))
+    return digest.hexdigest()
+
+
+class _Into(RawIOBase):
+    """A file of which only the digest is kept."""
+
+    def __init__(self, digest: hmac.HMAC) -> None:
+        self._digest = digest
+
+    def writable(self) -> bool:
+        return True
+
+    def write(self, written: Any) -> int:
+        self._digest.update(written)
+        return len(written)
