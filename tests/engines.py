@@ -82,12 +82,12 @@ def engine_named(name: str, fixture: Callable[[str], Any]) -> Engine:
         return Engine(name, partial(lake, "duckdb", bring_up_to), by_duckdb)
     if name == "postgresql":
         place = partial(in_warehouse, fixture("shared_warehouse"))
-        few = 1 if NIGHTLY else 4
+        few = 1 if NIGHTLY else 2
         return Engine(name, place, partial(by_refresh, place), CUSTOMERS[:1], few)
     from feature_pipeline.spark_refresh import refresh_on_spark
 
     place = partial(lake, "spark", partial(refresh_on_spark, fixture("spark")))
-    return Engine(name, place, partial(by_refresh, place), one_in=5 if NIGHTLY else 15)
+    return Engine(name, place, partial(by_refresh, place), one_in=3 if NIGHTLY else 6)
 
 
 def terms_of(oracle: Oracle) -> Terms:
