@@ -8,8 +8,6 @@ from pathlib import Path
 import pytest
 from feast_copy import copy_of_the_whole_project, made_once
 
-from scripts.customer_activity import write_events
-
 LONGEST = (
     *("test_corpus", "test_retain", "test_erase", "test_version_life", "test_docs", "test_demo"),
     *("test_killed_refresh", "test_scaffold", "test_serve", "test_jobs_records", "test_drift_job"),
@@ -31,6 +29,9 @@ def real_events(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def _build_with_dbt(folder: Path) -> None:
+    # Imported late: a process that is started with this module may want the scripts of a copy.
+    from scripts.customer_activity import write_events
+
     write_events(folder / "customer_events.parquet", made=folder / "customer_activity")
 
 
