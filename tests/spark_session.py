@@ -1,6 +1,7 @@
 """A small Spark of the tests' own; skipped aloud where there is no Java to run it."""
 
 import shutil
+import signal
 from collections.abc import Iterator
 from typing import Any
 
@@ -25,7 +26,9 @@ def started(master: str, **more: str) -> Iterator[Any]:
         pytest.skip("NO JAVA HERE: Spark was not tested; install Java 17 or later")
     from pyspark.sql import SparkSession
 
+    interrupted = signal.getsignal(signal.SIGINT)
     session = SparkSession.builder.config(map=SMALL | {"spark.master": master} | more).getOrCreate()
+    signal.signal(signal.SIGINT, interrupted)  # Spark's stays, and outlives it
     assert session.sparkContext.master == master  # and not one that another module left
     yield session
     session.stop()
