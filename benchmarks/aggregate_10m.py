@@ -16,6 +16,7 @@ import sys
 import time
 from datetime import UTC, datetime
 from pathlib import Path
+from statistics import linear_regression
 from tempfile import TemporaryDirectory
 from typing import Annotated
 
@@ -221,11 +222,9 @@ def _scaled(folder: Path, events: int, customers: int) -> Table:
 
 
 def _slope(points: list[tuple[float, float]]) -> str:
-    """Of the least-squares line through logarithms."""
     if len(points) < 2:
         return ""
-    x, y = (sum(axis) / len(points) for axis in zip(*points, strict=True))
-    return f"{sum((a - x) * (b - y) for a, b in points) / sum((a - x) ** 2 for a, _ in points):.2f}"
+    return f"{linear_regression(*zip(*points, strict=True)).slope:.2f}"
 
 
 if __name__ == "__main__":

@@ -4,6 +4,7 @@ HMAC-SHA-256 (RFC 2104): equal ids have equal hashes, so rows still join, but wi
 can hash a list of candidates and look them up, as a plain digest would allow.
 """
 
+import hmac
 from collections.abc import Iterable, Mapping
 from hashlib import sha256
 
@@ -14,7 +15,6 @@ from feature_access.refusal import RefusedError
 
 HASH_KEY_VARIABLE = "FEATURE_STORE_HASH_KEY"
 _SHORTEST_KEY = 16
-_BLOCK = sha256().block_size
 
 
 def hash_key_from(environment: Mapping[str, str]) -> bytes:
@@ -47,13 +47,10 @@ def hashed_once(identifiers: pa.ChunkedArray, key: bytes) -> pa.DictionaryArray:
 
 
 def _digests(identifiers: Iterable[object], key: bytes) -> list[str]:
-    """HMAC by its definition, so that the key is hashed in once and not for each identifier."""
-    block = (sha256(key).digest() if len(key) > _BLOCK else key).ljust(_BLOCK, b"\0")
-    inner, outer = (sha256(bytes(b ^ pad for b in block)) for pad in (0x36, 0x5C))
+    begun = hmac.new(key, digestmod=sha256)  # the key is hashed in once, not for each identifier
     digests = []
     for identifier in identifiers:
-        text, whole = inner.copy(), outer.copy()
-        text.update(str(identifier).encode())
-        whole.update(text.digest())
-        digests.append(whole.hexdigest())
+        digest = begun.copy()
+        digest.update(str(identifier).encode())
+        digests.append(digest.hexdigest())
     return digests

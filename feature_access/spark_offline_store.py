@@ -6,7 +6,7 @@ in one order per customer and the last feature row is carried forward: the work 
 shared out by a hash of the customer. Frame and answer travel as parquet, through no one's memory.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import partial
@@ -92,20 +92,16 @@ class PointInTimeSparkOfflineStore(SparkOfflineStore):  # type: ignore[misc]
         config: RepoConfig, data_source: DataSource, *which: Any, **bounds: Any
     ) -> RetrievalJob:
         """As Feast, in UTC."""
-        session = spark_session(config)
         asked = SparkOfflineStore.pull_latest_from_table_or_query
-        query = asked(config, data_source, *which, **bounds).query
-        return PulledInUtc(session, query, False, config)
+        return _pulled(asked, config, data_source, *which, **bounds)
 
     @staticmethod
     def pull_all_from_table_or_query(
         config: RepoConfig, data_source: DataSource, *which: Any, **bounds: Any
     ) -> RetrievalJob:
         """As Feast, in UTC."""
-        session = spark_session(config)
         asked = SparkOfflineStore.pull_all_from_table_or_query
-        query = asked(config, data_source, *which, **bounds).query
-        return PulledInUtc(session, query, False, config)
+        return _pulled(asked, config, data_source, *which, **bounds)
 
     def validate_data_source(self, config: RepoConfig, data_source: DataSource) -> None:
         """Make sure that what is applied lies in the lake; it need not have been written yet.
@@ -114,6 +110,13 @@ class PointInTimeSparkOfflineStore(SparkOfflineStore):  # type: ignore[misc]
             ValueError: it is declared to lie elsewhere.
         """
         _refuse_other_than_lake(data_source)
+
+
+def _pulled(
+    asked: Callable[..., Any], config: RepoConfig, *which: Any, **bounds: Any
+) -> PulledInUtc:
+    session = spark_session(config)
+    return PulledInUtc(session, asked(config, *which, **bounds).query, False, config)
 
 
 @dataclass(frozen=True)
