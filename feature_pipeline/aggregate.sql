@@ -9,20 +9,7 @@
 -- Each state adds itself when it comes into force and takes itself away when it ends; the features
 -- are the running sums of these deltas. Rows whose deltas cancel are kept: they renew the row's
 -- age, so that the feature view's ttl never cuts off a customer who is still active.
-WITH arrivals AS (
-    SELECT
-        *,
-        CAST(event_timestamp AS DATE) AS event_day,
-        MAX(event_timestamp) OVER (
-            PARTITION BY customer_id, CAST(event_timestamp AS DATE)
-            ORDER BY created_timestamp, event_timestamp
-            ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING
-        ) AS latest_of_day_before
-    FROM accepted_events
-),
-
--- A state that arrives after a later state of its day never counts.
-states AS (
+WITH states AS (
     SELECT
         customer_id,
         orders,
@@ -32,13 +19,15 @@ states AS (
         created_timestamp AS in_force_from,
         LEAST(  -- which passes over NULL: a state may stand until it leaves the window
             event_timestamp + $lookback_window,
-            LEAD(created_timestamp) OVER (
-                PARTITION BY customer_id, event_day
-                ORDER BY created_timestamp, event_timestamp
+            -- The first to arrive of the day's later states. If that was before this one arrived,
+            -- this one never counts.
+            MIN(created_timestamp) OVER (
+                PARTITION BY customer_id, CAST(event_timestamp AS DATE)
+                ORDER BY event_timestamp DESC, created_timestamp DESC
+                ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING
             )
         ) AS in_force_until
-    FROM arrivals
-    WHERE latest_of_day_before IS NULL OR event_timestamp >= latest_of_day_before
+    FROM accepted_events
 ),
 
 deltas AS (

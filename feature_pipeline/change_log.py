@@ -1,32 +1,27 @@
-"""Events in, change log out: the whole of `aggregate.sql`, run by DuckDB, written atomically."""
+"""Events in, change log out, written atomically."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from importlib.resources import files
 from pathlib import Path
+from typing import Any
 
 import duckdb
 
-from feature_pipeline.atomic import replacing, scratch_folder
-from feature_pipeline.engine import copy_to, embedded_engine, join, one_row, parquet_at
+from feature_pipeline.atomic import replacing
+from feature_pipeline.engine import copy_in_order, copy_to, embedded_engine, one_row, parquet_at
 from feature_pipeline.erased_customers import NOBODY, ErasedCustomers
-from feature_pipeline.intake import IntakeCounts, stage_events
+from feature_pipeline.intake import IntakeCounts, customer_days, stage_events
 from feature_pipeline.refusal import RefusedError
+from feature_pipeline.running_sums import LogInOnePass
 
 AGGREGATE_SQL = files("feature_pipeline").joinpath("aggregate.sql").read_text(encoding="utf-8")
 
 # The SQL reckons in UTC without a zone; what is written names its zone.
-IN_UTC = f"""
+_IN_UTC = f"""
     SELECT * REPLACE (make_timestamptz(epoch_us(event_timestamp)) AS event_timestamp)
     FROM ({AGGREGATE_SQL})
-"""
-
-
-SHARE = 5_000_000  # events whose sums are made at once: windows over them take about 2 GB
-
-IN_SHARE = """
-    ($above IS NULL OR customer_id > $above) AND ($up_to IS NULL OR customer_id <= $up_to)
 """
 
 
@@ -49,11 +44,13 @@ def aggregate(
     allowed_lateness: timedelta,
     erased: ErasedCustomers = NOBODY,
     on_step: Callable[[str], None] = lambda step: None,
+    in_sql: bool = False,
 ) -> Aggregated:
     """Write the change log of `events` as known at `as_of` to `history` (parquet).
 
     Both files appear whole or not at all. `lookback_window` and `allowed_lateness` are contract §3.
-    Events of `erased` customers are left out.
+    Events of `erased` customers are left out. The log is made in one pass, or `in_sql`, by the
+    statement that a warehouse runs; the rows are the same.
 
     Raises:
         RefusedError: see `stage_events`; also when a target cannot be written.
@@ -67,18 +64,26 @@ def aggregate(
         embedded_engine(history.parent) as connection,
     ):
         on_step("checking and staging events")
-        counts = stage_events(connection, events, as_of, allowed_lateness, erased)
+        staged = stage_events(connection, events, as_of, allowed_lateness, erased)
         on_step("writing quarantined events")
         copy_to(connection, "FROM quarantined_events", quarantine_draft, {})
         on_step("aggregating")
-        bounds = {"as_of": as_of.replace(tzinfo=None), "lookback_window": lookback_window}
-        write_sums(connection, IN_UTC, history_draft, bounds, events)
+        kept = write_log(
+            connection,
+            "FROM change_log",
+            history_draft,
+            {},
+            events=events,
+            as_of=as_of,
+            lookback_window=lookback_window,
+            in_sql=in_sql,
+        )
         rows, customers = one_row(
             connection,
             "SELECT count(*), count(DISTINCT customer_id) FROM read_parquet($history)",
             {"history": parquet_at(history_draft)},
         )
-    return Aggregated(counts, rows, customers)
+    return Aggregated(staged.counts(kept), rows, customers)
 
 
 def in_utc(as_of: datetime) -> datetime:
@@ -97,56 +102,46 @@ def refuse_one_for_another(events: Path, history: Path, quarantine: Path) -> Non
         )
 
 
-def write_sums(
+def write_log(
     connection: duckdb.DuckDBPyConnection,
     query: str,
     target: Path,
-    bounds: dict[str, object],
+    bounds: dict[str, Any],
+    *,
     events: Path,
-) -> None:
-    """Write what the aggregation of `accepted_events` makes: `query`, which may ask for `IN_SHARE`.
+    as_of: datetime,
+    lookback_window: timedelta,
+    in_sql: bool = False,
+) -> int:
+    """Write what `query` makes of `change_log`, the log of `accepted_events`; see `aggregate`.
 
-    It is made of some customers after the others, or its windows would hold all events in memory.
+    Returns the customer-days among them.
 
     Raises:
         RefusedError: a sum is too large.
     """
-    query = f"WITH accepted_events AS (FROM temp.accepted_events WHERE {IN_SHARE}) {query}"
-    shares = _shares(connection)
     try:
-        if len(shares) == 1:
-            copy_to(connection, query, target, bounds | shares[0])
-            return
-        with scratch_folder(target.parent, "shares") as folder:
-            parts = [folder / f"{n:05}.parquet" for n in range(len(shares))]
-            for share, part in zip(shares, parts, strict=True):
-                copy_to(connection, query, part, bounds | share)
-            join(connection, parts, target)
-    except (duckdb.ConversionException, duckdb.OutOfRangeException) as error:
+        if in_sql:
+            known = {"as_of": as_of.replace(tzinfo=None), "lookback_window": lookback_window}
+            copy_to(connection, f"WITH change_log AS ({_IN_UTC}) {query}", target, bounds | known)
+            return customer_days(connection)
+        log = LogInOnePass(connection, as_of, lookback_window)
+        with connection.cursor() as beside:
+            beside.register("change_log", log.rows)
+            copy_in_order(beside, query, target, bounds)
+        return log.customer_days
+    except _DIED_OF_ITS_SUMS as error:
+        # What a registered reader dies of arrives as text.
+        if isinstance(error, duckdb.InvalidInputException) and "OverflowError" not in str(error):
+            raise
         raise RefusedError(
-            f"the sums of {events} grow beyond what a feature can hold ({error}): "
-            "mend the amounts and run again; nothing was written"
+            f"the sums of {events} grow beyond what a feature can hold, 64 bits: mend the amounts "
+            "and run again; nothing was written"
         ) from error
 
 
-def _shares(connection: duckdb.DuckDBPyConnection) -> list[dict[str, object]]:
-    """The customers of each share, in their order: those `$above` one and up to another."""
-    (rows,) = one_row(connection, "SELECT count(*) FROM accepted_events")
-    shares = -(-rows // SHARE)
-    ends = _ends(connection, shares) if shares > 1 else []
-    return [
-        {"above": above, "up_to": up_to}
-        for above, up_to in zip([None, *ends], [*ends, None], strict=True)
-    ]
-
-
-def _ends(connection: duckdb.DuckDBPyConnection, shares: int) -> list[object]:
-    """The last customers of all shares but the last; fewer, where one customer fills several."""
-    # Where exactly they end changes no row of the log: a part of the events tells well enough.
-    (ends,) = one_row(
-        connection,
-        """SELECT quantile_disc(customer_id, $points)
-        FROM (SELECT customer_id FROM accepted_events USING SAMPLE 1000000 ROWS)""",
-        {"points": [n / shares for n in range(1, shares)]},
-    )
-    return sorted(set(ends))
+_DIED_OF_ITS_SUMS = (
+    duckdb.ConversionException,
+    duckdb.OutOfRangeException,
+    duckdb.InvalidInputException,
+)

@@ -50,12 +50,15 @@ def copy_to(
     )
 
 
-def join(connection: duckdb.DuckDBPyConnection, parts: list[Path], target: Path) -> None:
-    """Make one parquet file of several, one part's rows after the other's."""
+def copy_in_order(
+    connection: duckdb.DuckDBPyConnection, query: str, target: Path, parameters: dict[str, Any]
+) -> None:
+    """The same, in the order in which the query reads them, which the engine does not keep else."""
     connection.execute("SET preserve_insertion_order = true")
-    there = {"parts": [parquet_at(part) for part in parts]}
-    copy_to(connection, "FROM read_parquet($parts)", target, there)
-    connection.execute("SET preserve_insertion_order = false")
+    try:
+        copy_to(connection, query, target, parameters)
+    finally:
+        connection.execute("SET preserve_insertion_order = false")
 
 
 def one_row(

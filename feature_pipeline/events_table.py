@@ -6,6 +6,7 @@ from functools import lru_cache
 from pathlib import Path
 
 import duckdb
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 from pyarrow import types
@@ -156,34 +157,57 @@ def refuse_broken_rules(connection: duckdb.DuckDBPyConnection, rows: str, events
     Raises:
         RefusedError: a key is missing, an amount is negative, or an event stands there twice.
     """
-    faults = []
-    for rule, columns, condition in (
-        ("null", KEYS, "{} IS NULL"),
-        ("negative", AMOUNTS, "{} < 0"),
-    ):
-        for column in columns:
-            condition_here = condition.format(column)
-            count, sample = _count_and_sample(connection, rows, condition_here)
-            if count:
-                faults.append(f"{column} is {rule} in {count:,} rows, first {sample}")
-    shown = f"customer_id, {iso('event_timestamp')}, {iso('created_timestamp')}"
-    duplicated = connection.execute(
-        f"""SELECT count(*) OVER (), {shown}, count(*)
-        FROM {rows}
-        WHERE {" AND ".join(f"{key} IS NOT NULL" for key in KEYS)}
-        GROUP BY {", ".join(KEYS)} HAVING count(*) > 1 ORDER BY {", ".join(KEYS)} LIMIT 1"""
-    ).fetchone()
-    if duplicated:
-        count, customer, happened, arrived, times = duplicated
-        faults.append(
-            f"{count:,} events stand there more than once, first customer_id {customer} at "
-            f"{happened}, arrived {arrived}, {times} times"
-        )
+    rules = {f"{key} is null": f"{key} IS NULL" for key in KEYS}
+    rules |= {f"{amount} is negative": f"{amount} < 0" for amount in AMOUNTS}
+    counted = ", ".join(f"count(*) FILTER ({broken})" for broken in rules.values())
+    counts = one_row(connection, f"SELECT {counted} FROM {rows}")
+    faults = [
+        f"{rule} in {count:,} rows, first {_first(connection, rows, rules[rule])}"
+        for rule, count in zip(rules, counts, strict=True)
+        if count
+    ]
+    if _some_stand_twice(connection, rows):
+        faults += _doubled(connection, rows)
     if faults:
         raise RefusedError(
             f"{events} breaks the producer's rules: {'; '.join(faults)}. "
             "Mend the ingestion job or the file and run again; nothing was written."
         )
+
+
+def _some_stand_twice(connection: duckdb.DuckDBPyConnection, rows: str) -> bool:
+    """Whether two have one hash; a fifth of the time that it takes to group them by their keys.
+
+    The hashes lie in memory, 8 bytes each, so many at a time.
+    """
+    (count,) = one_row(connection, f"SELECT count(*) FROM {rows}")
+    for part in range(parts := -(-count // _HASHES_AT_ONCE)):
+        keys = f"SELECT hash({', '.join(KEYS)}) AS event FROM {rows}"
+        of_part = f"SELECT event FROM ({keys}) WHERE event % {parts} = {part}"
+        hashes = np.sort(connection.execute(of_part).fetchnumpy()["event"])
+        if (hashes[1:] == hashes[:-1]).any():
+            return True
+    return False
+
+
+_HASHES_AT_ONCE = 20_000_000
+
+
+def _doubled(connection: duckdb.DuckDBPyConnection, rows: str) -> list[str]:
+    shown = f"customer_id, {iso('event_timestamp')}, {iso('created_timestamp')}"
+    doubled = connection.execute(
+        f"""SELECT count(*) OVER (), {shown}, count(*)
+        FROM {rows}
+        WHERE {" AND ".join(f"{key} IS NOT NULL" for key in KEYS)}
+        GROUP BY {", ".join(KEYS)} HAVING count(*) > 1 ORDER BY {", ".join(KEYS)} LIMIT 1"""
+    ).fetchone()
+    if not doubled:
+        return []
+    count, customer, happened, arrived, times = doubled
+    return [
+        f"{count:,} events stand there more than once, first customer_id {customer} at "
+        f"{happened}, arrived {arrived}, {times} times"
+    ]
 
 
 def iso(instant: str) -> str:
@@ -192,11 +216,7 @@ def iso(instant: str) -> str:
     return f"replace(CAST({instant} AS VARCHAR), ' ', 'T') || ':00'"
 
 
-def _count_and_sample(
-    connection: duckdb.DuckDBPyConnection, rows: str, condition: str
-) -> tuple[int, str]:
+def _first(connection: duckdb.DuckDBPyConnection, rows: str, broken: str) -> str:
     keys = ", ".join(f"{key}: CAST({key} AS VARCHAR)" for key in KEYS)
-    count, sample = one_row(
-        connection, f"SELECT count(*), min({{{keys}}}) FROM {rows} WHERE {condition}"
-    )
-    return count, str(sample)
+    (first,) = one_row(connection, f"SELECT min({{{keys}}}) FROM {rows} WHERE {broken}")
+    return str(first)

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from feature_pipeline.engine import embedded_engine
 from feature_pipeline.events_table import refuse_wrong_schema
-from feature_pipeline.intake import stage_events
+from feature_pipeline.intake import customer_days, stage_events
 from feature_pipeline.parquet_table import (
     forget_other_versions,
     is_table,
@@ -35,9 +35,10 @@ def recount(tables: Tables, terms: Terms) -> None:
     try:
         rows = refuse_wrong_schema(tables.events)
         with embedded_engine(tables.history.parent) as connection:
-            counts = stage_events(
+            staged = stage_events(
                 connection, tables.events, before.as_of, terms.allowed_lateness, terms.erased
             )
+            counts = staged.counts(customer_days(connection))
             arrived = newest_arrival(connection, "events_file", before.as_of)
             history_rows, newest = extent(connection, tables.history)
     except RefusedError:

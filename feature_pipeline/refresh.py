@@ -12,10 +12,10 @@ from datetime import datetime
 
 import duckdb
 
-from feature_pipeline.change_log import IN_UTC, in_utc, refuse_one_for_another, write_sums
+from feature_pipeline.arrivals import stage_arrivals
+from feature_pipeline.change_log import in_utc, refuse_one_for_another, write_log
 from feature_pipeline.engine import copy_to, embedded_engine
 from feature_pipeline.events_table import refuse_wrong_schema
-from feature_pipeline.intake import stage_arrivals
 from feature_pipeline.parquet_table import adding_to, known_by, parts_of, rows_of
 from feature_pipeline.refreshed import (
     Refreshed,
@@ -117,13 +117,15 @@ def _continued(
         copy_to(connection, "FROM quarantined_events", quarantine, {})
     on_step("aggregating")
     with adding_to(tables.history, before.as_of, as_of, connection, _ORDER) as log:
-        bounds = {
-            "as_of": as_of.replace(tzinfo=None),
-            "lookback_window": terms.lookback_window,
-            "since": before.as_of,
-        }
-        added = f"FROM ({IN_UTC}) WHERE event_timestamp > $since ORDER BY {_ORDER}"
-        write_sums(connection, added, log, bounds, tables.events)
+        write_log(
+            connection,
+            "FROM change_log WHERE event_timestamp > $since",
+            log,
+            {"since": before.as_of},
+            events=tables.events,
+            as_of=as_of,
+            lookback_window=terms.lookback_window,
+        )
         new_rows, newest = extent(connection, log)
         newest_in = newest_arrival(connection, "delivered", as_of)
         now = before.continued(as_of, delivered, arrived, new_rows, newest, newest_in)

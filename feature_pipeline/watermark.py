@@ -4,9 +4,9 @@ import json
 from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
 from hashlib import sha256
+from importlib.resources import files
 from pathlib import Path
 
-from feature_pipeline.change_log import AGGREGATE_SQL
 from feature_pipeline.intake import IntakeCounts
 from feature_pipeline.refreshed import Refreshed
 
@@ -98,10 +98,12 @@ def read_watermark(history: Path) -> Watermark | None:
 
 def digest_of_terms(lookback_window: timedelta, allowed_lateness: timedelta) -> str:
     """Of all that decides what the same events come to."""
-    terms = f"{lookback_window!r} {allowed_lateness!r}\n{AGGREGATE_SQL}"
+    texts = (files("feature_pipeline").joinpath(name).read_text("utf-8") for name in _AGGREGATION)
+    terms = f"{lookback_window!r} {allowed_lateness!r}\n{''.join(texts)}"
     return sha256(terms.encode()).hexdigest()
 
 
+_AGGREGATION = ("aggregate.sql", "running_sums.py")
 _INSTANTS = ("as_of", "newest", "newest_arrival")
 
 

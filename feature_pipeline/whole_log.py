@@ -6,7 +6,7 @@ from pathlib import Path
 
 import duckdb
 
-from feature_pipeline.change_log import IN_SHARE, IN_UTC, write_sums
+from feature_pipeline.change_log import write_log
 from feature_pipeline.engine import copy_to, one_row, parquet_at
 from feature_pipeline.intake import stage_events
 from feature_pipeline.parquet_table import is_table, new_version, part_up_to, parts_of, rows_of
@@ -43,23 +43,29 @@ def make_anew(
     served_rows = rows_of(parts_of(tables.history))
     delivered = rows - later_than(as_of, tables.events)
     on_step("checking and staging events")
-    counts = stage_events(connection, tables.events, as_of, terms.allowed_lateness, terms.erased)
+    staged = stage_events(connection, tables.events, as_of, terms.allowed_lateness, terms.erased)
     arrived = newest_arrival(connection, "events_file", as_of) or as_of
     with new_version(tables.history) as log:
         with new_version(tables.quarantine) as quarantine:
             on_step("writing quarantined events")
             copy_to(connection, "FROM quarantined_events", quarantine / part, {})
             on_step("aggregating")
-            bounds = {
-                "as_of": as_of.replace(tzinfo=None),
-                "lookback_window": terms.lookback_window,
-            }
-            query = IN_UTC
+            query, bounds = "FROM change_log", {}
             if begins:
                 query = _CONTINUED
-                bounds["served"] = parquet_at(tables.history)
-                bounds["whole_again"] = begins + terms.lookback_window
-            write_sums(connection, query, log / part, bounds, tables.events)
+                bounds = {
+                    "served": parquet_at(tables.history),
+                    "whole_again": begins + terms.lookback_window,
+                }
+            kept = write_log(
+                connection,
+                query,
+                log / part,
+                bounds,
+                events=tables.events,
+                as_of=as_of,
+                lookback_window=terms.lookback_window,
+            )
             if is_table(tables.history):
                 on_step("comparing with what was served")
                 served = {
@@ -72,6 +78,7 @@ def make_anew(
                     more = one_row(connection, _ANOTHER_PAST, known)
                     refuse_another_past(tables.history, before.as_of, *more)
             on_step("putting the quarantine in place")
+        counts = staged.counts(kept)
         history_rows, newest = extent(connection, log / part)
         Watermark(
             as_of,
@@ -99,11 +106,11 @@ def make_anew(
 
 
 # After a retention the first window of rows cannot be made again, and stays as it was served.
-_CONTINUED = f"""
+_CONTINUED = """
     FROM (
-        FROM read_parquet($served) WHERE event_timestamp < $whole_again AND {IN_SHARE}
+        FROM read_parquet($served) WHERE event_timestamp < $whole_again
         UNION ALL BY NAME
-        FROM ({IN_UTC}) WHERE event_timestamp >= $whole_again
+        FROM change_log WHERE event_timestamp >= $whole_again
     ) ORDER BY customer_id, event_timestamp
 """
 

@@ -1,5 +1,6 @@
 """Aggregate customer events into the change log of features: the computation alone."""
 
+import os
 from datetime import datetime
 from pathlib import Path
 from typing import Annotated
@@ -8,9 +9,10 @@ import typer
 
 from contract_checks.clock import instant, now
 from contract_checks.language.loader import InvalidContract, load
+from feature_access.profile import chosen_profile, offline_store_of
 from feature_pipeline.change_log import aggregate
 from feature_pipeline.refusal import RefusedError
-from scripts.command_line import CONTRACT, refusals_exit
+from scripts.command_line import CONTRACT, ROOT, refusals_exit
 from scripts.progress import steps
 
 
@@ -31,6 +33,8 @@ def main(
 ) -> None:
     """Write the change log of EVENTS to HISTORY: one row per arrival and per expiry of an event.
 
+    It is made as the chosen profile makes its own: by a warehouse's statement where it has one.
+
     Exit code 0: written; 2: refused, nothing written.
     """
     with refusals_exit(RefusedError, InvalidContract), steps() as on_step:
@@ -43,9 +47,15 @@ def main(
             lookback_window=terms.lookback,
             allowed_lateness=terms.allowed_lateness,
             on_step=on_step,
+            in_sql=_by_a_warehouse(),
         )
     typer.echo(str(done.events))
     typer.echo(f"{done.history_rows:,} rows of {done.customers:,} customers written to {history}")
+
+
+def _by_a_warehouse() -> bool:
+    chosen, embedded = chosen_profile(ROOT, os.environ), chosen_profile(ROOT, {})
+    return offline_store_of(chosen) != offline_store_of(embedded)
 
 
 if __name__ == "__main__":

@@ -101,7 +101,7 @@ def by_refresh(place: Callable[[], AbstractContextManager[Place]], oracle: Oracl
         return Made(done.events, done.history_rows, empty_one.log(), empty_one.quarantined())
 
 
-def by_duckdb(oracle: Oracle, as_of: datetime) -> Made:
+def by_duckdb(oracle: Oracle, as_of: datetime, *, in_sql: bool = False) -> Made:
     """What the others are held against: no refresh, but the aggregation of files alone."""
     with TemporaryDirectory() as name:
         events, history, quarantine = (
@@ -114,6 +114,7 @@ def by_duckdb(oracle: Oracle, as_of: datetime) -> Made:
             as_of=as_of,
             lookback_window=oracle.lookback_window,
             allowed_lateness=oracle.allowed_lateness,
+            in_sql=in_sql,
         )
         log = read_change_log(history)
         assert done.customers == len(log.of_customer)

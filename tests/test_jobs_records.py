@@ -464,7 +464,7 @@ def test_the_unit_tests_are_on_record_with_the_code_they_tested(unapplied: Path,
     assert done.returncode == 0, done.stdout + done.stderr
     (record,) = records(log, "unit_tests")
     assert (record.subject, record.passed, record.figures["failures"]) == (VIEW, True, 0)
-    assert 8 <= record.figures["tests"] <= 12
+    assert 16 <= record.figures["tests"] <= 24
     pipeline = unapplied / "feature_pipeline"
     tested = [
         unapplied / "tests" / "test_known_answers.py",
@@ -484,6 +484,7 @@ def test_a_defect_of_the_aggregation_fails_them(unapplied: Path, log: Path) -> N
     done = job(unapplied, "unit_tests", log=log)
     assert done.returncode == 1, done.stderr
     assert "failed: test_on_the_far_edge_of_the_window" in done.stdout
+    assert done.stdout.count("[SQL]") == 1
     (record,) = records(log, "unit_tests")
     assert (record.passed, record.figures["failures"]) == (False, 1)
     assert record.figures["files"]["feature_pipeline/aggregate.sql"] == sha256_of(sql)

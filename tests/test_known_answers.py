@@ -45,9 +45,12 @@ def rows_of(file: Path) -> Rows:
     return [tuple(r.values()) for r in table.set_column(moments, "at", in_utc).to_pylist()]
 
 
-@pytest.fixture
-def log(tmp_path: Path) -> Log:
-    """The change log of some events: customer, stamp, average, orders, sessions, order days."""
+@pytest.fixture(params=[False, True], ids=["one pass", "SQL"])
+def log(tmp_path: Path, request: pytest.FixtureRequest) -> Log:
+    """The change log of some events: customer, stamp, average, orders, sessions, order days.
+
+    Made as the embedded engine makes it, and by the statement that warehouses run.
+    """
 
     def made(*events: dict[str, Any], as_of: datetime = AFTERWARDS) -> Rows:
         zoned = pa.timestamp("us", tz="UTC")
@@ -61,6 +64,7 @@ def log(tmp_path: Path) -> Log:
             as_of=as_of,
             lookback_window=timedelta(days=30),
             allowed_lateness=timedelta(hours=24),
+            in_sql=request.param,
         )
         return rows_of(tmp_path / "history.parquet")
 

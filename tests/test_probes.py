@@ -27,42 +27,44 @@ ROOT = Path(__file__).parent.parent
 ROOMS = ("contracts", "contract_checks", "feature_access", "feature_pipeline", "feature_repo")
 CONTRACT = "contracts/customer_profile_v1.md"
 
+ONE_PASS = "feature_pipeline/running_sums.py"
+
 # File, what it says, what it is made to say, and the clauses whose probes must notice.
 WRONG: dict[str, tuple[str, str, str, set[str]]] = {
     "a window a microsecond longer": (
-        "feature_pipeline/aggregate.sql",
-        "event_timestamp + $lookback_window",
-        "event_timestamp + $lookback_window + INTERVAL 1 MICROSECOND",
+        ONE_PASS,
+        "happened + self._window",
+        "happened + self._window + 1",
         {"§3 lookback window"},
     ),
     "a window a microsecond shorter": (
-        "feature_pipeline/aggregate.sql",
-        "event_timestamp + $lookback_window",
-        "event_timestamp + $lookback_window - INTERVAL 1 MICROSECOND",
+        ONE_PASS,
+        "happened + self._window",
+        "happened + self._window - 1",
         {"§3 lookback window"},
     ),
     "stamped when it happened, not when it arrived": (
-        "feature_pipeline/aggregate.sql",
-        "created_timestamp AS in_force_from",
-        "event_timestamp AS in_force_from",
+        ONE_PASS,
+        "in_force_from = arrived",
+        "in_force_from = happened",
         {"§3 point-in-time correctness"},
     ),
     "the last to arrive counts": (
-        "feature_pipeline/aggregate.sql",
-        "WHERE latest_of_day_before IS NULL OR event_timestamp >= latest_of_day_before",
-        "WHERE true",
+        ONE_PASS,
+        "ORDER BY customer_id, event_timestamp, created_timestamp",
+        "ORDER BY customer_id, CAST(event_timestamp AS DATE), created_timestamp",
         {"§5.1 dedup rules"},
     ),
     "days end in another zone": (
-        "feature_pipeline/aggregate.sql",
-        "CAST(event_timestamp AS DATE)",
-        "CAST(event_timestamp - INTERVAL 5 HOUR AS DATE)",
+        ONE_PASS,
+        "_begins(happened // DAY)",
+        "_begins((happened - 5 * DAY // 24) // DAY)",
         {"§5.1 dedup rules"},
     ),
     "the average of the days' averages": (
-        "feature_pipeline/aggregate.sql",
-        "ELSE CAST(order_value AS DOUBLE) / CAST(orders AS DOUBLE)",
-        "ELSE CAST(order_value AS DOUBLE) / CAST(order_days AS DOUBLE)",
+        ONE_PASS,
+        "/ orders_then[some].astype(float)",
+        "/ order_days_then[some].astype(float)",
         {
             "§3 lookback window",
             "§3 allowed lateness",
@@ -90,8 +92,8 @@ WRONG: dict[str, tuple[str, str, str, set[str]]] = {
     ),
     "only who ordered is active": (
         "feature_pipeline/intake.py",
-        "AND {_REASON} IS NULL\n",
-        "AND orders > 0 AND {_REASON} IS NULL\n",
+        "AND {REASON} IS NULL\n",
+        "AND orders > 0 AND {REASON} IS NULL\n",
         set(),  # refused: rows would be lost, and the intake's own reckoning says so
     ),
 }

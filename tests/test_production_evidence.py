@@ -139,6 +139,31 @@ def test_probes_run_through_the_warehouses_join(
     assert _lent_tables(production) == []
 
 
+@pytest.mark.parametrize(
+    ("says", "instead"),
+    [
+        ("event_timestamp + $lookback_window", "created_timestamp + $lookback_window"),
+        ("created_timestamp AS in_force_from", "event_timestamp AS in_force_from"),
+        ("ORDER BY event_timestamp DESC, created", "ORDER BY created"),
+        ("CAST(event_timestamp AS DATE)", "CAST(created_timestamp AS DATE)"),
+        ("AND in_force_until <= $as_of", "AND in_force_until < $as_of - INTERVAL 36500 DAY"),
+        ("CAST(orders AS DOUBLE)", "CAST(order_days AS DOUBLE)"),
+    ],
+)
+def test_probes_are_of_the_statement_that_the_warehouse_runs(
+    says: str, instead: str, judged: Path, contract: Contract, view: RegisteredView
+) -> None:
+    statement = judged / "feature_pipeline" / "aggregate.sql"
+    right = statement.read_text(encoding="utf-8")
+    assert says in right
+    statement.write_text(right.replace(says, instead), encoding="utf-8")
+    try:
+        run = there(run_probes(contract, judged, view))
+    finally:
+        statement.write_text(right, encoding="utf-8")
+    assert [a.probe.name for a in run.answers if dict(a.got) != dict(a.probe.expected)]
+
+
 def test_what_is_lent_goes_with_the_block_and_what_a_killed_one_left_is_replaced(
     view: RegisteredView, production: Production, tmp_path: Path
 ) -> None:

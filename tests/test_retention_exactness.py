@@ -2,7 +2,6 @@
 
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from unittest.mock import patch
 
 import pyarrow.parquet as pq
 import pytest
@@ -23,7 +22,6 @@ from test_change_log_exactness import (
     turning_point,
 )
 
-from feature_pipeline import change_log
 from feature_pipeline.recount import recount
 from feature_pipeline.refresh import bring_up_to
 from feature_pipeline.refreshed import Tables, Terms
@@ -62,13 +60,8 @@ def left_something(oracle: Oracle, cutoff, as_of) -> bool:
 
 
 @thorough(80)
-@given(
-    oracles(),
-    st.tuples(fractions, fractions, fractions),
-    st.lists(fractions, max_size=5),
-    st.sampled_from([2, change_log.SHARE]),
-)
-def test_every_value_since_the_cutoff_stays(oracle, times, randoms, share):
+@given(oracles(), st.tuples(fractions, fractions, fractions), st.lists(fractions, max_size=5))
+def test_every_value_since_the_cutoff_stays(oracle, times, randoms):
     """Twice retained and refreshed in between, against the words of the contract."""
     one, other, fraction = times
     first, second = sorted((turning_point(oracle, one), moment(oracle, other)))
@@ -76,7 +69,7 @@ def test_every_value_since_the_cutoff_stays(oracle, times, randoms, share):
     known = max(first + window, turning_point(oracle, fraction))
     later = max(second + window, known)
     assume(left_something(oracle, first, known) and left_something(oracle, second, later))
-    with TemporaryDirectory() as folder, patch.object(change_log, "SHARE", share):
+    with TemporaryDirectory() as folder:
         stores = Stores(Path(folder), oracle)
         stores.refresh(known)
         stores.retain(first)

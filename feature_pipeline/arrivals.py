@@ -1,0 +1,103 @@
+"""Take in what arrived since a change log was last known, with what it needs to go on."""
+
+from datetime import UTC, datetime, time, timedelta
+from pathlib import Path
+
+import duckdb
+
+from feature_pipeline.engine import one_row
+from feature_pipeline.erased_customers import NOBODY, ErasedCustomers, leave_out
+from feature_pipeline.events_table import events_view, parts_reaching, refuse_broken_rules
+from feature_pipeline.intake import MICROSECOND, REASON, IntakeCounts, accept, quarantine
+from feature_pipeline.parquet_table import parts_of
+
+
+def stage_arrivals(
+    connection: duckdb.DuckDBPyConnection,
+    events: Path,
+    since: datetime,
+    as_of: datetime,
+    *,
+    lookback_window: timedelta,
+    lateness: timedelta,
+    erased: ErasedCustomers = NOBODY,
+) -> IntakeCounts:
+    """Do as `stage_events` for what arrived in (`since`, `as_of`], with what a log needs to go on.
+
+    `accepted_events` holds whole days of the customers of whom an event arrived or left the window
+    since then: from the day on that still counted at `since`. The counts are of the arrivals; an
+    event is superseded, too, where it takes the place of one that had arrived before.
+
+    Raises:
+        RefusedError: an arrival breaks a producer's rule.
+    """
+    # Whole days, since the states of a day supersede each other; a microsecond, since `after` is.
+    midnight = (since - max(lookback_window, lateness)).astimezone(UTC)
+    counting = datetime.combine(midnight, time(), UTC)
+    reaching = {"created_timestamp": since, "event_timestamp": counting - MICROSECOND}
+    events_view(connection, parts_reaching(events, reaching) or parts_of(events)[:1])
+    connection.execute(
+        "CREATE TEMP TABLE deliveries AS FROM events_file WHERE created_timestamp > $since",
+        {"since": since},
+    )
+    connection.execute("CREATE TEMP VIEW delivered AS FROM deliveries")
+    leave_out(connection, "delivered", erased)
+    refuse_broken_rules(connection, "delivered", events)
+    bounds = {"as_of": as_of, "lateness_us": lateness // MICROSECOND}
+    leaving = {"leave_from": since - lookback_window, "leave_by": as_of - lookback_window}
+    connection.execute(
+        f"""
+        CREATE TEMP TABLE touched AS
+        SELECT customer_id FROM delivered WHERE created_timestamp <= $as_of AND {REASON} IS NULL
+        UNION
+        SELECT customer_id FROM events_file
+        WHERE event_timestamp > $leave_from AND event_timestamp <= $leave_by
+          AND created_timestamp <= $as_of AND {REASON} IS NULL
+        """,
+        bounds | leaving,
+    )
+    connection.execute("CREATE TEMP VIEW affected AS FROM touched")
+    leave_out(connection, "affected", erased)
+    accept(
+        connection,
+        """FROM (
+            FROM events_file WHERE event_timestamp >= $counting AND created_timestamp <= $as_of
+        ) SEMI JOIN affected USING (customer_id)""",
+        bounds | {"counting": counting},
+    )
+    quarantine(connection, "FROM delivered", bounds)
+    return _count_arrivals(connection, since, as_of)
+
+
+def _count_arrivals(
+    connection: duckdb.DuckDBPyConnection, since: datetime, as_of: datetime
+) -> IntakeCounts:
+    ingested, not_yet_arrived = one_row(
+        connection,
+        """SELECT count(*) FILTER (WHERE created_timestamp <= $as_of),
+                  count(*) FILTER (WHERE created_timestamp > $as_of) FROM delivered""",
+        {"as_of": as_of},
+    )
+    (quarantined,) = one_row(connection, "SELECT count(*) FROM quarantined_events")
+    accepted, new_days = one_row(
+        connection,
+        """
+        SELECT sum(arrivals), count(*) FILTER (WHERE arrivals = states) FROM (
+            SELECT count(*) FILTER (WHERE created_timestamp > $since) AS arrivals,
+                   count(*) AS states
+            FROM accepted_events GROUP BY customer_id, CAST(event_timestamp AS DATE)
+        ) WHERE arrivals > 0
+        """,
+        {"since": since.astimezone(UTC).replace(tzinfo=None)},
+    )
+    accepted = int(accepted or 0)
+    counts = IntakeCounts(
+        ingested=ingested,
+        kept=new_days,
+        superseded=accepted - new_days,
+        quarantined=quarantined,
+        not_yet_arrived=not_yet_arrived,
+    )
+    if counts.ingested != accepted + quarantined:
+        raise AssertionError(f"rows were lost or doubled on the way in: {counts}")
+    return counts

@@ -1,0 +1,211 @@
+"""The change log in one pass over ordered events: what `aggregate.sql` says, in arrays.
+
+A warehouse runs the SQL. The embedded engine evaluates a running sum by a tree of partial sums, a
+logarithm of steps a row, where a row adds one value to the row before; so here the engine puts the
+events in order, and the rest is cumulative sums over a few customers at a time.
+"""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import duckdb
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+
+MICROSECOND, DAY = timedelta(microseconds=1), 86_400_000_000
+NEVER = np.iinfo(np.int64).max
+AT_ONCE = 30 * 2048  # events; fewer than 2**16 customers, whom numpy sorts by their two bytes
+SURE_TO_FIT = 2**32  # amounts below it, in 64 bits; others are added up as Python's integers
+
+_ORDERED = """
+    SELECT customer_id, orders, order_value, sessions,
+           epoch_us(event_timestamp) AS happened, epoch_us(created_timestamp) AS arrived
+    FROM accepted_events ORDER BY customer_id, event_timestamp, created_timestamp
+"""
+
+Array = npt.NDArray[Any]
+
+
+class LogInOnePass:
+    """The change log of `accepted_events` up to an as-of time, made as it is read."""
+
+    rows: pa.RecordBatchReader
+    """By customer and stamp, those of `aggregate.sql`.
+
+    Reading raises OverflowError where a sum of counts is beyond 64 bits.
+    """
+    customer_days: int
+    """Of the events read so far."""
+
+    def __init__(
+        self, connection: duckdb.DuckDBPyConnection, as_of: datetime, lookback_window: timedelta
+    ) -> None:
+        """The connection is to be asked nothing else until the rows are read."""
+        ordered = connection.execute(_ORDERED).fetch_record_batch(AT_ONCE)
+        self.customer_days = 0
+        self._window = lookback_window // MICROSECOND
+        self._as_of = (as_of - datetime(1970, 1, 1, tzinfo=UTC)) // MICROSECOND
+        self._schema = pa.schema(
+            {
+                "customer_id": ordered.schema.field("customer_id").type,
+                "event_timestamp": pa.timestamp("us", tz="UTC"),
+                "avg_order_value_30d": pa.float64(),
+                "orders_30d": pa.int64(),
+                "sessions_30d": pa.int64(),
+                "distinct_order_days_30d": pa.int64(),
+            }
+        )
+        self.rows = pa.RecordBatchReader.from_batches(
+            self._schema, map(self._log_of, _of_whole_customers(ordered))
+        )
+
+    def _log_of(self, events: pa.RecordBatch) -> pa.RecordBatch:
+        """The rows of some customers."""
+        customer_id = events["customer_id"]
+        happened, arrived, orders, sessions = (
+            events[name].to_numpy() for name in ("happened", "arrived", "orders", "sessions")
+        )
+        customer_begins = _begins(customer_id)
+        customer = (np.cumsum(customer_begins) - 1).astype(np.uint16)
+        day_begins = customer_begins | _begins(happened // DAY)
+        self.customer_days += int(np.count_nonzero(day_begins))
+
+        in_force_from = arrived
+        in_force_until = np.minimum(happened + self._window, _superseded(arrived, day_begins))
+        counts = np.flatnonzero(in_force_from < in_force_until)
+        ends = counts[in_force_until[counts] <= self._as_of]
+
+        # Each state adds itself when it comes into force and takes itself away when it ends.
+        event = np.concatenate([counts, ends])
+        deltas = _Deltas.in_order(
+            customer[event],
+            np.concatenate([in_force_from[counts], in_force_until[ends]]),
+            event,
+            np.repeat([1, -1], [len(counts), len(ends)]),
+        )
+        orders_then = deltas.summed(orders)
+        order_value_then = _money(*map(deltas.summed, _limbs(events["order_value"])))
+        order_days_then = deltas.summed((orders > 0).astype(np.int64))
+        average = np.zeros(len(orders_then))
+        some = orders_then != 0
+        average[some] = order_value_then[some] / orders_then[some].astype(float)
+        rows = {
+            "customer_id": customer_id.take(pa.array(deltas.event[deltas.last])),
+            "event_timestamp": deltas.instant[deltas.last],
+            "avg_order_value_30d": average,
+            "orders_30d": orders_then.astype(np.int64),
+            "sessions_30d": deltas.summed(sessions).astype(np.int64),
+            "distinct_order_days_30d": order_days_then,
+        }
+        return pa.record_batch(rows, schema=self._schema)
+
+
+def _of_whole_customers(ordered: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+    """The same rows, no customer's parted; the last customer of each waits for what may follow."""
+    waiting: list[pa.RecordBatch] = []
+    for batch in filter(len, ordered):
+        block = pa.concat_batches([*waiting, batch])
+        last = int(np.flatnonzero(_begins(block["customer_id"]))[-1])
+        if last:
+            yield block.slice(0, last)
+        waiting = [block.slice(last)]
+    yield from waiting
+
+
+def _superseded(arrived: Array, day_begins: Array) -> Array:
+    """When a state's place is taken, or `NEVER`: states in order of customer, day and happening.
+
+    By the first to arrive of the day's later states. Where that had come first, this one never
+    counts.
+    """
+    day = np.cumsum(day_begins)
+    longest = int(np.bincount(day).max())
+    earliest, reach = arrived.copy(), 1
+    while reach < longest:  # the earliest of a state and those after it, twice as many each time
+        np.minimum(
+            earliest[:-reach],
+            earliest[reach:],
+            out=earliest[:-reach],
+            where=day[:-reach] == day[reach:],
+        )
+        reach *= 2
+    return np.append(np.where(day_begins[1:], NEVER, earliest[1:]), NEVER)
+
+
+@dataclass(frozen=True)
+class _Deltas:
+    """What changes the sums, by customer and instant."""
+
+    instant: Array
+    event: Array
+    """Whose amounts are added, by its place."""
+    sign: Array
+    first: Array
+    """Where a customer begins."""
+    last: Array
+    """Where an instant ends, for then its sums are whole."""
+    customer_of_last: Array
+
+    @classmethod
+    def in_order(cls, customer: Array, instant: Array, event: Array, sign: Array) -> "_Deltas":
+        order = np.argsort(instant)
+        order = order[np.argsort(customer[order], kind="stable")]
+        customer, instant = customer[order], instant[order]
+        begins = _begins(customer)
+        ends = np.append((begins | _begins(instant))[1:], True)[: len(order)]
+        return cls(
+            instant,
+            event[order],
+            sign[order],
+            first=np.flatnonzero(begins),
+            last=np.flatnonzero(ends),
+            customer_of_last=(np.cumsum(begins) - 1)[ends],
+        )
+
+    def summed(self, amounts: Array) -> Array:
+        """The customer's sum after the last delta of each instant."""
+        if amounts.max() >= SURE_TO_FIT:
+            amounts = amounts.astype(object)
+        deltas = amounts[self.event] * self.sign
+        running = np.cumsum(deltas)
+        before = running[self.first] - deltas[self.first]
+        then: Array = running[self.last] - before[self.customer_of_last]
+        return then
+
+
+def _limbs(amounts: pa.Array) -> tuple[Array, Array, Array]:
+    """Decimals as they lie in memory, 128 bits each: the lowest 32, the next 32, the upper 64.
+
+    So sums of each are exact in 64 bits.
+    """
+    _, memory = amounts.buffers()
+    halves = np.frombuffer(memory, "<u8").reshape(-1, 2)[amounts.offset :][: len(amounts)]
+    low, high = halves[:, 0], halves[:, 1]
+    return (low & 0xFFFFFFFF).view(np.int64), (low >> 32).view(np.int64), high.view(np.int64)
+
+
+def _money(low: Array, middle: Array, high: Array) -> Array:
+    """Sums of limbs as floats, as the engine makes them of its decimals of 12 digits."""
+    middle = middle + (low >> 32)
+    high = high + (middle >> 32)
+    units = ((middle & 0xFFFFFFFF) << 32 | low & 0xFFFFFFFF).astype(np.uint64)
+    if high.any():
+        units = high.astype(object) * 2**64 + units.astype(object)
+    whole, rest = (part.astype(float) for part in (units // 10**12, units % 10**12))
+    at_once = units.astype(float) / 1e12
+    money: Array = np.where(units <= 2**53, at_once, whole + rest / 1e12)
+    return money
+
+
+def _begins(values: pa.Array | Array) -> Array:
+    """True where a value differs from the one before, and for the first."""
+    begins = np.ones(len(values), bool)
+    if isinstance(values, pa.Array):
+        begins[1:] = pc.not_equal(values[1:], values[:-1]).to_numpy(zero_copy_only=False)
+    else:
+        np.not_equal(values[1:], values[:-1], out=begins[1:])
+    return begins
