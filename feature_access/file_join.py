@@ -8,7 +8,7 @@ fetches the features of the rows that were found. A join that carries them along
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
-from glob import escape
+from functools import reduce
 from pathlib import Path
 from typing import Any
 
@@ -19,17 +19,16 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from feature_access.offline_table import parts_of, refuse_unless_it_knows
+from feature_access.parquet_rows import Integers, ParquetRows
 from feature_access.point_in_time import MATCHED, ROW, Asked, EntityRows
 
-Integers = npt.NDArray[np.int64]
-
-_POSITION = "(CAST(file_index AS BIGINT) << 40) + file_row_number"
+_UTC_MICROSECONDS = pa.timestamp("us", "UTC")
 _BATCH = 122_880
 """Rows that DuckDB gives to one thread; an Arrow table in one piece it gives to one alone."""
 _BLOCK = 16_384
 """Rows whose search stays within a core's cache."""
-_EARLIEST = -9_223_372_022_400_000_000
-"""The first microsecond that DuckDB has a time for."""
+_LATEST = np.iinfo(np.int64).max // 2
+"""Later than any time in microseconds that Python has."""
 
 
 @dataclass(frozen=True)
@@ -39,7 +38,7 @@ class FileJoin:
     asked: Asked
     path: str
 
-    def read(self, entity_rows: EntityRows, connection: duckdb.DuckDBPyConnection) -> pa.Table:
+    def read(self, entity_rows: EntityRows) -> pa.Table:
         """This view's columns for the asked rows: of the newest feature row within the ttl.
 
         The last column says whether there was one: what the match rate counts, before defaults.
@@ -53,102 +52,128 @@ class FileJoin:
         refuse_unless_it_knows(self.path, self.asked.view, times)
         parts = parts_of(Path(self.path).resolve())
         as_it_was = _identity(parts)
+        rows = self._rows(parts, _integers(times.cast(pa.int64())))
         try:
-            positions = self._positions(entity_rows, connection, _literally(parts))
+            numbers = self._numbers(entity_rows, rows)
         except duckdb.ConversionException as error:
             raise ValueError(
                 f"the entity frame's {', '.join(self.asked.join_keys)} cannot be compared with "
                 f"those of {self.asked.view}: give them in its type ({str(error).splitlines()[0]})"
             ) from error
-        values = self._values(positions, connection, _literally(parts))
+        values = self._values(numbers, rows)
         if _identity(parts) != as_it_was:
             raise RuntimeError(f"{self.path} was replaced while it was read: read it again")
         return values
 
-    def _positions(
-        self, entity_rows: EntityRows, connection: duckdb.DuckDBPyConnection, parts: list[str]
-    ) -> Integers:
-        """Where each entity row's feature row lies in the parts; -1 where there is none."""
-        asked, count = self.asked, entity_rows.rows.num_rows
+    def _rows(self, parts: Sequence[Path], times: Integers) -> ParquetRows:
+        """Those that can count at some of the times."""
+        since = times.min(initial=_LATEST) - self._ttl if self._ttl else -np.inf
+        return ParquetRows.between(
+            parts, self.asked.timestamp_field, since, times.max(initial=-_LATEST)
+        )
+
+    @property
+    def _ttl(self) -> int | None:
+        """In microseconds."""
+        return self.asked.ttl // timedelta(microseconds=1) if self.asked.ttl else None
+
+    def _numbers(self, entity_rows: EntityRows, rows: ParquetRows) -> Integers:
+        """The number of each entity row's feature row; -1 where there is none."""
         times = _integers(entity_rows.rows[entity_rows.time_column].cast(pa.int64()))
-        found = np.full(count, -1)
-        if not count:
-            return found
-        ttl = asked.ttl // timedelta(microseconds=1) if asked.ttl else None
-        since = _EARLIEST if ttl is None else max(_EARLIEST, int(times.min()) - ttl)
-        log = self._log(connection, parts, since, int(times.max()))
-        keys = [_whole(log[f"key_{i}"]) for i in range(len(asked.join_keys))]
-        stamps, positions = (_integers(log[name]) for name in ("stamp", "position"))
-        starts = np.flatnonzero(np.append(True, ~_same_as_before(keys)))[: len(stamps)]
-        stops = np.append(starts, len(stamps))[1:]
-        of_key = {f"key_{i}": key.take(pa.array(starts)) for i, key in enumerate(keys)}
-        _shared_out(connection, "spans", pa.table({**of_key, "start": starts, "stop": stops}))
-        _shared_out(connection, "asked", entity_rows.asked(list(asked.join_keys)))
-        same_key = " AND ".join(f'e."{e}" = s.key_{i}' for i, e in enumerate(asked.join_keys))
-        span = connection.execute(
-            f"""SELECT e."{ROW}" AS row, s.start, s.stop
-            FROM asked AS e JOIN spans AS s ON {same_key}"""
-        ).fetch_arrow_table()
-        rows, first, stop = (_integers(span[name]) for name in ("row", "start", "stop"))
-        for some in (slice(at, at + _BLOCK) for at in range(0, len(rows), _BLOCK)):
-            row, when = rows[some], times[rows[some]]
-            newest = newest_at(stamps, first[some], stop[some], when)
-            known = newest >= first[some]
-            if ttl is not None:
-                known &= when - stamps[newest] <= ttl
-            found[row[known]] = positions[newest[known]]
+        found = np.full(len(times), -1)
+        log = self._in_order_already(rows) or self._put_in_order(rows)
+        of_row, which = self._spans(entity_rows, log.keys)
+        stops = np.append(log.starts, len(log.stamps))[1:]
+        for some in (slice(at, at + _BLOCK) for at in range(0, len(of_row), _BLOCK)):
+            row, first, stop = of_row[some], log.starts[which[some]], stops[which[some]]
+            when = times[row]
+            newest = newest_at(log.stamps, first, stop, when)
+            known = newest >= first
+            if self._ttl:
+                known &= when - log.stamps[newest] <= self._ttl
+            found[row[known]] = log.number_of(newest[known])
         return found
 
-    def _log(
-        self,
-        connection: duckdb.DuckDBPyConnection,
-        parts: list[str],
-        since: int,
-        until: int,
-    ) -> pa.Table:
-        """Keys, times and positions of the rows that can count, by key and time."""
-        asked = self.asked
-        stamp = f'f."{asked.timestamp_field}"'
-        keys = [f'f."{key}"' for key in asked.join_keys.values()]
-        named = ", ".join(f"{key} AS key_{i}" for i, key in enumerate(keys))
-        no_null = " AND ".join(f"{key} IS NOT NULL" for key in keys)
-        query = f"""
-            SELECT {named}, epoch_us(CAST({stamp} AS TIMESTAMPTZ)) AS stamp, {_POSITION} AS position
-            FROM read_parquet($parts) AS f
-            WHERE {no_null}
-              AND {stamp} BETWEEN make_timestamptz($since) AND make_timestamptz($until)
-        """
-        parameters = {"parts": parts, "since": since, "until": until}
-        log = connection.execute(query, parameters).fetch_arrow_table().combine_chunks()
-        order = [*(f"key_{i}" for i in range(len(keys))), "stamp"]
-        if _in_order([_whole(log[name]) for name in order]):
-            return log
-        del log  # before the next one is there
-        query += f"ORDER BY {', '.join(order)}, position"
-        return connection.execute(query, parameters).fetch_arrow_table().combine_chunks()
+    def _in_order_already(self, rows: ParquetRows) -> "_Log | None":
+        """Of rows that lie by key and time, as a table of one part does; None of others."""
+        keys = [_whole(key) for key in rows.read(list(self.asked.join_keys.values())).columns]
+        if any(key.null_count for key in keys) or not _in_order(keys):
+            return None
+        same = _same_as_before(keys)
+        starts = np.flatnonzero(np.append(True, ~same))[: len(keys[0])]
+        of_span = [key.take(pa.array(starts)) for key in keys]
+        del keys  # for a page of memory that was touched before is the cheapest
+        stamp = self._stamps(rows.read([self.asked.timestamp_field]))
+        if stamp.null_count or (same & _truths(pc.less(stamp[1:], stamp[:-1]))).any():
+            return None
+        return _Log(of_span, starts, stamp.to_numpy())
 
-    def _values(
-        self, positions: Integers, connection: duckdb.DuckDBPyConnection, parts: list[str]
-    ) -> pa.Table:
-        """The features of the rows there, and whether there was one, in the order of positions."""
-        asked, count = self.asked, np.arange(len(positions))
-        found = {"row": count, "position": pa.array(positions, mask=positions < 0)}
-        _shared_out(connection, "found", pa.table(found))
-        values = ", ".join(
-            f'coalesce(f."{column}", $default_{i}) AS "{output}"'
-            for i, (output, column) in enumerate(asked.features.items())
+    def _put_in_order(self, rows: ParquetRows) -> "_Log":
+        read = rows.read([*self.asked.join_keys.values(), self.asked.timestamp_field])
+        keys = {f"key_{i}": read[key] for i, key in enumerate(self.asked.join_keys.values())}
+        log = pa.table({**keys, "stamp": self._stamps(read), "number": np.arange(len(read))})
+        log = log.filter(reduce(pc.and_, map(pc.is_valid, log.columns)))
+        log = _queried(f"FROM log ORDER BY {', '.join(keys)}, stamp, number", log=log)
+        in_order = [_whole(log[key]) for key in keys]
+        starts = np.flatnonzero(np.append(True, ~_same_as_before(in_order)))[: len(log)]
+        of_span = [key.take(pa.array(starts)) for key in in_order]
+        return _Log(of_span, starts, _integers(log["stamp"]), _integers(log["number"]))
+
+    def _stamps(self, rows: pa.Table) -> pa.Array:
+        stamp = rows[self.asked.timestamp_field].cast(_UTC_MICROSECONDS, safe=False)
+        return _whole(stamp.cast(pa.int64()))
+
+    def _spans(self, entity_rows: EntityRows, of_span: list[pa.Array]) -> tuple[Integers, Integers]:
+        """The entity rows of which there is a key, and which of the keys in the table it is."""
+        asked = list(self.asked.join_keys)
+        given = entity_rows.rows[asked[0]]
+        if len(asked) == 1 and given.type == of_span[0].type and _is_exact(given.type):
+            which = pc.index_in(given, of_span[0]).to_numpy()
+            there = np.flatnonzero(~np.isnan(which))
+            return there, which[there].astype(np.int64)
+        # The engine alone knows how keys of other types compare.
+        same = " AND ".join(f'e."{key}" = s.key_{i}' for i, key in enumerate(asked))
+        spans = pa.table({f"key_{i}": key for i, key in enumerate(of_span)})
+        found = _queried(
+            f'SELECT e."{ROW}" AS row, s.span FROM asked AS e JOIN spans AS s ON {same}',
+            asked=entity_rows.asked(asked),
+            spans=spans.append_column("span", pa.array(np.arange(spans.num_rows))),
         )
-        parameters: dict[str, Any] = {f"default_{i}": d for i, d in enumerate(asked.defaults)}
-        fetched = connection.execute(
-            f"""
-            SELECT {values}, e.position IS NOT NULL AS "{MATCHED}", e.row AS "{ROW}"
-            FROM found AS e LEFT JOIN read_parquet($parts) AS f ON e.position = {_POSITION}
-            """,
-            parameters | {"parts": parts},
-        ).fetch_arrow_table()
-        places = np.empty_like(count)
-        places[_integers(fetched[ROW])] = count
-        return fetched.drop_columns([ROW]).take(pa.array(places))
+        return _integers(found["row"]), _integers(found["span"])
+
+    def _values(self, numbers: Integers, rows: ParquetRows) -> pa.Table:
+        """The features of the rows there, or defaults, and whether there was a row."""
+        matched = numbers >= 0
+        with_row = np.flatnonzero(matched)
+        with_row = with_row[np.argsort(numbers[with_row])]
+        columns = list(dict.fromkeys(self.asked.features.values()))
+        fetched = rows.fetch(columns, numbers[with_row])
+        which = np.empty_like(numbers)
+        which[with_row] = np.arange(len(with_row))
+        values = fetched.take(pa.array(which, mask=~matched))
+        asked = zip(self.asked.features.items(), self.asked.defaults, strict=True)
+        named = {output: _filled(values[column], default) for (output, column), default in asked}
+        return pa.table({**named, MATCHED: matched})
+
+
+@dataclass(frozen=True)
+class _Log:
+    """What feature rows there are, by key and time."""
+
+    keys: list[pa.Array]
+    """Each once, in an array per join key."""
+    starts: Integers
+    """Where the rows of each key start."""
+    stamps: Integers
+    numbers: Integers | None = None
+    """Of the rows in the table; None where they count from 0."""
+
+    def number_of(self, row: Integers) -> Integers:
+        return row if self.numbers is None else self.numbers[row]
+
+
+def _filled(values: pa.ChunkedArray, default: object) -> pa.ChunkedArray:
+    return values if default is None else pc.fill_null(values, pa.scalar(default, values.type))
 
 
 def newest_at(stamps: Integers, first: Integers, stop: Integers, times: Integers) -> Integers:
@@ -165,10 +190,18 @@ def newest_at(stamps: Integers, first: Integers, stop: Integers, times: Integers
     return low - 1
 
 
-def _shared_out(connection: duckdb.DuckDBPyConnection, name: str, rows: pa.Table) -> None:
-    """Let queries read the rows by this name, on every core."""
-    batches = rows.combine_chunks().to_batches(max_chunksize=_BATCH)
-    connection.register(name, pa.Table.from_batches(batches, rows.schema))
+def _queried(query: str, **tables: pa.Table) -> pa.Table:
+    """What the embedded engine answers."""
+    with duckdb.connect() as connection:
+        connection.execute("SET TimeZone = 'UTC'")
+        for name, rows in tables.items():
+            batches = rows.combine_chunks().to_batches(max_chunksize=_BATCH)
+            connection.register(name, pa.Table.from_batches(batches, rows.schema))
+        return connection.execute(query).fetch_arrow_table()
+
+
+def _is_exact(kind: pa.DataType) -> bool:
+    return bool(pa.types.is_integer(kind) or pa.types.is_string(kind))
 
 
 def _in_order(columns: Sequence[pa.Array]) -> bool:
@@ -202,10 +235,6 @@ def _integers(column: pa.ChunkedArray) -> Integers:
 def _whole(column: pa.ChunkedArray) -> pa.Array:
     """The column in one piece, copied only if it is in several."""
     return column.chunk(0) if column.num_chunks == 1 else column.combine_chunks()
-
-
-def _literally(parts: Sequence[Path]) -> list[str]:
-    return [escape(str(part)) for part in parts]
 
 
 def _identity(parts: Sequence[Path]) -> list[tuple[int, int, int]]:

@@ -10,7 +10,6 @@ from copy import deepcopy
 from datetime import UTC
 from typing import Any, Literal
 
-import duckdb
 import ibis
 import pandas as pd
 from feast import FeatureView, RepoConfig
@@ -145,7 +144,5 @@ def _path(source: FileSource, config: RepoConfig) -> str:
 
 
 def _read(joins: list[FileJoin], entity_rows: EntityRows) -> Found:
-    with duckdb.connect() as connection:
-        connection.execute("SET TimeZone = 'UTC'")
-        for join in joins:
-            yield join.asked, join.read(entity_rows, connection)
+    for join in joins:
+        yield join.asked, join.read(entity_rows)

@@ -7,7 +7,6 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-import duckdb
 import numpy as np
 import pandas as pd
 import pyarrow as pa
@@ -47,9 +46,7 @@ def asked(ttl: int | None, keys: dict[str, str]) -> Asked:
 def answers(folder: Path, of: Asked, entities: pa.Table) -> pa.Table:
     frame = entities.to_pandas(types_mapper={pa.int64(): pd.Int64Dtype()}.get)
     rows = EntityRows.of(frame, [of])
-    with duckdb.connect() as connection:
-        connection.execute("SET TimeZone = 'UTC'")
-        return FileJoin(of, str(folder)).read(rows, connection)
+    return FileJoin(of, str(folder)).read(rows)
 
 
 def times(moments: list[int | None]) -> pa.Array:
