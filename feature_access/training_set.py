@@ -1,6 +1,7 @@
 """Training sets: the features as they were known at each prediction time, identifiers hashed."""
 
 import base64
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -79,17 +80,23 @@ def build_training_set(
     time = infer_event_timestamp_from_entity_df(dict(frame.dtypes))
     asked = frame.assign(**{time: _served_at(frame[time], views)}) if as_served else frame
     job = store.get_historical_features(entity_df=asked, features=declared)
-    rows = job.to_arrow()
-    if as_served:
-        instants = pa.array(pd.to_datetime(frame[time], utc=True))
-        instants = instants.cast(pa.timestamp("us", tz="UTC"), safe=False)
-        rows = rows.set_column(rows.schema.get_field_index(time), time, instants)
     join_keys = tuple(sorted({key.name for view in views for key in view.entity_columns}))
-    for join_key in join_keys:
-        column = rows.schema.get_field_index(join_key)
-        ids = hashed_once(_whole(rows[join_key]), hash_key)
-        rows = rows.set_column(column, join_key, ids)
+    with ThreadPoolExecutor(1) as beside:  # two cores: hashing waits for no read, nor it for that
+        hashing = beside.submit(_hashed, frame[list(join_keys)], hash_key)
+        rows = job.to_arrow()
+        if as_served:
+            instants = pa.array(pd.to_datetime(frame[time], utc=True))
+            instants = instants.cast(pa.timestamp("us", tz="UTC"), safe=False)
+            rows = rows.set_column(rows.schema.get_field_index(time), time, instants)
+        for join_key, ids in hashing.result().items():
+            rows = rows.set_column(rows.schema.get_field_index(join_key), join_key, ids)
     return TrainingSet(_one_form(rows, list(frame.columns)), dict(job.matched), join_keys)
+
+
+def _hashed(identifiers: pd.DataFrame, hash_key: bytes) -> dict[str, pa.DictionaryArray]:
+    """Each column's; of as many rows, in the order that the read keeps."""
+    columns = pa.Table.from_pandas(identifiers, preserve_index=False)
+    return {name: hashed_once(_whole(columns[name]), hash_key) for name in columns.column_names}
 
 
 def _service(store: FeatureStore, name: str) -> FeatureService:

@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from datetime import datetime
 from pathlib import Path
@@ -114,6 +115,8 @@ def build(
 
         store = open_store(ROOT)
         frame = read_entity_frame(entities, environment, text=text_keys(store))
+        beside = unread.enter_context(ThreadPoolExecutor(1))
+        asked_for = beside.submit(keyed_digest, frame, key)
         built = build_training_set(store, service, frame, key, as_served=as_served)
         if contract.view_name not in built.matched:  # another document says who may read it
             raise RefusedError(
@@ -127,7 +130,7 @@ def build(
         asked: dict[str, str | bool] = {"as_served": as_served, "consumer": consumer}
         asked["service"] = service
         draft_receipt.write_text(
-            receipt_text(contract, as_of, asked, keyed_digest(frame, key), built, digest),
+            receipt_text(contract, as_of, asked, asked_for.result(), built, digest),
             encoding="utf-8",
         )
         figures |= {
