@@ -8,23 +8,18 @@ fetches the features of the rows that were found. A join that carries them along
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
-from functools import reduce
 from pathlib import Path
-from typing import Any
 
 import duckdb
 import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from feature_access.offline_table import parts_of, refuse_unless_it_knows
+from feature_access.ordered_rows import in_order, queried
 from feature_access.parquet_rows import Integers, ParquetRows
 from feature_access.point_in_time import MATCHED, ROW, Asked, EntityRows
 
-_UTC_MICROSECONDS = pa.timestamp("us", "UTC")
-_BATCH = 122_880
-"""Rows that DuckDB gives to one thread; an Arrow table in one piece it gives to one alone."""
 _BLOCK = 16_384
 """Rows whose search stays within a core's cache."""
 _LATEST = np.iinfo(np.int64).max // 2
@@ -81,7 +76,7 @@ class FileJoin:
         """The number of each entity row's feature row; -1 where there is none."""
         times = _integers(entity_rows.rows[entity_rows.time_column].cast(pa.int64()))
         found = np.full(len(times), -1)
-        log = self._in_order_already(rows) or self._put_in_order(rows)
+        log = in_order(rows, list(self.asked.join_keys.values()), self.asked.timestamp_field)
         of_row, which = self._spans(entity_rows, log.keys)
         stops = np.append(log.starts, len(log.stamps))[1:]
         for some in (slice(at, at + _BLOCK) for at in range(0, len(of_row), _BLOCK)):
@@ -94,35 +89,6 @@ class FileJoin:
             found[row[known]] = log.number_of(newest[known])
         return found
 
-    def _in_order_already(self, rows: ParquetRows) -> "_Log | None":
-        """Of rows that lie by key and time, as a table of one part does; None of others."""
-        keys = [_whole(key) for key in rows.read(list(self.asked.join_keys.values())).columns]
-        if any(key.null_count for key in keys) or not _in_order(keys):
-            return None
-        same = _same_as_before(keys)
-        starts = np.flatnonzero(np.append(True, ~same))[: len(keys[0])]
-        of_span = [key.take(pa.array(starts)) for key in keys]
-        del keys  # for a page of memory that was touched before is the cheapest
-        stamp = self._stamps(rows.read([self.asked.timestamp_field]))
-        if stamp.null_count or (same & _truths(pc.less(stamp[1:], stamp[:-1]))).any():
-            return None
-        return _Log(of_span, starts, stamp.to_numpy())
-
-    def _put_in_order(self, rows: ParquetRows) -> "_Log":
-        read = rows.read([*self.asked.join_keys.values(), self.asked.timestamp_field])
-        keys = {f"key_{i}": read[key] for i, key in enumerate(self.asked.join_keys.values())}
-        log = pa.table({**keys, "stamp": self._stamps(read), "number": np.arange(len(read))})
-        log = log.filter(reduce(pc.and_, map(pc.is_valid, log.columns)))
-        log = _queried(f"FROM log ORDER BY {', '.join(keys)}, stamp, number", log=log)
-        in_order = [_whole(log[key]) for key in keys]
-        starts = np.flatnonzero(np.append(True, ~_same_as_before(in_order)))[: len(log)]
-        of_span = [key.take(pa.array(starts)) for key in in_order]
-        return _Log(of_span, starts, _integers(log["stamp"]), _integers(log["number"]))
-
-    def _stamps(self, rows: pa.Table) -> pa.Array:
-        stamp = rows[self.asked.timestamp_field].cast(_UTC_MICROSECONDS, safe=False)
-        return _whole(stamp.cast(pa.int64()))
-
     def _spans(self, entity_rows: EntityRows, of_span: list[pa.Array]) -> tuple[Integers, Integers]:
         """The entity rows of which there is a key, and which of the keys in the table it is."""
         asked = list(self.asked.join_keys)
@@ -134,7 +100,7 @@ class FileJoin:
         # The engine alone knows how keys of other types compare.
         same = " AND ".join(f'e."{key}" = s.key_{i}' for i, key in enumerate(asked))
         spans = pa.table({f"key_{i}": key for i, key in enumerate(of_span)})
-        found = _queried(
+        found = queried(
             f'SELECT e."{ROW}" AS row, s.span FROM asked AS e JOIN spans AS s ON {same}',
             asked=entity_rows.asked(asked),
             spans=spans.append_column("span", pa.array(np.arange(spans.num_rows))),
@@ -156,22 +122,6 @@ class FileJoin:
         return pa.table({**named, MATCHED: matched})
 
 
-@dataclass(frozen=True)
-class _Log:
-    """What feature rows there are, by key and time."""
-
-    keys: list[pa.Array]
-    """Each once, in an array per join key."""
-    starts: Integers
-    """Where the rows of each key start."""
-    stamps: Integers
-    numbers: Integers | None = None
-    """Of the rows in the table; None where they count from 0."""
-
-    def number_of(self, row: Integers) -> Integers:
-        return row if self.numbers is None else self.numbers[row]
-
-
 def _filled(values: pa.ChunkedArray, default: object) -> pa.ChunkedArray:
     return values if default is None else pc.fill_null(values, pa.scalar(default, values.type))
 
@@ -190,51 +140,13 @@ def newest_at(stamps: Integers, first: Integers, stop: Integers, times: Integers
     return low - 1
 
 
-def _queried(query: str, **tables: pa.Table) -> pa.Table:
-    """What the embedded engine answers."""
-    with duckdb.connect() as connection:
-        connection.execute("SET TimeZone = 'UTC'")
-        for name, rows in tables.items():
-            batches = rows.combine_chunks().to_batches(max_chunksize=_BATCH)
-            connection.register(name, pa.Table.from_batches(batches, rows.schema))
-        return connection.execute(query).fetch_arrow_table()
-
-
 def _is_exact(kind: pa.DataType) -> bool:
     return bool(pa.types.is_integer(kind) or pa.types.is_string(kind))
-
-
-def _in_order(columns: Sequence[pa.Array]) -> bool:
-    """Whether no row comes before the one above it, compared column by column."""
-    same: Any = True
-    for column in columns:
-        if (same & _truths(pc.less(column[1:], column[:-1]))).any():
-            return False
-        same = same & _truths(pc.equal(column[1:], column[:-1]))
-    return True
-
-
-def _same_as_before(keys: Sequence[pa.Array]) -> npt.NDArray[np.bool_]:
-    """Of each row but the first, whether its keys are those of the one above it."""
-    same: npt.NDArray[np.bool_] = np.all(
-        [_truths(pc.equal(key[1:], key[:-1])) for key in keys], axis=0
-    )
-    return same
-
-
-def _truths(values: pa.Array) -> npt.NDArray[np.bool_]:
-    truths: npt.NDArray[np.bool_] = values.to_numpy(zero_copy_only=False)
-    return truths
 
 
 def _integers(column: pa.ChunkedArray) -> Integers:
     integers: Integers = column.to_numpy()
     return integers
-
-
-def _whole(column: pa.ChunkedArray) -> pa.Array:
-    """The column in one piece, copied only if it is in several."""
-    return column.chunk(0) if column.num_chunks == 1 else column.combine_chunks()
 
 
 def _identity(parts: Sequence[Path]) -> list[tuple[int, int, int]]:

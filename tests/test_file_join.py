@@ -15,7 +15,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from feature_access.file_join import FileJoin, _in_order, newest_at
+from feature_access.file_join import FileJoin, newest_at
+from feature_access.ordered_rows import lie_in_order
 from feature_access.point_in_time import MATCHED, Asked, EntityRows
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -24,12 +25,12 @@ KEYS = {"customer_id": pa.int64(), "shop": pa.string()}
 TTL = 3
 
 MOMENTS = st.integers(-6, 6)
-CUSTOMERS = st.sampled_from([1, 2, None])
+CUSTOMERS = st.sampled_from([1, 2, 3])
 SHOPS = st.sampled_from(["", "a", "ab"])
-TOLD = st.lists(
-    st.tuples(CUSTOMERS, SHOPS, st.none() | MOMENTS), unique=True, min_size=1, max_size=40
-)
-ASKED = st.lists(st.tuples(CUSTOMERS, SHOPS, MOMENTS), max_size=20)
+TOLD = st.lists(st.tuples(CUSTOMERS, SHOPS, MOMENTS), min_size=1, max_size=40)
+SPOILED = st.lists(st.tuples(st.none() | CUSTOMERS, SHOPS, st.none() | MOMENTS), max_size=3)
+"""Rows that lack a key or a time."""
+ASKED = st.lists(st.tuples(CUSTOMERS | st.none(), SHOPS, MOMENTS), max_size=20)
 
 
 def asked(ttl: int | None, keys: dict[str, str]) -> Asked:
@@ -53,38 +54,39 @@ def times(moments: list[int | None]) -> pa.Array:
     return pa.array(moments, UTC_MICROSECONDS)
 
 
-@settings(deadline=None)
-@given(TOLD, ASKED, st.sampled_from([None, 0, TTL]), st.integers(1, 3), st.booleans())
-def test_the_newest_row_within_the_ttl_is_found_wherever_it_lies(
-    told, questions, ttl, parts, in_order
-):
-    if in_order:
-        told = sorted(told, key=lambda row: (row[0] or 0, row[1], row[2] or 0))
-    customers, shops, moments = (list(column) for column in zip(*told, strict=True))
-    log = pa.table(
-        {
-            "customer_id": pa.array(customers, pa.int64()),
-            "shop": shops,
-            "stamp": times(moments),
-            "value": pa.array(range(len(told)), pa.int32()),
-        }
-    )
-    columns = zip(*questions, strict=True) if questions else ([], [], [])
-    customers, shops, moments = (list(column) for column in columns)
-    entities = pa.table(
-        {
-            "customer_id": pa.array(customers, pa.int64()),
-            "shop": pa.array(shops, pa.string()),
-            "event_timestamp": times(moments),
-        }
-    )
-    with TemporaryDirectory() as folder:
-        for part in range(parts):
-            several_groups = log.take(pa.array(range(part, len(told), parts), pa.int64()))
-            pq.write_table(several_groups, Path(folder) / f"{part}.parquet", row_group_size=3)
-        got = answers(Path(folder), asked(ttl, {k: k for k in KEYS}), entities)
+AS_IT_COMES, IN_ORDER, REFRESHED = "as it comes", "in order", "a part after the other in time"
 
-    right = [newest(told, *question, ttl) for question in questions]
+
+@settings(deadline=None, max_examples=300)
+@given(
+    st.tuples(TOLD, st.just([]) | SPOILED).map(lambda rows: rows[0] + rows[1]),
+    ASKED,
+    st.sampled_from([None, 0, TTL]),
+    st.integers(1, 3),
+    st.sampled_from([AS_IT_COMES, IN_ORDER, REFRESHED]),
+    st.sampled_from([("customer_id",), ("shop",), ("customer_id", "shop")]),
+)
+def test_the_newest_row_within_the_ttl_is_found_wherever_it_lies(
+    told, questions, ttl, parts, lying, keys
+):
+    told = in_parts(told, parts, lying)
+    with TemporaryDirectory() as folder:
+        for number, part in enumerate(told):
+            several_groups = log_of(part)
+            pq.write_table(several_groups, Path(folder) / f"{number}.parquet", row_group_size=3)
+        columns = zip(*questions, strict=True) if questions else ([], [], [])
+        customers, shops, moments = (list(column) for column in columns)
+        entities = pa.table(
+            {
+                "customer_id": pa.array(customers, pa.int64()),
+                "shop": pa.array(shops, pa.string()),
+                "event_timestamp": times(moments),
+            }
+        )
+        got = answers(Path(folder), asked(ttl, {k: k for k in keys}), entities)
+
+    rows = [row for part in told for row in part]
+    right = [newest(rows, keys, question, ttl) for question in questions]
     assert got["plain"].to_pylist() == right
     assert got["value"].to_pylist() == [-1 if value is None else value for value in right]
     assert got[MATCHED].to_pylist() == [value is not None for value in right]
@@ -92,14 +94,47 @@ def test_the_newest_row_within_the_ttl_is_found_wherever_it_lies(
     assert got.schema.field("value").type == pa.int32()
 
 
-def newest(told, customer, shop, moment, ttl):
+def in_parts(told, parts, lying):
+    """Rows of customer, shop, moment and value, in so many parts."""
+    rows = [(*row, value) for value, row in enumerate(told)]
+    if lying == AS_IT_COMES:
+        return [rows[part::parts] for part in range(parts)]
+    by_key = lambda row: (row[0] or 0, row[1], row[2] or 0)  # noqa: E731
+    if lying == IN_ORDER:
+        rows.sort(key=by_key)
+    else:
+        rows.sort(key=lambda row: (row[2] or 0, row[3]))
+    size = -(-len(rows) // parts)
+    return [sorted(rows[n : n + size], key=by_key) for n in range(0, len(rows), size)]
+
+
+def log_of(rows):
+    customers, shops, moments, values = ([row[i] for row in rows] for i in range(4))
+    return pa.table(
+        {
+            "customer_id": pa.array(customers, pa.int64()),
+            "shop": pa.array(shops, pa.string()),
+            "stamp": times(moments),
+            "value": pa.array(values, pa.int32()),
+        }
+    )
+
+
+def newest(rows, keys, question, ttl):
+    """Of two of one time the one that lies behind the other."""
+
+    def key_of(row):
+        return [{"customer_id": row[0], "shop": row[1]}[key] for key in keys]
+
+    moment = question[2]
     known = [
-        (stamp, number)
-        for number, (of, at, stamp) in enumerate(told)
-        if of is not None and (of, at) == (customer, shop) and stamp is not None and stamp <= moment
+        (stamp, place, value)
+        for place, (*of, stamp, value) in enumerate(rows)
+        if None not in key_of(of) and key_of(of) == key_of(question)
+        if stamp is not None and stamp <= moment
         if ttl is None or ttl == 0 or moment - stamp <= ttl
     ]
-    return max(known)[1] if known else None
+    return max(known)[2] if known else None
 
 
 @given(st.lists(st.lists(MOMENTS, max_size=6).map(sorted), min_size=1), st.lists(MOMENTS))
@@ -122,7 +157,7 @@ def test_what_is_in_order_is_what_sorting_would_leave_alone(rows):
     columns = zip(*rows, strict=True) if rows else ([], [], [])
     types = (pa.string(), pa.bool_(), pa.int64())
     arrays = [pa.array(list(c), of) for c, of in zip(columns, types, strict=True)]
-    assert _in_order(arrays) == (rows == sorted(rows))
+    assert lie_in_order(arrays) == (rows == sorted(rows))
 
 
 @pytest.fixture
