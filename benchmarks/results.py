@@ -34,14 +34,14 @@ def main(
 
 
 def write(name: str, printed: str) -> None:
-    """Put it where the section of that benchmark stands, or at the end."""
+    """Put it where the section of that benchmark stands, or at the end; what is said below stays."""
     title = f"## {SECTIONS[name]}\n"
     section = f"{title}\n`benchmarks/{name}.py`\n\n```text\n{printed.strip()}\n```\n"
     text = RESULTS.read_text(encoding="utf-8") if RESULTS.exists() else "# Results\n"
-    before, found, after = text.partition(title)
-    rest = after.partition("\n## ")[2] if found else ""
-    whole = f"{before.rstrip()}\n\n{section}" + (f"\n## {rest}" if rest else "")
-    RESULTS.write_text(whole, encoding="utf-8")
+    before, _, after = text.partition(title)
+    own, others, rest = after.partition("\n## ")
+    said = own.partition("\n```\n")[2]
+    RESULTS.write_text(f"{before.rstrip()}\n\n{section}{said}{others}{rest}", encoding="utf-8")
 
 
 def _run(name: str) -> str:
