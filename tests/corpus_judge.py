@@ -1,5 +1,6 @@
 """Judge a repository with its own code, each time in a process that has loaded none of it yet."""
 
+import gc
 import os
 import subprocess
 import sys
@@ -34,6 +35,7 @@ def judge_repository(
 ) -> tuple[Judged, ...]:
     """What the repository's checks say of its contract, after `feast apply` and signing anew."""
     subprocess.run = _as_a_script(forked_for_later())
+    gc.freeze()  # as in warm_start.py
     sys.path.insert(0, str(repository))
     os.chdir(repository)
     os.environ.pop("FEATURE_STORE_OPERATIONS_LOG", None)

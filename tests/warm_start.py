@@ -6,6 +6,7 @@ from where it is run. That commands start by themselves, too, is shown by the de
 README's commands and by the server, which are run as a person runs them.
 """
 
+import gc
 import multiprocessing
 import os
 import runpy
@@ -18,11 +19,13 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 _LIBRARIES = (
-    *("feast_start", "feast", "feast.repo_operations"),
-    *("feast.infra.online_stores.sqlite", "feast.infra.offline_stores.duckdb"),
+    *("feast_start", "feast", "feast.repo_operations", "feast.infra.passthrough_provider"),
+    *("feast.infra.online_stores.sqlite", "feast.infra.online_stores.redis"),
+    *("feast.infra.offline_stores.duckdb", "feast.infra.compute_engines.local.compute"),
     *("ibis.backends.duckdb", "duckdb", "pyarrow.parquet", "pyarrow.compute", "scipy.stats"),
-    *("sqlalchemy.dialects.sqlite", "filelock", "jinja2", "markdown_it", "pandas", "rich.console"),
-    *("rich.progress", "rich.table", "starlette.applications", "tenacity", "typer"),
+    *("sqlalchemy.dialects.sqlite", "sqlalchemy.dialects.postgresql", "psycopg", "psycopg_pool"),
+    *("filelock", "jinja2", "junitparser", "markdown_it", "pandas", "rich.console"),
+    *("rich.progress", "rich.table", "slack_sdk", "starlette.applications", "tenacity", "typer"),
 )
 """What takes long to import. `feast_start` only says how Feast is."""
 _OURS = ("feature_repo", "feature_pipeline", "feature_access", "contract_checks", "scripts")
@@ -101,6 +104,7 @@ def _done(
 def _main(command: list[str], cwd: str, env: dict[str, str], streams: tuple[str, ...]) -> None:
     """The process: streams, environment, folder, path and arguments as those of a command."""
     assert not set(_OURS) & sys.modules.keys()
+    gc.freeze()  # or each collection would copy, to look at it, what all the processes share
     for number, path in enumerate(streams):
         flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND if number else os.O_RDONLY
         os.dup2(os.open(path, flags, 0o600), number)
