@@ -55,6 +55,15 @@ def run_warm(
     return _done(words, cwd, env, lambda *told: process(target=_main, args=told), input, timeout)
 
 
+def run_script_warm(
+    command: Sequence[str], *, env: Mapping[str, str], **_: Any
+) -> "subprocess.CompletedProcess[str]":
+    """In place of `subprocess.run` where it runs a script of this Python and captures its text."""
+    python, *words = command
+    assert python == sys.executable
+    return run_warm(words, Path.cwd(), env)
+
+
 def forked_for_later() -> Callable[..., "subprocess.CompletedProcess[str]"]:
     """Run one command as `run_warm` does, in a process that is forked now and waits for it.
 
