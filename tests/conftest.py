@@ -95,4 +95,5 @@ def its_own(repository: Path) -> dict[str, str]:
     environment = os.environ | {"PYTHONPATH": str(repository)}
     environment.pop("FEATURE_STORE_HASH_KEY", None)
     environment.pop("FEATURE_STORE_OPERATIONS_LOG", None)
+    environment.pop("PYTHONDONTWRITEBYTECODE", None)  # copies of a copy take its bytecode along
     return environment

@@ -1,6 +1,5 @@
 """Judge a repository with its own code, each time in a process that has loaded none of it yet."""
 
-import gc
 import os
 import subprocess
 import sys
@@ -11,7 +10,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from warm_start import forked_for_later, warm
+from warm_start import forked_for_later, like_its_siblings, warm
 
 
 @dataclass(frozen=True)
@@ -35,7 +34,7 @@ def judge_repository(
 ) -> tuple[Judged, ...]:
     """What the repository's checks say of its contract, after `feast apply` and signing anew."""
     subprocess.run = _as_a_script(forked_for_later())
-    gc.freeze()  # as in warm_start.py
+    like_its_siblings()
     sys.path.insert(0, str(repository))
     os.chdir(repository)
     os.environ.pop("FEATURE_STORE_OPERATIONS_LOG", None)

@@ -110,10 +110,16 @@ def _done(
     return subprocess.CompletedProcess(command, process.exitcode, out, err)
 
 
+def like_its_siblings() -> None:
+    """For the start of a process that shares its memory and its code with others to come."""
+    gc.freeze()  # or each collection would copy, to look at it, what they share
+    sys.dont_write_bytecode = False  # copies of a repository take what the first one compiled
+
+
 def _main(command: list[str], cwd: str, env: dict[str, str], streams: tuple[str, ...]) -> None:
     """The process: streams, environment, folder, path and arguments as those of a command."""
     assert not set(_OURS) & sys.modules.keys()
-    gc.freeze()  # or each collection would copy, to look at it, what all the processes share
+    like_its_siblings()
     for number, path in enumerate(streams):
         flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND if number else os.O_RDONLY
         os.dup2(os.open(path, flags, 0o600), number)
