@@ -28,6 +28,8 @@ _LIBRARIES = (
     *("rich.progress", "rich.table", "slack_sdk", "starlette.applications", "tenacity", "typer"),
 )
 """What takes long to import. `feast_start` only says how Feast is."""
+_JUDGE = {"check", "gate", "promote.py"}
+"""Commands that run the contract's probes."""
 _OURS = ("feature_repo", "feature_pipeline", "feature_access", "contract_checks", "scripts")
 
 
@@ -73,6 +75,7 @@ def forked_for_later() -> Callable[..., "subprocess.CompletedProcess[str]"]:
     here, there = context.Pipe()
 
     def wait() -> None:
+        here.close()  # or it would wait for itself once the other is gone
         _main(*there.recv())
 
     process = context.Process(target=wait, daemon=True)
@@ -110,6 +113,19 @@ def _done(
     return subprocess.CompletedProcess(command, process.exitcode, out, err)
 
 
+def start_the_first_script_warm() -> None:
+    """For the start of a process that judges: the probes' job is a script that it runs."""
+    run, later = subprocess.run, [forked_for_later()]
+
+    def run_it(command: Sequence[str], **how: Any) -> "subprocess.CompletedProcess[Any]":
+        python, *words = command
+        if later and python == sys.executable and words[0].endswith(".py"):
+            return later.pop()(words, Path.cwd(), how["env"])
+        return run(command, **how)
+
+    subprocess.run = run_it  # type: ignore[assignment]
+
+
 def like_its_siblings() -> None:
     """For the start of a process that shares its memory and its code with others to come."""
     gc.freeze()  # or each collection would copy, to look at it, what they share
@@ -131,4 +147,6 @@ def _main(command: list[str], cwd: str, env: dict[str, str], streams: tuple[str,
     installed = [path for path in sys.path if path.startswith((sys.prefix, sys.base_prefix))]
     sys.path[:] = [str(script.parent), *filter(None, named), *installed]
     sys.argv = command
+    if _JUDGE & {script.name, *command[1:2]}:
+        start_the_first_script_warm()
     runpy.run_path(command[0], run_name="__main__")
