@@ -1,5 +1,6 @@
 """Judge a repository with its own code, each time in a process that has loaded none of it yet."""
 
+import gc
 import os
 import sys
 from concurrent.futures import ProcessPoolExecutor
@@ -7,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
-from warm_start import like_its_siblings, start_the_first_script_warm, warm
+from warm_start import start_the_first_script_warm, warm
 
 
 @dataclass(frozen=True)
@@ -31,7 +32,7 @@ def judge_repository(
 ) -> tuple[Judged, ...]:
     """What the repository's checks say of its contract, after `feast apply` and signing anew."""
     start_the_first_script_warm()
-    like_its_siblings()
+    gc.freeze()  # as in warm_start.py
     sys.path.insert(0, str(repository))
     os.chdir(repository)
     os.environ.pop("FEATURE_STORE_OPERATIONS_LOG", None)

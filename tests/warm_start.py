@@ -126,16 +126,10 @@ def start_the_first_script_warm() -> None:
     subprocess.run = run_it  # type: ignore[assignment]
 
 
-def like_its_siblings() -> None:
-    """For the start of a process that shares its memory and its code with others to come."""
-    gc.freeze()  # or each collection would copy, to look at it, what they share
-    sys.dont_write_bytecode = False  # copies of a repository take what the first one compiled
-
-
 def _main(command: list[str], cwd: str, env: dict[str, str], streams: tuple[str, ...]) -> None:
     """The process: streams, environment, folder, path and arguments as those of a command."""
     assert not set(_OURS) & sys.modules.keys()
-    like_its_siblings()
+    gc.freeze()  # or each collection would copy, to look at it, what all the processes share
     for number, path in enumerate(streams):
         flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND if number else os.O_RDONLY
         os.dup2(os.open(path, flags, 0o600), number)
