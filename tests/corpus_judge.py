@@ -1,16 +1,14 @@
 """Judge a repository with its own code, each time in a process that has loaded none of it yet."""
 
+import gc
 import os
-import subprocess
 import sys
-from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Any
 
-from warm_start import forked_for_later, warm
+from warm_start import start_the_first_script_warm, warm
 
 
 @dataclass(frozen=True)
@@ -33,7 +31,8 @@ def judge_repository(
     repository: Path, as_of: datetime, *, apply: bool, sign: bool
 ) -> tuple[Judged, ...]:
     """What the repository's checks say of its contract, after `feast apply` and signing anew."""
-    subprocess.run = _as_a_script(forked_for_later())
+    start_the_first_script_warm()
+    gc.freeze()  # as in warm_start.py
     sys.path.insert(0, str(repository))
     os.chdir(repository)
     os.environ.pop("FEATURE_STORE_OPERATIONS_LOG", None)
@@ -54,19 +53,6 @@ def judge_repository(
         Judged(f"{f.clause}: {f.check}", f.outcome.name.lower(), f.expected, f.got)
         for f in report.findings
     )
-
-
-def _as_a_script(
-    run: Callable[..., "subprocess.CompletedProcess[str]"],
-) -> Callable[..., "subprocess.CompletedProcess[str]"]:
-    """`subprocess.run` of the probes' job, without the second that Python takes to start it."""
-
-    def run_it(command: list[str], **how: Any) -> "subprocess.CompletedProcess[str]":
-        python, *words = command
-        assert python == sys.executable
-        return run(words, Path.cwd(), how["env"])
-
-    return run_it
 
 
 def _apply(repository: Path) -> None:

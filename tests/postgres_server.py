@@ -142,11 +142,14 @@ class PostgresServer:
         return Database(self.port, name)
 
     @contextmanager
-    def new_database(self) -> Iterator[Database]:
-        """An empty one, dropped at the end."""
+    def new_database(self, like: str = "template1") -> Iterator[Database]:
+        """A copy of one that nobody is connected to, an empty one unless named; dropped at the end.
+
+        What a database itself grants is not copied; what its schemas and tables grant is.
+        """
         name = f"warehouse_{time.monotonic_ns()}"
         with self.database(SUPERUSER).connect() as connection:
-            connection.execute(f"CREATE DATABASE {name}")
+            connection.execute(f"CREATE DATABASE {name} TEMPLATE {like}")
             yield self.database(name)
             connection.execute(f"DROP DATABASE {name} WITH (FORCE)")
 

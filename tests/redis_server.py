@@ -10,6 +10,8 @@ from pathlib import Path
 from typing import Any
 
 import redis
+from redis.backoff import NoBackoff
+from redis.retry import Retry
 from server_binaries import redis_server
 
 _SQLITE = """online_store:
@@ -51,7 +53,9 @@ class RedisServer:
 
     def client(self) -> "redis.Redis":
         password = self._more.get("requirepass")
-        return redis.Redis(port=self.port, socket_timeout=10, password=password)
+        # It asks once: the default is to wait for a second, and a server starts in hundredths.
+        once = Retry(NoBackoff(), 0)
+        return redis.Redis(port=self.port, socket_timeout=10, password=password, retry=once)
 
     def save(self) -> bytes:
         """What it holds, as a dump another server can start from."""

@@ -15,7 +15,7 @@ import pandas as pd
 import pytest
 import typer
 from corpus_case import read_case
-from feast_copy import HISTORY
+from feast_copy import HISTORY, run
 from typer.core import TyperGroup, TyperOption
 
 import contract_checks.checks  # noqa: F401  (importing binds them)
@@ -65,18 +65,23 @@ def copy(kept_repository: Path, tmp_path: Path) -> Path:
     return repository
 
 
+def the_readmes(repository: Path) -> dict[str, str]:
+    """The environment of its commands."""
+    return {
+        **os.environ,
+        "PYTHONPATH": str(repository),
+        "FEATURE_STORE_HASH_KEY": "sixteen or more characters",
+        "COLUMNS": "100",
+    }
+
+
 def shell(repository: Path, command: str) -> "subprocess.CompletedProcess[str]":
     """A command of the README, in the copy and with its code."""
     return subprocess.run(
         command.replace(".venv/bin/", f"{Path(sys.executable).parent}/"),
         shell=True,
         cwd=repository,
-        env={
-            **os.environ,
-            "PYTHONPATH": str(repository),
-            "FEATURE_STORE_HASH_KEY": "sixteen or more characters",
-            "COLUMNS": "100",
-        },
+        env=the_readmes(repository),
         capture_output=True,
         text=True,
         check=False,
@@ -96,9 +101,9 @@ def test_every_command_of_the_readme_runs_and_its_report_is_real(copy: Path) -> 
     assert done.returncode == 0, done.stderr
 
     spoil(copy)
-    apply, *_, check = commands(daily)
-    assert shell(copy, apply).returncode == 0
-    report = shell(copy, check)
+    apply, *_, check = (command.removeprefix(".venv/bin/").split() for command in commands(daily))
+    assert run(copy, *apply, env=the_readmes(copy)).returncode == 0
+    report = run(copy, *check, env=the_readmes(copy))
     assert report.returncode == 1, report.stderr
     (shown,) = blocks("README.md", "text")
     lines = [line for line in shown.splitlines() if line != "..."]

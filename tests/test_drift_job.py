@@ -18,6 +18,7 @@ from feast_copy import HISTORY, apply, copy_of_the_whole_project
 from slack_channel import Channel
 from test_drift import AS_OF, DRIFT, FEATURES, VIEW, WARNED, alert, drawn_instant, row, stores
 from typer.testing import CliRunner
+from warm_start import run_warm
 
 from contract_checks.evidence.facts import MissingEvidence
 from contract_checks.evidence.gather import gather
@@ -164,6 +165,7 @@ def test_a_jump_to_the_block_is_one_message(repository: Path, channel: Channel, 
     ]
 
 
+@pytest.mark.usefixtures("warm_probes")
 def test_the_checks_see_what_the_job_told(repository: Path, channel: Channel, job: Job) -> None:
     """Told, then known: from drift that was told to nobody to an incident that lasts, and back."""
     fill(repository, STILL, {1: MOVED, 3: STILL, 5: MOVED})
@@ -401,31 +403,26 @@ def test_a_job_killed_between_sending_and_recording_sends_again(
 ) -> None:
     fill(repository, STILL, {1: FAR})
     freeze(repository)
-    running: list[subprocess.Popen[str]] = []
+    running: list[subprocess.Popen[bytes]] = []
 
     def kill(request: Any) -> None:
         request.server.told.append(request.text)
         running[0].send_signal(signal.SIGKILL)
         request.server.closing.wait(2)
 
+    env = os.environ | {"PYTHONPATH": str(repository)}
+
+    def words(hours: float) -> tuple[str, ...]:
+        return ("scripts/drift.py", "--as-of", (AS_OF + hours * HOUR).isoformat())
+
     def run(hours: float) -> tuple[int, str]:
-        at = (AS_OF + hours * HOUR).isoformat()
-        running[:] = [
-            subprocess.Popen(
-                [sys.executable, "scripts/drift.py", "--as-of", at],
-                cwd=repository,
-                env=os.environ | {"PYTHONPATH": str(repository)},
-                stdout=subprocess.PIPE,
-                stderr=subprocess.STDOUT,
-                text=True,
-            )
-        ]
-        said, _ = running[0].communicate(timeout=60)
-        return running[0].returncode, said
+        done = run_warm(words(hours), repository, env)
+        return done.returncode, done.stdout + done.stderr
 
     channel.plan = [kill, slack_channel.ok]
-    code, said = run(1)
-    assert code == -signal.SIGKILL
+    with subprocess.Popen([sys.executable, *words(1)], cwd=repository, env=env) as job:
+        running.append(job)
+        assert job.wait(60) == -signal.SIGKILL
     assert [r.figures["delivered"] for r in records(repository, "alert")] == [False]
     code, said = run(2)
     assert code == 1, said

@@ -3,7 +3,6 @@
 import json
 import os
 import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
@@ -14,9 +13,10 @@ from typing import Any
 
 import pandas as pd
 import pytest
-from feast_copy import HISTORY, apply, copy_of_the_whole_project, run
+from feast_copy import HISTORY, ROOT, apply, copy_of_the_whole_project, run
 from oracle import Event as Activity
 from oracle import write_events
+from warm_start import run_warm
 
 from contract_checks.language.loader import load
 from scripts import lineage
@@ -137,14 +137,12 @@ def job(tmp_path: Path, *arguments: str, **environment: str) -> "subprocess.Comp
     """A job that is recorded, in a process of its own: one collector's failure is remembered."""
     kept = {n: v for n, v in os.environ.items() if not n.startswith("OPENLINEAGE")}
     log = f"sqlite:///{tmp_path / 'operations.db'}"
-    return subprocess.run(
-        [sys.executable, "-c", JOB, *arguments],
-        env=kept | {"FEATURE_STORE_OPERATIONS_LOG": log} | environment,
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=True,
-    )
+    script = tmp_path / "job.py"
+    script.write_text(JOB, encoding="utf-8")
+    env = kept | {"FEATURE_STORE_OPERATIONS_LOG": log, "PYTHONPATH": str(ROOT)} | environment
+    done = run_warm([script, *arguments], tmp_path, env, timeout=60)
+    done.check_returncode()
+    return done
 
 
 def names(datasets: list[dict[str, Any]]) -> list[str]:

@@ -151,7 +151,7 @@ def test_the_code_answers_as_the_contract_says(
 
 
 @pytest.mark.parametrize("case", WRONG)
-@pytest.mark.usefixtures("restored")
+@pytest.mark.usefixtures("restored", "warm_probes")
 def test_a_changed_rule_is_noticed(
     case: str, repository: Path, registry: Registry, contract: Contract
 ) -> None:

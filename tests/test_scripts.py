@@ -23,13 +23,8 @@ JOBS = sorted(
 
 
 def run(job: str, *arguments: str | Path, cwd: Path = ROOT) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, ROOT / "scripts" / f"{job}.py", *arguments],
-        cwd=cwd,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    script = ROOT / "scripts" / f"{job}.py"
+    return run_warm([script, *arguments], cwd, os.environ | {"PYTHONPATH": str(ROOT)})
 
 
 @pytest.fixture

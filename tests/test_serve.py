@@ -33,6 +33,7 @@ from feast_households import (
 )
 from oracle import ZEROS
 from redis_server import on_redis
+from warm_start import run_warm
 
 from contract_checks.operations.log import OperationsLog
 
@@ -469,16 +470,10 @@ def test_no_worker_is_recycled_and_a_dead_one_is_replaced(repository):
 
 def refused(tmp_path: Path, tokens: str | None, *options: str) -> str:
     environment = {name: v for name, v in os.environ.items() if name != "FEATURE_STORE_TOKENS"}
+    environment["PYTHONPATH"] = str(ROOT)
     if tokens is not None:
         environment["FEATURE_STORE_TOKENS"] = tokens
-    done = subprocess.run(
-        [sys.executable, ROOT / "scripts" / "serve.py", *options],
-        cwd=tmp_path,
-        env=environment,
-        capture_output=True,
-        text=True,
-        timeout=60,
-    )
+    done = run_warm([ROOT / "scripts" / "serve.py", *options], tmp_path, environment)
     assert done.returncode == 2, done.stdout + done.stderr
     return done.stderr
 

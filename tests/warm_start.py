@@ -6,6 +6,7 @@ from where it is run. That commands start by themselves, too, is shown by the de
 README's commands and by the server, which are run as a person runs them.
 """
 
+import gc
 import multiprocessing
 import os
 import runpy
@@ -18,13 +19,17 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 _LIBRARIES = (
-    *("feast_start", "feast", "feast.repo_operations"),
-    *("feast.infra.online_stores.sqlite", "feast.infra.offline_stores.duckdb"),
+    *("feast_start", "feast", "feast.repo_operations", "feast.infra.passthrough_provider"),
+    *("feast.infra.online_stores.sqlite", "feast.infra.online_stores.redis"),
+    *("feast.infra.offline_stores.duckdb", "feast.infra.compute_engines.local.compute"),
     *("ibis.backends.duckdb", "duckdb", "pyarrow.parquet", "pyarrow.compute", "scipy.stats"),
-    *("sqlalchemy.dialects.sqlite", "filelock", "jinja2", "markdown_it", "pandas", "rich.console"),
-    *("rich.progress", "rich.table", "starlette.applications", "tenacity", "typer"),
+    *("sqlalchemy.dialects.sqlite", "sqlalchemy.dialects.postgresql", "psycopg", "psycopg_pool"),
+    *("filelock", "jinja2", "junitparser", "markdown_it", "pandas", "rich.console"),
+    *("rich.progress", "rich.table", "slack_sdk", "starlette.applications", "tenacity", "typer"),
 )
 """What takes long to import. `feast_start` only says how Feast is."""
+_JUDGE = {"check", "gate", "promote.py"}
+"""Commands that run the contract's probes."""
 _OURS = ("feature_repo", "feature_pipeline", "feature_access", "contract_checks", "scripts")
 
 
@@ -52,6 +57,15 @@ def run_warm(
     return _done(words, cwd, env, lambda *told: process(target=_main, args=told), input, timeout)
 
 
+def run_script_warm(
+    command: Sequence[str], *, env: Mapping[str, str], **_: Any
+) -> "subprocess.CompletedProcess[str]":
+    """In place of `subprocess.run` where it runs a script of this Python and captures its text."""
+    python, *words = command
+    assert python == sys.executable
+    return run_warm(words, Path.cwd(), env)
+
+
 def forked_for_later() -> Callable[..., "subprocess.CompletedProcess[str]"]:
     """Run one command as `run_warm` does, in a process that is forked now and waits for it.
 
@@ -61,6 +75,7 @@ def forked_for_later() -> Callable[..., "subprocess.CompletedProcess[str]"]:
     here, there = context.Pipe()
 
     def wait() -> None:
+        here.close()  # or it would wait for itself once the other is gone
         _main(*there.recv())
 
     process = context.Process(target=wait, daemon=True)
@@ -98,9 +113,23 @@ def _done(
     return subprocess.CompletedProcess(command, process.exitcode, out, err)
 
 
+def start_the_first_script_warm() -> None:
+    """For the start of a process that judges: the probes' job is a script that it runs."""
+    run, later = subprocess.run, [forked_for_later()]
+
+    def run_it(command: Sequence[str], **how: Any) -> "subprocess.CompletedProcess[Any]":
+        python, *words = command
+        if later and python == sys.executable and words[0].endswith(".py"):
+            return later.pop()(words, Path.cwd(), how["env"])
+        return run(command, **how)
+
+    subprocess.run = run_it  # type: ignore[assignment]
+
+
 def _main(command: list[str], cwd: str, env: dict[str, str], streams: tuple[str, ...]) -> None:
     """The process: streams, environment, folder, path and arguments as those of a command."""
     assert not set(_OURS) & sys.modules.keys()
+    gc.freeze()  # or each collection would copy, to look at it, what all the processes share
     for number, path in enumerate(streams):
         flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND if number else os.O_RDONLY
         os.dup2(os.open(path, flags, 0o600), number)
@@ -112,4 +141,6 @@ def _main(command: list[str], cwd: str, env: dict[str, str], streams: tuple[str,
     installed = [path for path in sys.path if path.startswith((sys.prefix, sys.base_prefix))]
     sys.path[:] = [str(script.parent), *filter(None, named), *installed]
     sys.argv = command
+    if _JUDGE & {script.name, *command[1:2]}:
+        start_the_first_script_warm()
     runpy.run_path(command[0], run_name="__main__")

@@ -1,14 +1,15 @@
 """What the online store holds, as far as the offline table tells whom to ask for."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
 import duckdb
+import pyarrow as pa
 
 from contract_checks.evidence.declared import RegisteredView
 from contract_checks.evidence.facts import MissingEvidence, OnlineStore, there
-from contract_checks.evidence.registry import read_online
+from contract_checks.evidence.registry import online_reader
 from contract_checks.evidence.tables import offline_session
 from contract_checks.language.contract import Contract
 
@@ -42,8 +43,9 @@ def read_online_store(contract: Contract, repository: Path, view: RegisteredView
     """
     until = materialized_at(view)
     history = there(offline_session(contract, view, until))
+    read = online_reader(repository, view.name)
     oldest_first, newest_first = (
-        list(_served(history, contract, repository, view, order)) for order in ("", "DESC")
+        list(_served(history, contract, read, view, order)) for order in ("", "DESC")
     )
     row = history.execute(
         f"""SELECT CAST(max("{view.timestamp_field}") AS TIMESTAMPTZ) FROM history
@@ -60,7 +62,7 @@ def read_online_store(contract: Contract, repository: Path, view: RegisteredView
 def _served(
     history: duckdb.DuckDBPyConnection,
     contract: Contract,
-    repository: Path,
+    read: Callable[[pa.Table], pa.Table],
     view: RegisteredView,
     order: str,
 ) -> Iterator[datetime]:
@@ -71,7 +73,7 @@ def _served(
         f"""SELECT {keys} FROM history WHERE {there} GROUP BY ALL
         ORDER BY max("{view.timestamp_field}") {order}, {keys} LIMIT {_ASKED}"""
     ).fetch_arrow_table()
-    answer = read_online(repository, view.name, asked)
+    answer = read(asked)
     for field in view.fields:
         for stamp in answer[f"{field.name}__ts"].to_pylist():
             if stamp:

@@ -11,7 +11,7 @@ import pyarrow as pa
 from contract_checks.evidence.declared import RegisteredView
 from contract_checks.evidence.facts import Parity, there
 from contract_checks.evidence.online import materialized_at
-from contract_checks.evidence.registry import read_online
+from contract_checks.evidence.registry import online_reader
 from contract_checks.evidence.tables import DuckTable, offline_session
 from contract_checks.language.contract import Contract
 from contract_checks.measures.comparison import Comparison, compare
@@ -35,11 +35,12 @@ def read_parity(contract: Contract, repository: Path, view: RegisteredView) -> P
     instant = materialized_at(view)
     history = there(offline_session(contract, view, instant))
     _draw(history, contract, view, instant)
+    served = online_reader(repository, view.name)
     keys, names = list(contract.entity.join_keys), [field.name for field in view.fields]
 
     def beside_online(table: str) -> tuple[pa.Table, pa.Table]:
         offline = history.execute(f"FROM {table}").fetch_arrow_table()
-        return offline, read_online(repository, view.name, offline.select(keys))
+        return offline, served(offline.select(keys))
 
     offline, online = beside_online("drawn")
     compared = compare(offline, online, keys, names)

@@ -4,7 +4,7 @@ Feast takes seconds to import, so it is imported only when a registry is really 
 """
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -134,19 +134,26 @@ def _in_place_of(declared: Any, history: Path, offline_store: Any) -> Iterator[A
         yield type(declared)(name=table, table=table, **alike)
 
 
-def read_online(repository: Path, view_name: str, keys: pa.Table) -> pa.Table:
-    """What the online store serves for the entities, in their order.
+def online_reader(repository: Path, view_name: str) -> Callable[[pa.Table], pa.Table]:
+    """What tells what the online store serves for entities, in their order.
 
     Beside each feature its `<feature>__ts`: seconds since 1970 of the row it is from, 0 for none.
+
+    Raises:
+        MissingEvidence: see `chosen_profile`; or there is no registry yet.
     """
-    store = _open(repository)
+    store = _open(repository)  # once, for it takes longer than some hundred entities
     fields = store.get_feature_view(view_name).features
-    if keys.num_rows == 0:  # which Feast refuses to be asked for
-        columns = [*keys.column_names, *(n for f in fields for n in (f.name, f"{f.name}__ts"))]
-        return pa.table({name: [] for name in columns})
-    features = [f"{view_name}:{field.name}" for field in fields]
-    answer = store.get_online_features(features, keys.to_pylist())
-    return pa.table(answer.to_dict(include_event_timestamps=True))
+
+    def read(keys: pa.Table) -> pa.Table:
+        if keys.num_rows == 0:  # which Feast refuses to be asked for
+            columns = [*keys.column_names, *(n for f in fields for n in (f.name, f"{f.name}__ts"))]
+            return pa.table({name: [] for name in columns})
+        features = [f"{view_name}:{field.name}" for field in fields]
+        answer = store.get_online_features(features, keys.to_pylist())
+        return pa.table(answer.to_dict(include_event_timestamps=True))
+
+    return read
 
 
 def _entity(entity: Any) -> RegisteredEntity:
