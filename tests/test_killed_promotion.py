@@ -169,14 +169,15 @@ def read_until(stop: Any, repository: Path, seen: Path) -> None:
 
 
 def online(store: Any, service: str) -> str:
+    """The service comes from the copy of the registry that Feast looks its features up in."""
     rows = [{"customer_id": customer} for customer in CUSTOMERS]
-    answer = store.get_online_features(store.get_feature_service(service), rows).to_dict()
+    fetched = store.get_feature_service(service, allow_cache=True)
+    answer = store.get_online_features(fetched, rows).to_dict()
     assert answer.pop("customer_id") == CUSTOMERS
     return version_of(answer)
 
 
 def offline(store: Any, service: str) -> str:
-    """The service comes from the copy of the registry that Feast looks its features up in."""
     import pandas as pd
 
     frame = pd.DataFrame({"customer_id": CUSTOMERS, "event_timestamp": [RELEASE] * 5})
