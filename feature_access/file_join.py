@@ -40,7 +40,7 @@ class FileJoin:
 
         Raises:
             OfflineStoreEmptyError, BeforeRetentionError: see `refuse_unless_it_knows`.
-            ValueError: a join key cannot be compared with the table's.
+            ValueError: a join key cannot be compared with the table's, or a column is not there.
             RuntimeError: the table was replaced in between.
         """
         times = entity_rows.rows[entity_rows.time_column]
@@ -123,7 +123,7 @@ class FileJoin:
 
 
 def _filled(values: pa.ChunkedArray, default: object) -> pa.ChunkedArray:
-    return values if default is None else pc.fill_null(values, pa.scalar(default, values.type))
+    return values if default is None else pc.fill_null(values, pa.scalar(default).cast(values.type))
 
 
 def newest_at(stamps: Integers, first: Integers, stop: Integers, times: Integers) -> Integers:

@@ -41,10 +41,15 @@ class ParquetRows:
     def between(
         cls, parts: Sequence[Path], stamp: str, since: float, until: float
     ) -> "ParquetRows":
-        """Those of the parts, at least one; both bounds included, in UTC microseconds."""
+        """Those of the parts, at least one; both bounds included, in UTC microseconds.
+
+        Raises:
+            ValueError: a part has no such column.
+        """
         groups = []
         for part in parts:
             metadata = pq.read_metadata(part)
+            _refuse_missing([stamp], metadata.schema.names, part)
             column = metadata.schema.names.index(stamp)
             for number in range(metadata.num_row_groups):
                 group = metadata.row_group(number)
@@ -74,6 +79,8 @@ class ParquetRows:
         return pa.concat_tables(fetched or [none], promote_options="permissive").combine_chunks()
 
     def _read(self, groups: Sequence[RowGroup], columns: Sequence[str]) -> pa.Table:
+        if self.groups:
+            _refuse_missing(columns, self.schema.names, self.groups[0].part)
         tables = [
             pq.ParquetFile(part).read_row_groups([g.number for g in of_part], columns=list(columns))
             for part, of_part in groupby(groups, key=lambda group: group.part)
@@ -83,6 +90,14 @@ class ParquetRows:
             [nothing.select(columns), *tables], promote_options="permissive"
         )
         return together.cast(_without_dictionaries(together.schema)).combine_chunks()
+
+
+def _refuse_missing(columns: Sequence[str], there: Sequence[str], part: Path) -> None:
+    if missing := sorted(set(columns) - set(there)):
+        raise ValueError(
+            f"{part.name} has no column {', '.join(missing)}, it has {', '.join(there)}: declare "
+            "the source's columns as they are"
+        )
 
 
 def _without_dictionaries(schema: pa.Schema) -> pa.Schema:

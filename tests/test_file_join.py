@@ -3,6 +3,7 @@
 The judge looks through all rows for each entity row.
 """
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -215,3 +216,18 @@ def test_times_far_from_every_row_are_answered(log):
     )
     assert answers(log, of, entities)["value"].to_pylist() == [-1, 7, -1]
     assert answers(log, asked(None, of.join_keys), entities)["value"].to_pylist() == [-1, 7, 7]
+
+
+@pytest.mark.parametrize("lacking", ["stamp", "customer_id", "value"])
+def test_a_column_that_is_not_there_is_named(log, lacking):
+    rows = pq.read_table(log)
+    names = [name if name != lacking else "another" for name in rows.column_names]
+    pq.write_table(rows.rename_columns(names), log)
+    with pytest.raises(ValueError, match=f"log.parquet has no column {lacking}, it has "):
+        answers(log, asked(None, {"customer_id": "customer_id"}), entities_of(pa.array([1])))
+
+
+def test_a_default_is_of_its_columns_type(log):
+    of = replace(asked(None, {"customer_id": "customer_id"}), defaults=("0", None))
+    got = answers(log, of, entities_of(pa.array([1, 0])))
+    assert got["value"].to_pylist() == [1, 0]
