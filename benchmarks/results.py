@@ -34,7 +34,7 @@ def main(
 
 
 def write(name: str, printed: str) -> None:
-    """Put it where the section of that benchmark stands, or at the end; what it says below stays."""
+    """Put it into the section of that benchmark, or at the end; what is said below it stays."""
     title = f"## {SECTIONS[name]}\n"
     section = f"{title}\n`benchmarks/{name}.py`\n\n```text\n{printed.strip()}\n```\n"
     text = RESULTS.read_text(encoding="utf-8") if RESULTS.exists() else "# Results\n"
