@@ -86,9 +86,9 @@ class ParquetRows:
             for part, of_part in groupby(groups, key=lambda group: group.part)
         ]
         nothing = self.schema.empty_table()
-        together = pa.concat_tables(
-            [nothing.select(columns), *tables], promote_options="permissive"
-        )
+        # Beside an empty piece a column would be in two, and copied to be in one.
+        some = tables or [nothing.select(columns)]
+        together = pa.concat_tables(some, promote_options="permissive")
         return together.cast(_without_dictionaries(together.schema)).combine_chunks()
 
 
