@@ -16,12 +16,12 @@ from feature_pipeline.intake import IntakeCounts, customer_days, stage_events
 from feature_pipeline.refusal import RefusedError
 from feature_pipeline.running_sums import LogInOnePass
 
-AGGREGATE_SQL = files("feature_pipeline").joinpath("aggregate.sql").read_text(encoding="utf-8")
+_AGGREGATE_SQL = files("feature_pipeline").joinpath("aggregate.sql").read_text(encoding="utf-8")
 
 # The SQL reckons in UTC without a zone; what is written names its zone.
 _IN_UTC = f"""
     SELECT * REPLACE (make_timestamptz(epoch_us(event_timestamp)) AS event_timestamp)
-    FROM ({AGGREGATE_SQL})
+    FROM ({_AGGREGATE_SQL})
 """
 
 
