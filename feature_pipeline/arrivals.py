@@ -8,7 +8,14 @@ import duckdb
 from feature_pipeline.engine import one_row
 from feature_pipeline.erased_customers import NOBODY, ErasedCustomers, leave_out
 from feature_pipeline.events_table import events_view, parts_reaching, refuse_broken_rules
-from feature_pipeline.intake import MICROSECOND, REASON, IntakeCounts, accept, quarantine
+from feature_pipeline.intake import (
+    MICROSECOND,
+    REASON,
+    IntakeCounts,
+    accept,
+    judge,
+    quarantine,
+)
 from feature_pipeline.parquet_table import parts_of
 
 
@@ -36,36 +43,39 @@ def stage_arrivals(
     counting = datetime.combine(midnight, time(), UTC)
     reaching = {"created_timestamp": since, "event_timestamp": counting - MICROSECOND}
     events_view(connection, parts_reaching(events, reaching) or parts_of(events)[:1])
-    connection.execute(
-        "CREATE TEMP TABLE deliveries AS FROM events_file WHERE created_timestamp > $since",
-        {"since": since},
+    bounds = {"as_of": as_of, "lateness_us": lateness // MICROSECOND}
+    judge(
+        connection,
+        "FROM events_file WHERE created_timestamp > $since",
+        "deliveries",
+        bounds | {"since": since},
     )
     connection.execute("CREATE TEMP VIEW delivered AS FROM deliveries")
     leave_out(connection, "delivered", erased)
     refuse_broken_rules(connection, "delivered", events)
-    bounds = {"as_of": as_of, "lateness_us": lateness // MICROSECOND}
     leaving = {"leave_from": since - lookback_window, "leave_by": as_of - lookback_window}
     connection.execute(
         f"""
         CREATE TEMP TABLE touched AS
-        SELECT customer_id FROM delivered WHERE created_timestamp <= $as_of AND {REASON} IS NULL
+        SELECT customer_id FROM delivered WHERE reason IS NULL
         UNION
         SELECT customer_id FROM events_file
-        WHERE event_timestamp > $leave_from AND event_timestamp <= $leave_by
-          AND created_timestamp <= $as_of AND {REASON} IS NULL
+        WHERE event_timestamp > $leave_from AND event_timestamp <= $leave_by AND {REASON} IS NULL
         """,
         bounds | leaving,
     )
     connection.execute("CREATE TEMP VIEW affected AS FROM touched")
     leave_out(connection, "affected", erased)
-    accept(
+    judge(
         connection,
         """FROM (
             FROM events_file WHERE event_timestamp >= $counting AND created_timestamp <= $as_of
         ) SEMI JOIN affected USING (customer_id)""",
+        "going_on",
         bounds | {"counting": counting},
     )
-    quarantine(connection, "FROM delivered", bounds)
+    accept(connection, "going_on")
+    quarantine(connection, "delivered")
     return _count_arrivals(connection, since, as_of)
 
 

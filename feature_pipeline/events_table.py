@@ -6,7 +6,6 @@ from functools import lru_cache
 from pathlib import Path
 
 import duckdb
-import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 from pyarrow import types
@@ -184,7 +183,8 @@ def _some_stand_twice(connection: duckdb.DuckDBPyConnection, rows: str) -> bool:
     for part in range(parts := -(-count // _HASHES_AT_ONCE)):
         keys = f"SELECT hash({', '.join(KEYS)}) AS event FROM {rows}"
         of_part = f"SELECT event FROM ({keys}) WHERE event % {parts} = {part}"
-        hashes = np.sort(connection.execute(of_part).fetchnumpy()["event"])
+        hashes = connection.execute(of_part).fetchnumpy()["event"]
+        hashes.sort()
         if (hashes[1:] == hashes[:-1]).any():
             return True
     return False

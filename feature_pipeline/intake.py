@@ -77,7 +77,7 @@ def stage_events(
     lateness: timedelta,
     erased: ErasedCustomers = NOBODY,
 ) -> Staged:
-    """Create `accepted_events` and `quarantined_events` from the table, as known at `as_of`.
+    """Create the views `accepted_events` and `quarantined_events`, as known at `as_of`.
 
     `lateness` is contract §3, allowed lateness: an event may arrive exactly that long after it
     happened, and no microsecond later. The session zone must be UTC. The `erased` are left out.
@@ -88,44 +88,58 @@ def stage_events(
     rows = refuse_wrong_schema(events)
     events_view(connection, parts_of(events))
     rows -= leave_out(connection, "events_file", erased)
-    refuse_broken_rules(connection, "events_file", events)
     bounds = {"as_of": as_of, "lateness_us": lateness // MICROSECOND}
-    accept(connection, "FROM events_file", bounds)
-    quarantine(connection, "FROM events_file", bounds)
+    judge(connection, "FROM events_file", "judged", bounds)
+    refuse_broken_rules(connection, "judged", events)
+    accept(connection, "judged")
+    quarantine(connection, "judged")
     return _reconcile(connection, events, as_of, rows)
 
 
-def accept(connection: duckdb.DuckDBPyConnection, rows: str, bounds: dict[str, object]) -> None:
+def judge(
+    connection: duckdb.DuckDBPyConnection, rows: str, judged: str, bounds: dict[str, object]
+) -> None:
+    """Create the table `judged`: the rows as they are, and the reason not to accept one."""
+    # The reason first: ours is the one of that name then, if the rows have one, too.
+    connection.execute(
+        f"CREATE TEMP TABLE {judged} AS SELECT {REASON} AS reason, * FROM ({rows})", bounds
+    )
+
+
+def accept(connection: duckdb.DuckDBPyConnection, judged: str) -> None:
+    """Create the view `accepted_events`."""
     connection.execute(
         f"""
-        CREATE TEMP TABLE accepted_events AS
+        CREATE TEMP VIEW accepted_events AS
         SELECT customer_id,
                make_timestamp(epoch_us(event_timestamp)) AS event_timestamp,
                make_timestamp(epoch_us(created_timestamp)) AS created_timestamp,
                CAST(orders AS BIGINT) AS orders,
                CAST(order_value AS {MONEY}) AS order_value,
                CAST(sessions AS BIGINT) AS sessions
-        FROM ({rows}) WHERE created_timestamp <= $as_of AND {REASON} IS NULL
-        """,
-        bounds,
+        FROM {judged} WHERE reason IS NULL
+        """
     )
 
 
-def quarantine(connection: duckdb.DuckDBPyConnection, rows: str, bounds: dict[str, object]) -> None:
+def quarantine(connection: duckdb.DuckDBPyConnection, judged: str) -> None:
+    """Create the view `quarantined_events`, with the reason last."""
     connection.execute(
         f"""
-        CREATE TEMP TABLE quarantined_events AS
-        SELECT *, {REASON} AS reason
-        FROM ({rows}) WHERE created_timestamp <= $as_of AND {REASON} IS NOT NULL
+        CREATE TEMP VIEW quarantined_events AS
+        SELECT * EXCLUDE (reason), reason FROM {judged} WHERE reason <> '{NOT_YET}'
         ORDER BY customer_id, event_timestamp, created_timestamp
-        """,
-        bounds,
+        """
     )
 
 
-# NULL for an admissible event. The order matters: a malformed row is not judged for its times.
+NOT_YET = "not yet arrived"
+
+# NULL for an admissible event. The order matters: a malformed row is not judged for its times, and
+# one that has not arrived for nothing.
 REASON = f"""
     CASE
+        WHEN created_timestamp > $as_of THEN '{NOT_YET}'
         WHEN orders IS NULL THEN 'malformed: orders is null'
         WHEN sessions IS NULL THEN 'malformed: sessions is null'
         WHEN TRY_CAST(orders AS BIGINT) IS NULL THEN 'malformed: orders is not a count'
@@ -147,7 +161,7 @@ def _reconcile(
         connection,
         f"""SELECT count(*) FILTER (created_timestamp <= $as_of),
                    count(*) FILTER (created_timestamp > $as_of), {iso("min(created_timestamp)")}
-        FROM events_file""",
+        FROM judged""",
         {"as_of": as_of},
     )
     if ingested == 0:

@@ -20,7 +20,6 @@ import pyarrow.compute as pc
 MICROSECOND, DAY = timedelta(microseconds=1), 86_400_000_000
 NEVER = np.iinfo(np.int64).max
 AT_ONCE = 30 * 2048  # events; fewer than 2**16 customers, whom numpy sorts by their two bytes
-SURE_TO_FIT = 2**32  # amounts below it, in 64 bits; others are added up as Python's integers
 
 _ORDERED = """
     SELECT customer_id, orders, order_value, sessions,
@@ -71,7 +70,7 @@ class LogInOnePass:
             events[name].to_numpy() for name in ("happened", "arrived", "orders", "sessions")
         )
         customer_begins = _begins(customer_id)
-        customer = (np.cumsum(customer_begins) - 1).astype(np.uint16)
+        customer = np.cumsum(customer_begins) - 1
         day_begins = customer_begins | _begins(happened // DAY)
         self.customer_days += int(np.count_nonzero(day_begins))
 
@@ -162,8 +161,7 @@ class _Deltas:
 
     @classmethod
     def in_order(cls, customer: Array, instant: Array, event: Array, sign: Array) -> "_Deltas":
-        order = np.argsort(instant)
-        order = order[np.argsort(customer[order], kind="stable")]
+        order = _by_customer_and_instant(customer, instant)
         customer, instant = customer[order], instant[order]
         begins = _begins(customer)
         ends = np.append((begins | _begins(instant))[1:], True)[: len(order)]
@@ -178,8 +176,8 @@ class _Deltas:
 
     def summed(self, amounts: Array) -> Array:
         """The customer's sum after the last delta of each instant."""
-        if amounts.max() >= SURE_TO_FIT:
-            amounts = amounts.astype(object)
+        if int(amounts.max()) * len(self.event) >= 2**63:
+            amounts = amounts.astype(object)  # Python's integers, which have no end
         deltas = amounts[self.event] * self.sign
         running = np.cumsum(deltas)
         before = running[self.first] - deltas[self.first]
@@ -187,27 +185,36 @@ class _Deltas:
         return then
 
 
-def _limbs(amounts: pa.Array) -> tuple[Array, Array, Array]:
-    """Decimals as they lie in memory, 128 bits each: the lowest 32, the next 32, the upper 64.
+def _by_customer_and_instant(customer: Array, instant: Array) -> Array:
+    """Their order; in one sort where both fit into one number."""
+    since = instant - instant.min(initial=NEVER)
+    bits = int(since.max(initial=0)).bit_length()
+    if bits + int(customer.max(initial=0)).bit_length() < 64:
+        return np.argsort(customer << bits | since)
+    order = np.argsort(instant)
+    return order[np.argsort(customer[order].astype(np.uint16), kind="stable")]
 
-    So sums of each are exact in 64 bits.
-    """
+
+def _limbs(amounts: pa.Array) -> tuple[Array, Array]:
+    """Decimals as they lie in memory, 128 bits each: the lowest 32, and all above them."""
     _, memory = amounts.buffers()
     halves = np.frombuffer(memory, "<u8").reshape(-1, 2)[amounts.offset :][: len(amounts)]
     low, high = halves[:, 0], halves[:, 1]
-    return (low & 0xFFFFFFFF).view(np.int64), (low >> 32).view(np.int64), high.view(np.int64)
-
-
-def _money(low: Array, middle: Array, high: Array) -> Array:
-    """Sums of limbs as floats, as the engine makes them of its decimals of 12 digits."""
-    middle = middle + (low >> 32)
-    high = high + (middle >> 32)
-    units = ((middle & 0xFFFFFFFF) << 32 | low & 0xFFFFFFFF).astype(np.uint64)
+    above = (low >> 32).view(np.int64)
     if high.any():
-        units = high.astype(object) * 2**64 + units.astype(object)
-    whole, rest = (part.astype(float) for part in (units // 10**12, units % 10**12))
-    at_once = units.astype(float) / 1e12
-    money: Array = np.where(units <= 2**53, at_once, whole + rest / 1e12)
+        above = high.astype(object) * 2**32 + above
+    return (low & 0xFFFFFFFF).view(np.int64), above
+
+
+def _money(low: Array, above: Array) -> Array:
+    """Sums of limbs as floats, as the engine makes them of its decimals of 12 digits."""
+    if above.max(initial=0) >= 2**30:
+        above = above.astype(object)
+    units = above * 2**32 + low
+    money: Array = units.astype(float) / 1e12
+    if (beyond := units > 2**53).any():
+        much = units[beyond]
+        money[beyond] = (much // 10**12).astype(float) + (much % 10**12).astype(float) / 1e12
     return money
 
 

@@ -212,6 +212,18 @@ def test_quarantined_rows_keep_their_columns_and_gain_a_reason(tmp_path):
     assert {row.customer_id for row in read_change_log(tmp_path / "history.parquet").rows} == {0}
 
 
+def test_a_reason_of_the_events_own_is_not_taken_for_ours(tmp_path):
+    late = EVENT._replace(customer_id=8, created_timestamp=NOON + DAY + MICROSECOND)
+    table = events_table([EVENT, late]).append_column("reason", pa.array(["gift", None]))
+    pq.write_table(table, events := tmp_path / "events.parquet")
+    counts = run(events, tmp_path).events
+    assert (counts.kept, counts.quarantined) == (1, 1)
+    quarantined = pq.read_table(tmp_path / "quarantine.parquet")
+    assert quarantined["customer_id"].to_pylist() == [8]
+    assert quarantined["reason"].to_pylist() == ["late: arrived after the allowed lateness"]
+    assert quarantined["reason_1"].to_pylist() == [None]
+
+
 @pytest.mark.parametrize("lateness", [DAY, 2 * HOUR, timedelta(0)])
 def test_the_bounds_of_lateness_are_exact(lateness, tmp_path):
     delays = [-MICROSECOND, timedelta(0), lateness, lateness + MICROSECOND]

@@ -92,8 +92,8 @@ WRONG: dict[str, tuple[str, str, str, set[str]]] = {
     ),
     "only who ordered is active": (
         "feature_pipeline/intake.py",
-        "AND {REASON} IS NULL\n",
-        "AND orders > 0 AND {REASON} IS NULL\n",
+        "WHERE reason IS NULL\n",
+        "WHERE orders > 0 AND reason IS NULL\n",
         set(),  # refused: rows would be lost, and the intake's own reckoning says so
     ),
 }

@@ -4,10 +4,11 @@ from datetime import timedelta
 from decimal import Decimal
 from unittest.mock import patch
 
+import numpy as np
 import pyarrow as pa
 import pytest
 from engines import by_duckdb
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from oracle import Event, Oracle
 from test_change_log_exactness import (
@@ -66,13 +67,31 @@ def test_more_customers_than_two_bytes_can_tell_apart() -> None:
     ]
 
 
+@given(st.lists(st.tuples(st.integers(0, 2**16 - 1), st.integers(-(2**61), 2**61))))
+@example([(2**15, 0), (0, 2**47)])  # a bit too much for one number
+@example([(2**15, 0), (0, 2**47 - 1)])
+@example([(2**16 - 1, 0), (0, 2**47 - 1)])
+def test_in_order_of_customer_and_instant(deltas: list[tuple[int, int]]) -> None:
+    customer, instant = np.array(deltas, dtype=np.int64).reshape(-1, 2).T
+    order = running_sums._by_customer_and_instant(customer, instant)
+    assert [deltas[place] for place in order] == sorted(deltas)
+
+
 def bought(value: Decimal | float, orders: int = 1, after: int = 0) -> Event:
     return Event(1, at := LEAP_DAY + after * DAY, at + timedelta(hours=1), orders, value, 1)
 
 
 @pytest.mark.parametrize("in_sql", [False, True])
 @pytest.mark.parametrize(
-    "value", ["0.000000000001", "4.294967296", "18446744.073709551616", "9e25"]
+    "value",
+    [
+        "0.000000000001",
+        "4.294967296",
+        "9007.199254740993",
+        "4611686.018427387904",
+        "18446744.073709551616",
+        "9e25",
+    ],
 )
 def test_money_of_any_size_is_exact(value: str, in_sql: bool) -> None:
     """Next to amounts that fill each half of 64 bits, and all 128; and when they are gone again."""
