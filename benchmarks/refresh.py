@@ -43,10 +43,10 @@ COPY (
 
 
 def main(
-    customers: Annotated[int, typer.Option(help="Customers in the events.")] = 100_000,
+    customers: Annotated[int, typer.Option(help="Customers in the events.")] = 500_000,
     a_year_each: Annotated[int, typer.Option(help="Events of a customer in a year.")] = 20,
     runs: Annotated[int, typer.Option(help="Refreshes of each history; the median counts.")] = 5,
-    quick: Annotated[bool, typer.Option(help="A twentieth of the customers, twice.")] = False,
+    quick: Annotated[bool, typer.Option(help="A hundredth of the customers, twice.")] = False,
     child: Annotated[str, typer.Option(hidden=True)] = "",
 ) -> None:
     """Print seconds of both, and the refresh as a share of the rebuild."""
@@ -57,7 +57,7 @@ def main(
     from served import machine
 
     if quick:
-        customers, runs = customers // 20, 2
+        customers, runs = customers // 100, 2
     table = Table("history", "events", "rebuild s", "refresh s", "share", "floor s", "× floor")
     for months in (3, 6, 12):
         with TemporaryDirectory() as made:

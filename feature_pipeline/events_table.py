@@ -57,6 +57,13 @@ def parts_reaching(events: Path, beyond: dict[str, datetime]) -> list[Path]:
     ]
 
 
+def rows_if_all_beyond(part: Path, column: str, instant: datetime) -> int | None:
+    """Rows of the part, where its footer tells that each has a time after the instant."""
+    footer = _footer_of(part)
+    oldest = footer.oldest.get(column)
+    return footer.rows if oldest is not None and oldest > instant else None
+
+
 def events_view(connection: duckdb.DuckDBPyConnection, parts: list[Path]) -> None:
     """Create `events_file`; parts may hold their amounts in types of different widths."""
     every_part = connection.read_parquet([parquet_at(p) for p in parts], union_by_name=True)
@@ -69,8 +76,9 @@ class _Footer:
 
     rows: int
     schema: pa.Schema
+    oldest: dict[str, datetime]
+    """By column of times, as far as its statistics tell; where a row has none, nothing."""
     newest: dict[str, datetime]
-    """By column of times, as far as its statistics tell."""
 
 
 def _footer_of(part: Path) -> _Footer:
@@ -83,19 +91,26 @@ def _read_footer(part: Path, written: int, size: int) -> _Footer:
     """Of the file as it was written then: read once in a run, however often it is asked."""
     metadata = pq.read_metadata(part)
     groups = [metadata.row_group(i) for i in range(metadata.num_row_groups)]
+    oldest: dict[str, datetime] = {}
     newest: dict[str, datetime] = {}
     for place in range(metadata.num_columns):
         columns = [group.column(place) for group in groups]
         name = metadata.schema.column(place).name
         if name not in KEYS[1:] or not all(c.is_stats_set for c in columns):
             continue
+        told = [c.statistics for c in columns]
         try:
-            ends = [c.statistics.max for c in columns]
+            ends = [(one.min, one.max) for one in told]
         except (ValueError, OverflowError):  # an instant beyond Python's years
             continue
-        if ends and all(isinstance(end, datetime) and end.tzinfo for end in ends):
-            newest[name] = max(ends)
-    return _Footer(metadata.num_rows, metadata.schema.to_arrow_schema(), newest)
+        if not all(isinstance(end, datetime) and end.tzinfo for both in ends for end in both):
+            continue
+        if ends:
+            newest[name] = max(last for _, last in ends)
+        if ends and all(one.has_null_count and one.null_count == 0 for one in told):
+            oldest[name] = min(first for first, _ in ends)
+    schema = metadata.schema.to_arrow_schema()
+    return _Footer(metadata.num_rows, schema, oldest, newest)
 
 
 def _rows_of_right_schema(events: Path) -> int:

@@ -8,7 +8,7 @@ import duckdb
 
 from feature_pipeline.engine import one_row, parquet_at
 from feature_pipeline.erased_customers import NOBODY, ErasedCustomers, leave_out
-from feature_pipeline.events_table import parts_reaching
+from feature_pipeline.events_table import parts_reaching, rows_if_all_beyond
 from feature_pipeline.intake import IntakeCounts
 
 
@@ -54,16 +54,22 @@ class Refreshed:
 def later_than(instant: datetime, events: Path, erased: ErasedCustomers = NOBODY) -> int:
     """Events that arrived after it, those of the erased left out.
 
-    No part that holds earlier ones alone is opened.
+    No part is opened whose footer tells that all its events arrived before it, or all after.
     """
-    parts = [parquet_at(part) for part in parts_reaching(events, {"created_timestamp": instant})]
+    count, parts = 0, []
+    for part in parts_reaching(events, {"created_timestamp": instant}):
+        rows = None if erased else rows_if_all_beyond(part, "created_timestamp", instant)
+        if rows is None:
+            parts.append(parquet_at(part))
+        else:
+            count += rows
     if not parts:
-        return 0
+        return count
     later = "FROM read_parquet($parts) WHERE created_timestamp > $instant"
     bounds = {"parts": parts, "instant": instant}
     with duckdb.connect() as connection:
         if not erased:
-            return int(one_row(connection, f"SELECT count(*) {later}", bounds)[0])
+            return count + int(one_row(connection, f"SELECT count(*) {later}", bounds)[0])
         connection.execute(f"CREATE TABLE theirs AS SELECT customer_id {later}", bounds)
         connection.execute("CREATE VIEW later AS FROM theirs")
         leave_out(connection, "later", erased)

@@ -1,6 +1,7 @@
 """Refresh the feature store: events to change log to online store, up to an instant."""
 
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from datetime import datetime
 from pathlib import Path
@@ -114,12 +115,15 @@ def refresh(
         for figures, before in zip(ran, versions.values(), strict=True):
             figures |= {"from": before and before.isoformat(), "to": as_of.isoformat()}
         refuse_to_go_back(store, as_of)  # before anything is written
-        done, outliers = aggregated(store, contract, as_of, events, on_step)
-        counted = _figures(done) | {"outliers": outliers}
+        done = aggregated(store, contract, as_of, events, on_step)
         for figures in ran:
-            figures |= counted
+            figures |= _figures(done)
         on_step("materializing")
-        materialize_up_to(store, as_of)
+        with ThreadPoolExecutor(1) as beside:  # both only read what is offline
+            flagged = beside.submit(outliers, store, contract, as_of)
+            materialize_up_to(store, as_of)
+        for figures in ran:
+            figures |= {"outliers": flagged.result()}
     return done
 
 
@@ -145,8 +149,8 @@ def aggregated(
     as_of: datetime,
     events: Path,
     on_step: Callable[[str], None],
-) -> tuple[Refreshed, dict[str, int]]:
-    """Bring the offline table up to `as_of`, where the profile keeps it; and its outliers.
+) -> Refreshed:
+    """Bring the offline table up to `as_of`, where the profile keeps it.
 
     Raises:
         RefusedError: see `bring_up_to` and `refresh_in_warehouse`.
@@ -154,22 +158,27 @@ def aggregated(
     from feature_access.lake_session import lake_session
     from feature_access.warehouse_address import warehouse_address
 
-    percentile, window = contract.quality.outliers.percentile, contract.time.lookback
-    terms = Terms(window, contract.time.allowed_lateness, erased_customers())
+    terms = Terms(contract.time.lookback, contract.time.allowed_lateness, erased_customers())
     if address := warehouse_address(store.config):
-        done = refresh_in_warehouse(address, terms, as_of, on_step)
-        on_step("flagging outliers")
-        return done, flag_outliers_in_warehouse(address, percentile, as_of - window, as_of)
+        return refresh_in_warehouse(address, terms, as_of, on_step)
     tables = Tables(events, HISTORY, QUARANTINE)
     if session := lake_session(store.config):
         # Imported late: it asks for pyspark, which no other profile does.
         from feature_pipeline.spark_refresh import refresh_on_spark
 
-        done = refresh_on_spark(session, as_of, tables, terms, on_step)
-    else:
-        done = bring_up_to(as_of, tables, terms, on_step)
-    on_step("flagging outliers")
-    return done, flag_outliers(HISTORY, percentile, after=as_of - window, until=as_of)
+        return refresh_on_spark(session, as_of, tables, terms, on_step)
+    return bring_up_to(as_of, tables, terms, on_step)
+
+
+def outliers(store: "FeatureStore", contract: Contract, as_of: datetime) -> dict[str, int]:
+    """Those of the last look-back window, by feature, where the profile keeps them."""
+    from feature_access.warehouse_address import warehouse_address
+
+    stretch = {"after": as_of - contract.time.lookback, "until": as_of}
+    percentile = contract.quality.outliers.percentile
+    if address := warehouse_address(store.config):
+        return flag_outliers_in_warehouse(address, percentile, **stretch)
+    return flag_outliers(HISTORY, percentile, **stretch)
 
 
 def refresh_in_warehouse(

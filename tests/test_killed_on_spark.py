@@ -174,7 +174,6 @@ STEPS = (
     "writing quarantined arrivals",
     "aggregating",
     "putting the log in place",
-    "flagging outliers",
     "materializing",
 )
 
