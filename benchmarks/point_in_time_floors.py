@@ -21,7 +21,7 @@ COPY (
                1 + CAST(random() * 25 AS BIGINT) AS distinct_order_days_30d
         FROM range($rows) AS numbers(n)
     ) ORDER BY customer_id, event_timestamp
-) TO '{{path}}' (FORMAT parquet)
+) TO '{{path}}' (FORMAT parquet, PARQUET_VERSION v2)  -- as the pipeline writes it
 """
 _ENTITY_ROWS = f"""
 COPY (

@@ -4,7 +4,7 @@ Arrow reads them and no query: there is nothing to compute, and Arrow decodes co
 each into one piece of memory.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from itertools import groupby
@@ -18,7 +18,6 @@ import pyarrow.parquet as pq
 Integers = npt.NDArray[np.int64]
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_GROUPS_AT_ONCE = 8  # of 122,880 rows, as the pipeline writes them: 32 MB of four features
 
 
 @dataclass(frozen=True)
@@ -35,7 +34,8 @@ class ParquetRows:
     """The rows that may be stamped in some stretch of time, and all others of their row groups."""
 
     groups: tuple[RowGroup, ...]
-    schema: pa.Schema
+    footers: Mapping[Path, pq.FileMetaData]
+    """Of each part, the first one's first."""
 
     @classmethod
     def between(
@@ -47,8 +47,8 @@ class ParquetRows:
             ValueError: a part has no such column.
         """
         groups = []
-        for part in parts:
-            metadata = pq.read_metadata(part)
+        footers = {part: pq.read_metadata(part) for part in parts}
+        for part, metadata in footers.items():
             _refuse_missing([stamp], metadata.schema.names, part)
             column = metadata.schema.names.index(stamp)
             for number in range(metadata.num_row_groups):
@@ -56,7 +56,7 @@ class ParquetRows:
                 oldest, newest = _extent(group.column(column).statistics)
                 if newest >= since and oldest <= until:
                     groups.append(RowGroup(part, number, group.num_rows))
-        return cls(tuple(groups), pq.read_schema(parts[0]))
+        return cls(tuple(groups), footers)
 
     def read(self, columns: Sequence[str]) -> pa.Table:
         """Some columns of all rows, each in one piece; the first row is number 0."""
@@ -68,26 +68,25 @@ class ParquetRows:
         ends = np.cumsum(sizes)
         until = np.searchsorted(numbers, ends)
         since = np.append(0, until)[: len(until)]
-        asked = np.flatnonzero(since < until)
         fetched = []
-        for some in (asked[n : n + _GROUPS_AT_ONCE] for n in range(0, len(asked), _GROUPS_AT_ONCE)):
-            moved = np.cumsum(sizes[some]) - ends[some]  # since groups between them are not read
-            rows = numbers[since[some[0]] : until[some[-1]]] + moved.repeat((until - since)[some])
-            there = self._read([self.groups[i] for i in some], columns)
-            fetched.append(there.take(pa.array(rows)))
+        for i in np.flatnonzero(since < until):  # one at a time: the next lies in the same memory
+            rows = numbers[since[i] : until[i]] - (ends[i] - sizes[i])
+            fetched.append(self._read([self.groups[i]], columns).take(pa.array(rows)))
         none = self._read([], columns)
         return pa.concat_tables(fetched or [none], promote_options="permissive").combine_chunks()
 
     def _read(self, groups: Sequence[RowGroup], columns: Sequence[str]) -> pa.Table:
-        if self.groups:
-            _refuse_missing(columns, self.schema.names, self.groups[0].part)
+        first, footer = next(iter(self.footers.items()))
+        schema = footer.schema.to_arrow_schema()
+        _refuse_missing(columns, schema.names, first)
         tables = [
-            pq.ParquetFile(part).read_row_groups([g.number for g in of_part], columns=list(columns))
+            pq.ParquetFile(part, metadata=self.footers[part]).read_row_groups(
+                [g.number for g in of_part], columns=list(columns)
+            )
             for part, of_part in groupby(groups, key=lambda group: group.part)
         ]
-        nothing = self.schema.empty_table()
         # Beside an empty piece a column would be in two, and copied to be in one.
-        some = tables or [nothing.select(columns)]
+        some = tables or [schema.empty_table().select(columns)]
         together = pa.concat_tables(some, promote_options="permissive")
         return together.cast(_without_dictionaries(together.schema)).combine_chunks()
 
