@@ -48,7 +48,15 @@ class TrainingSet:
             file,
             store_schema=False,
             compression=packed,  # a hash is all chance: there is nothing in it to compress
+            use_dictionary=[name for name in names if not self._mostly_once(name)],
         )
+
+    def _mostly_once(self, name: str) -> bool:
+        """Whether it holds hashes of which most are met once, so that a dictionary saves little."""
+        column = self.encoded[name]
+        if name not in self.hashed or not column.num_chunks:
+            return False
+        return len(column.chunk(0).dictionary) > len(column) / 2
 
     def _schema(self) -> pa.Schema:
         schema = self.encoded.schema
