@@ -15,6 +15,7 @@ from contract_checks.clock import instant, now
 from contract_checks.evidence.drift import read_drift
 from contract_checks.evidence.facts import Distribution, Drift, MissingEvidence, there
 from contract_checks.evidence.operations import read_operations
+from contract_checks.evidence.tables import offline_sessions
 from contract_checks.findings import Outcome
 from contract_checks.language.contract import Contract
 from contract_checks.language.loader import InvalidContract, load
@@ -105,7 +106,8 @@ def measure(contract: Contract, as_of: datetime) -> Drift:
     if {metric.casefold() for metric in metrics} != {"psi"}:
         raise MissingEvidence(f"{' and '.join(sorted(metrics))} cannot be measured yet; PSI can")
     operations = there(read_operations(ROOT, as_of))
-    measured = there(read_drift(contract, registered(contract.view_name), operations, as_of))
+    view = registered(contract.view_name)
+    measured = read_drift(contract, view, operations, offline_sessions(contract, view), as_of)
     if not measured.intact:
         raise MissingEvidence("the baseline on record was changed: freeze another")
     if not measured.features:

@@ -32,7 +32,12 @@ from contract_checks.evidence.facts import (
 )
 from contract_checks.evidence.fingerprint import fingerprint
 from contract_checks.evidence.probes import load_probes, probes_of
-from contract_checks.evidence.tables import read_join, read_offline_store, stretch_digest
+from contract_checks.evidence.tables import (
+    offline_sessions,
+    read_join,
+    read_offline_store,
+    stretch_digest,
+)
 from contract_checks.language.contract import Contract
 from contract_checks.language.signing import Signature, signed_content
 from contract_checks.operations.log import Record
@@ -137,6 +142,13 @@ def kept_probes(contract: Contract) -> ProbeRun:
     probes = load_probes(contract, probes_of(contract)).probes
     keys = (*map(str, range(len(probes))), "unknown", "0")
     return ProbeRun(tuple(ProbeAnswer(p, p.expected) for p in probes), keys, keys)
+
+
+def _or_why_not(read: Callable[[], Any]) -> Any:
+    try:
+        return read()
+    except MissingEvidence as missing:
+        return missing
 
 
 def kept_records(
@@ -254,7 +266,8 @@ def gathered(
         after=AS_OF - contract.time.lookback,
         until=AS_OF,
     )
-    stored = read_offline_store(contract, declared, AS_OF)
+    sessions = offline_sessions(contract, declared)
+    stored = _or_why_not(lambda: read_offline_store(contract, declared, sessions(AS_OF)))
     ran = kept_records(promoted, kept_view(offline), stored, outliers)
     records(ran)
     return Evidence(
@@ -262,7 +275,7 @@ def gathered(
         gathered_registry=registry(objects),
         gathered_offline=stored,
         gathered_online=online,
-        gathered_join=read_join(contract, declared, AS_OF),
+        gathered_join=_or_why_not(lambda: read_join(contract, declared, sessions, AS_OF)),
         gathered_probes=probes(kept_probes(contract)),
         gathered_parity=parity(Parity(200, dict.fromkeys(FEATURES, 0), ())),
         gathered_operations=Operations(tuple(sorted(ran, key=lambda r: r.at)), changed_files or {}),

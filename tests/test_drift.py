@@ -23,6 +23,7 @@ from contract_checks.evidence.declared import RegisteredEntity, RegisteredView, 
 from contract_checks.evidence.drift import freeze, read_drift
 from contract_checks.evidence.evidence import Evidence
 from contract_checks.evidence.facts import Distribution, Drift, Join, MissingEvidence, Operations
+from contract_checks.evidence.tables import offline_sessions
 from contract_checks.findings import Finding, Outcome
 from contract_checks.judge import CHECKS
 from contract_checks.language.contract import Contract
@@ -143,9 +144,8 @@ def drift_of(
     contract: Contract, view: RegisteredView, *records: Record, as_of: datetime = AS_OF
 ) -> Drift:
     """The drift; missing evidence is raised."""
-    drift = read_drift(contract, view, Operations(records), as_of)
-    assert isinstance(drift, Drift)
-    return drift
+    sessions = offline_sessions(contract, view)
+    return read_drift(contract, view, Operations(records), sessions, as_of)
 
 
 def test_each_customer_counts_once_with_the_value_in_force(

@@ -27,6 +27,7 @@ from contract_checks.evidence.stored import WarehouseTable, events_of, offline_o
 from contract_checks.evidence.tables import (
     DuckTable,
     offline_session,
+    offline_sessions,
     read_join,
     read_offline_store,
     stretch_digest,
@@ -102,7 +103,8 @@ def test_history_is_that_of_files(
     def told(of: RegisteredView) -> list[object]:
         connection = there(offline_session(contract, of, AS_OF))
         history = DuckTable(connection, "history")
-        store = there(read_offline_store(contract, of, AS_OF, since=stretch[0]))
+        lately = there(offline_session(contract, of, AS_OF, since=stretch[0]))
+        store = read_offline_store(contract, of, lately)
         digest = stretch_digest(history, view.timestamp_field, *stretch)
         return [dict(history.columns), history.count(), digest, store.history.count(), store.newest]
 
@@ -115,8 +117,11 @@ def test_baseline_and_join_are_those_of_files(
     contract: Contract, view: RegisteredView, in_files: RegisteredView
 ) -> None:
     assert freeze(contract, view, AS_OF) == freeze(contract, in_files, AS_OF)
-    join = there(read_join(contract, view, AS_OF))
-    assert join == there(read_join(contract, in_files, AS_OF))
+    join, filed = (
+        there(read_join(contract, of, offline_sessions(contract, of), AS_OF))
+        for of in (view, in_files)
+    )
+    assert join == filed
     assert join.matched > 1_000
 
 

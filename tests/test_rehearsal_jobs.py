@@ -621,11 +621,11 @@ def test_parity_counts_and_shows_the_pairs(repository, contract):
     from contract_checks.evidence.facts import Parity
     from contract_checks.evidence.parity import read_parity
     from contract_checks.evidence.registry import read_registry
+    from contract_checks.evidence.tables import offline_sessions
 
     def read() -> Parity:
-        parity = read_parity(contract, repository, read_registry(repository).views[VIEW])
-        assert isinstance(parity, Parity)
-        return parity
+        view = read_registry(repository).views[VIEW]
+        return read_parity(contract, repository, view, offline_sessions(contract, view))
 
     kept = read()
     assert (kept.compared, kept.differing, kept.sample) == (400, dict.fromkeys(FEATURES, 0), ())

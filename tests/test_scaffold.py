@@ -28,7 +28,11 @@ from contract_checks.evidence.facts import MissingEvidence
 from contract_checks.evidence.gather import gather
 from contract_checks.evidence.probes import load_probes, probes_of
 from contract_checks.evidence.registry import read_registry
-from contract_checks.evidence.tables import read_offline_store, stretch_digest
+from contract_checks.evidence.tables import (
+    offline_sessions,
+    read_offline_store,
+    stretch_digest,
+)
 from contract_checks.findings import Finding, Outcome
 from contract_checks.judge import CHECKS, judge
 from contract_checks.language.loader import load
@@ -544,8 +548,7 @@ def leave_records(document: Path, job: Path) -> None:
     registry = read_registry(repository)
     assert not isinstance(registry, MissingEvidence)
     view = registry.views[contract.view_name]
-    offline = read_offline_store(contract, view, PRESENT)
-    assert not isinstance(offline, MissingEvidence)
+    offline = read_offline_store(contract, view, offline_sessions(contract, view)(PRESENT))
     time, week = contract.time.event_timestamp, PRESENT - timedelta(days=7)
     rows = pq.read_table(view.source_path)
     begins = PRESENT - contract.time.lookback

@@ -19,7 +19,7 @@ from contract_checks.evidence.facts import (
     Operations,
     there,
 )
-from contract_checks.evidence.tables import DuckTable, offline_session, read_join
+from contract_checks.evidence.tables import DuckTable, Sessions, offline_sessions, read_join
 from contract_checks.language.contract import Contract
 from contract_checks.measures.psi import Bins, Values, noise, psi
 from contract_checks.operations.log import Record
@@ -40,9 +40,10 @@ def freeze(contract: Contract, view: RegisteredView, as_of: datetime) -> dict[st
         MissingEvidence: there is nothing to freeze, or no join to measure.
     """
     window = contract.drift.baseline_window
-    history = there(offline_session(contract, view, as_of))
+    sessions = offline_sessions(contract, view)
+    history = sessions(as_of)
     values = _in_force(history, contract, view, as_of, window)
-    join = there(read_join(contract, view, as_of))
+    join = there(read_join(contract, view, sessions, as_of))
     if not join.matched:
         raise MissingEvidence(
             f"no entity active in the look-back window before {as_of.isoformat()} has a feature "
@@ -60,16 +61,19 @@ def freeze(contract: Contract, view: RegisteredView, as_of: datetime) -> dict[st
 
 
 def read_drift(
-    contract: Contract, view: RegisteredView, operations: Operations, as_of: datetime
-) -> Drift | MissingEvidence:
+    contract: Contract,
+    view: RegisteredView,
+    operations: Operations,
+    sessions: Sessions,
+    as_of: datetime,
+) -> Drift:
     """How far each feature moved from the baseline in use to its values in force at `as_of`.
 
     Raises:
         MissingEvidence: no baseline is in use, or no entity has a value in force.
     """
     figures = _baseline_in_use(operations, view).figures
-    history = there(offline_session(contract, view, as_of))
-    values = _in_force(history, contract, view, as_of, spread=_MICROSECOND)
+    values = _in_force(sessions(as_of), contract, view, as_of, spread=_MICROSECOND)
     return Drift(
         baseline_from=datetime.fromisoformat(figures["from"]),
         baseline_to=datetime.fromisoformat(figures["to"]),

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from dataclasses import fields
 from datetime import datetime
+from functools import cache
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -16,7 +17,13 @@ from contract_checks.evidence.parity import read_parity
 from contract_checks.evidence.probe_run import run_probes
 from contract_checks.evidence.registry import read_registry
 from contract_checks.evidence.retention import read_oldest
-from contract_checks.evidence.tables import read_join, read_offline_store
+from contract_checks.evidence.tables import (
+    Sessions,
+    offline_session,
+    offline_sessions,
+    read_join,
+    read_offline_store,
+)
 from contract_checks.language.contract import Contract
 
 _Fact = TypeVar("_Fact")
@@ -37,7 +44,13 @@ def gather(contract: Contract, repository: Path, as_of: datetime) -> Evidence:
             )
         return found
 
-    online = _attempt("the online store", lambda: read_online_store(contract, repository, view()))
+    @cache
+    def sessions() -> Sessions:
+        return offline_sessions(contract, view())
+
+    online = _attempt(
+        "the online store", lambda: read_online_store(contract, repository, view(), sessions())
+    )
     training_sets = _attempt(
         "the training sets", lambda: read_training_sets(contract, repository, there(log))
     )
@@ -45,16 +58,18 @@ def gather(contract: Contract, repository: Path, as_of: datetime) -> Evidence:
         as_of=as_of,
         gathered_registry=registry,
         gathered_offline=_attempt(
-            "the offline table", lambda: read_offline_store(contract, view(), as_of)
+            "the offline table", lambda: read_offline_store(contract, view(), sessions()(as_of))
         ),
         gathered_online=online,
-        gathered_join=_attempt("the join", lambda: read_join(contract, view(), as_of)),
+        gathered_join=_attempt("the join", lambda: read_join(contract, view(), sessions(), as_of)),
         gathered_probes=_attempt("the probes", lambda: run_probes(contract, repository, view())),
         gathered_parity=_attempt(
-            "the online store", lambda: read_parity(contract, repository, view())
+            "the online store", lambda: read_parity(contract, repository, view(), sessions())
         ),
         gathered_operations=log,
-        gathered_drift=_attempt("drift", lambda: read_drift(contract, view(), there(log), as_of)),
+        gathered_drift=_attempt(
+            "drift", lambda: read_drift(contract, view(), there(log), sessions(), as_of)
+        ),
         gathered_training_sets=training_sets,
         gathered_oldest=_attempt(
             "the oldest rows",
@@ -72,7 +87,10 @@ def gather_rows(
     gathered: dict[str, Any] = {f.name: elsewhere for f in fields(Evidence)}
     gathered["as_of"] = as_of
     gathered["gathered_offline"] = _attempt(
-        "the offline table", lambda: read_offline_store(contract, view, as_of, since)
+        "the offline table",
+        lambda: read_offline_store(
+            contract, view, there(offline_session(contract, view, as_of, since))
+        ),
     )
     return Evidence(**gathered)
 

@@ -8,9 +8,9 @@ import duckdb
 import pyarrow as pa
 
 from contract_checks.evidence.declared import RegisteredView
-from contract_checks.evidence.facts import MissingEvidence, OnlineStore, there
+from contract_checks.evidence.facts import MissingEvidence, OnlineStore
 from contract_checks.evidence.registry import online_reader
-from contract_checks.evidence.tables import offline_session
+from contract_checks.evidence.tables import Sessions
 from contract_checks.language.contract import Contract
 
 _ASKED = 1_000
@@ -32,7 +32,9 @@ def materialized_at(view: RegisteredView) -> datetime:
     return view.materialized_to
 
 
-def read_online_store(contract: Contract, repository: Path, view: RegisteredView) -> OnlineStore:
+def read_online_store(
+    contract: Contract, repository: Path, view: RegisteredView, sessions: Sessions
+) -> OnlineStore:
     """The oldest and the newest row that are served, of up to 1,000 entities at either end.
 
     An entity whose last offline row is old has an old row online, if any; and the newest row of the
@@ -42,7 +44,7 @@ def read_online_store(contract: Contract, repository: Path, view: RegisteredView
         MissingEvidence: see `materialized_at`; or there is no offline table.
     """
     until = materialized_at(view)
-    history = there(offline_session(contract, view, until))
+    history = sessions(until)
     read = online_reader(repository, view.name)
     oldest_first, newest_first = (
         list(_served(history, contract, read, view, order)) for order in ("", "DESC")

@@ -9,10 +9,10 @@ import duckdb
 import pyarrow as pa
 
 from contract_checks.evidence.declared import RegisteredView
-from contract_checks.evidence.facts import Parity, there
+from contract_checks.evidence.facts import Parity
 from contract_checks.evidence.online import materialized_at
 from contract_checks.evidence.registry import online_reader
-from contract_checks.evidence.tables import DuckTable, offline_session
+from contract_checks.evidence.tables import DuckTable, Sessions
 from contract_checks.language.contract import Contract
 from contract_checks.measures.comparison import Comparison, compare
 
@@ -22,7 +22,9 @@ _PAIRS = 500
 _SAMPLE_ROWS = 3
 
 
-def read_parity(contract: Contract, repository: Path, view: RegisteredView) -> Parity:
+def read_parity(
+    contract: Contract, repository: Path, view: RegisteredView, sessions: Sessions
+) -> Parity:
     """Up to 1,000 entities' online values beside the offline ones at the last materialization.
 
     They are drawn by the hash of that instant and their keys: others after every refresh. Where the
@@ -33,7 +35,7 @@ def read_parity(contract: Contract, repository: Path, view: RegisteredView) -> P
         MissingEvidence: see `materialized_at`; or there is no offline table.
     """
     instant = materialized_at(view)
-    history = there(offline_session(contract, view, instant))
+    history = sessions(instant)
     _draw(history, contract, view, instant)
     served = online_reader(repository, view.name)
     keys, names = list(contract.entity.join_keys), [field.name for field in view.fields]

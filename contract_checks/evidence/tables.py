@@ -1,16 +1,19 @@
 """The offline table and the join, gathered with DuckDB from wherever they lie."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import datetime
+from functools import cache
 
 import duckdb
 
 from contract_checks.evidence.declared import RegisteredView
-from contract_checks.evidence.facts import Join, MissingEvidence, OfflineStore, Table
+from contract_checks.evidence.facts import Join, MissingEvidence, OfflineStore, Table, there
 from contract_checks.evidence.stored import events_of, offline_of
 from contract_checks.language.contract import Contract
 
 _SAMPLE_ROWS = 3
+Sessions = Callable[[datetime], duckdb.DuckDBPyConnection]
+"""By as-of time, see `offline_sessions`."""
 ARRIVAL = "created_timestamp"
 """The events' arrival column: the house's convention, which no clause names."""
 
@@ -61,15 +64,9 @@ def _shown(value: object) -> str:
 
 
 def read_offline_store(
-    contract: Contract, view: RegisteredView, as_of: datetime, since: datetime | None = None
-) -> OfflineStore | MissingEvidence:
-    """The view's offline table as known at `as_of`, or why it cannot be read.
-
-    With `since`, the rows stamped after it alone.
-    """
-    connection = offline_session(contract, view, as_of, since)
-    if isinstance(connection, MissingEvidence):
-        return connection
+    contract: Contract, view: RegisteredView, connection: duckdb.DuckDBPyConnection
+) -> OfflineStore:
+    """The view's offline table in a session of `offline_session`."""
     keys = ", ".join(f'"{key}"' for key in contract.entity.join_keys)
     connection.execute(
         f"""CREATE TABLE duplicates AS SELECT {keys}, "{view.timestamp_field}", count(*) AS rows
@@ -85,14 +82,18 @@ def read_offline_store(
     )
 
 
-def read_join(contract: Contract, view: RegisteredView, as_of: datetime) -> Join | MissingEvidence:
-    """A left join, at `as_of`, of the entities active in the look-back window to their features."""
+def read_join(
+    contract: Contract, view: RegisteredView, sessions: Sessions, as_of: datetime
+) -> Join | MissingEvidence:
+    """A left join, at `as_of`, of the entities active in the look-back window to their features.
+
+    Raises:
+        MissingEvidence: there is no offline table.
+    """
     events = events_of(contract, view)
     if not events.is_there():
         return MissingEvidence(f"no events at {events}: the match rate cannot be measured")
-    connection = offline_session(contract, view, as_of)
-    if isinstance(connection, MissingEvidence):
-        return connection
+    connection = sessions(as_of)
     keys = ", ".join(f'"{key}"' for key in contract.entity.join_keys)
     time = contract.time.event_timestamp
     arrived = f""""{ARRIVAL}" <= {literal(as_of)}
@@ -128,6 +129,14 @@ def read_join(contract: Contract, view: RegisteredView, as_of: datetime) -> Join
 def literal(instant: datetime) -> str:
     """In the SQL of DuckDB and of PostgreSQL alike; `instant` carries a time zone."""
     return f"TIMESTAMPTZ '{instant.isoformat()}'"
+
+
+def offline_sessions(contract: Contract, view: RegisteredView) -> Sessions:
+    """The sessions of `offline_session`, each opened once: it holds a copy of the offline table.
+
+    They raise MissingEvidence where that cannot be read.
+    """
+    return cache(lambda as_of: there(offline_session(contract, view, as_of)))
 
 
 def offline_session(
