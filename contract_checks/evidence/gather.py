@@ -1,6 +1,7 @@
 """Gather the evidence for one judgement: registry, stores, join, probes, operations, signatures."""
 
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import fields
 from datetime import datetime
 from functools import cache
@@ -44,6 +45,11 @@ def gather(contract: Contract, repository: Path, as_of: datetime) -> Evidence:
             )
         return found
 
+    # The probes' job starts, runs and is waited for: meanwhile there is all else to read.
+    beside = ThreadPoolExecutor(1)
+    probed = beside.submit(_attempt, "the probes", lambda: run_probes(contract, repository, view()))
+    beside.shutdown(wait=False)
+
     @cache
     def sessions() -> Sessions:
         return offline_sessions(contract, view())
@@ -62,7 +68,7 @@ def gather(contract: Contract, repository: Path, as_of: datetime) -> Evidence:
         ),
         gathered_online=online,
         gathered_join=_attempt("the join", lambda: read_join(contract, view(), sessions(), as_of)),
-        gathered_probes=_attempt("the probes", lambda: run_probes(contract, repository, view())),
+        gathered_probes=probed.result(),
         gathered_parity=_attempt(
             "the online store", lambda: read_parity(contract, repository, view(), sessions())
         ),

@@ -16,9 +16,10 @@ def upper_bound(mismatched: int, compared: int, confidence: float = 0.95) -> flo
         raise ValueError(f"{mismatched} mismatched of {compared} compared is no proportion")
     if mismatched == compared:
         return 1.0
-    from scipy.stats import beta  # imported late: it takes a second
+    from scipy.special import betaincinv  # imported late; the whole of scipy.stats takes a second
 
-    return float(beta.ppf(confidence, mismatched + 1, compared - mismatched))
+    # The quantile of a beta distribution.
+    return float(betaincinv(mismatched + 1, compared - mismatched, confidence))
 
 
 def at_most(most: float, mismatched: int, compared: int) -> Literal["kept", "broken", "unknown"]:
