@@ -13,7 +13,7 @@ from feast_copy import HISTORY, copy_of_the_whole_project, made_once
 from warm_start import run_script_warm
 
 LONGEST = (
-    *("test_corpus", "test_retain", "test_erase", "test_version_life", "test_docs", "test_demo"),
+    *("test_corpus", "test_retain", "test_erase", "test_docs", "test_version_life", "test_demo"),
     *("test_killed_refresh", "test_scaffold", "test_serve", "test_jobs_records", "test_drift_job"),
 )
 """Modules that go first, so that no worker is left with one of them when all else is done."""
