@@ -94,9 +94,9 @@ class FileJoin:
         asked = list(self.asked.join_keys)
         given = entity_rows.rows[asked[0]]
         if len(asked) == 1 and given.type == of_span[0].type and _is_exact(given.type):
-            which = pc.index_in(given, of_span[0]).to_numpy()
-            there = np.flatnonzero(~np.isnan(which))
-            return there, which[there].astype(np.int64)
+            which = places_among(of_span[0], given)
+            there = np.flatnonzero(which >= 0)
+            return there, which[there]
         # The engine alone knows how keys of other types compare.
         same = " AND ".join(f'e."{key}" = s.key_{i}' for i, key in enumerate(asked))
         spans = pa.table({f"key_{i}": key for i, key in enumerate(of_span)})
@@ -126,6 +126,22 @@ def _filled(values: pa.ChunkedArray, default: object) -> pa.ChunkedArray:
     return values if default is None else pc.fill_null(values, pa.scalar(default).cast(values.type))
 
 
+def places_among(keys: pa.Array, given: pa.ChunkedArray) -> Integers:
+    """Where each of the given stands among the keys, each of which is there once; -1 for nowhere.
+
+    Numbers without great gaps have an address each, which takes a sixth of the time of hashing.
+    """
+    if pa.types.is_signed_integer(keys.type) and len(keys) and not given.null_count:
+        known, asked = (_integers(column).astype(np.int64) for column in (keys, given))
+        lowest, highest = int(known.min()), int(known.max())
+        if highest - lowest < 4 * len(keys):
+            addresses = np.full(highest - lowest + 1, -1)
+            addresses[known - lowest] = np.arange(len(keys))
+            within = (asked >= lowest) & (asked <= highest)
+            return np.where(within, addresses[np.where(within, asked - lowest, 0)], -1)
+    return _integers(pc.index_in(given, keys).cast(pa.int64()).fill_null(-1))
+
+
 def newest_at(stamps: Integers, first: Integers, stop: Integers, times: Integers) -> Integers:
     """Per time the last place in [first, stop) whose stamp is not after it; first - 1 for none.
 
@@ -144,7 +160,7 @@ def _is_exact(kind: pa.DataType) -> bool:
     return bool(pa.types.is_integer(kind) or pa.types.is_string(kind))
 
 
-def _integers(column: pa.ChunkedArray) -> Integers:
+def _integers(column: pa.ChunkedArray | pa.Array) -> Integers:
     integers: Integers = column.to_numpy()
     return integers
 

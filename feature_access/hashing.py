@@ -54,7 +54,8 @@ def hashed_once(identifiers: pa.ChunkedArray, key: bytes) -> pa.DictionaryArray:
 
 
 def _texts(identifiers: pa.Array) -> pa.StringArray:
-    if pa.types.is_integer(identifiers.type) or pa.types.is_string(identifiers.type):
+    kind = identifiers.type
+    if pa.types.is_integer(kind) or pa.types.is_string(kind) or pa.types.is_large_string(kind):
         return identifiers.cast(pa.string())  # at once what `str` makes of each
     return pa.array(map(str, identifiers.to_pylist()), pa.string())
 

@@ -187,10 +187,10 @@ class _Deltas:
 
 def _by_customer_and_instant(customer: Array, instant: Array) -> Array:
     """Their order; in one sort where both fit into one number."""
-    since = instant - instant.min(initial=NEVER)
-    bits = int(since.max(initial=0)).bit_length()
+    first, last = (int(end) for end in (instant.min(initial=NEVER), instant.max(initial=-NEVER)))
+    bits = max(last - first, 0).bit_length()
     if bits + int(customer.max(initial=0)).bit_length() < 64:
-        return np.argsort(customer << bits | since)
+        return np.argsort(customer << bits | instant - first)
     order = np.argsort(instant)
     return order[np.argsort(customer[order].astype(np.uint16), kind="stable")]
 

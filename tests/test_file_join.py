@@ -16,7 +16,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from feature_access.file_join import FileJoin, newest_at
+from feature_access.file_join import FileJoin, newest_at, places_among
 from feature_access.ordered_rows import lie_in_order
 from feature_access.point_in_time import MATCHED, Asked, EntityRows
 
@@ -151,6 +151,21 @@ def test_a_search_ends_where_a_look_at_every_place_does(groups, moments):
         for g, t in zip(which, moments, strict=True)
     ]
     assert got.tolist() == right
+
+
+ENDS = st.sampled_from([-(2**63), 2**63 - 1])
+CLOSE, FAR = st.integers(-4, 12), st.integers(-30, 99) | ENDS
+
+
+@given(
+    st.lists(CLOSE, unique=True, max_size=9) | st.lists(FAR, unique=True, max_size=9),
+    st.lists(CLOSE | FAR | st.none(), max_size=9) | st.lists(CLOSE | FAR, max_size=9),
+    st.integers(0, 9),
+)
+def test_a_key_is_found_where_it_stands(keys, sought, cut):
+    chunks = [pa.array(some, pa.int64()) for some in (sought[:cut], sought[cut:])]
+    found = places_among(pa.array(keys, pa.int64()), pa.chunked_array(chunks))
+    assert found.tolist() == [keys.index(one) if one in keys else -1 for one in sought]
 
 
 @given(st.lists(st.tuples(SHOPS, st.booleans(), MOMENTS), max_size=6))

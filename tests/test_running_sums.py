@@ -67,7 +67,8 @@ def test_more_customers_than_two_bytes_can_tell_apart() -> None:
     ]
 
 
-@given(st.lists(st.tuples(st.integers(0, 2**16 - 1), st.integers(-(2**61), 2**61))))
+@given(st.lists(st.tuples(st.integers(0, 2**16 - 1), st.integers(-(2**63), 2**63 - 1))))
+@example([(0, 2**63 - 1), (0, -(2**63))])
 @example([(2**15, 0), (0, 2**47)])  # a bit too much for one number
 @example([(2**15, 0), (0, 2**47 - 1)])
 @example([(2**16 - 1, 0), (0, 2**47 - 1)])
