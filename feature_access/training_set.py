@@ -38,7 +38,10 @@ class TrainingSet:
         return self.encoded.cast(self._schema())
 
     def write(self, file: Path) -> None:
-        """The rows as parquet, in which a hash is written once a row group, and read as text."""
+        """The rows as parquet, in which hashes are read as text.
+
+        Each is written once a row group, unless most are met once anyway.
+        """
         # Left to itself Arrow would leave word in the file that these columns are dictionaries.
         read_as = base64.b64encode(self._schema().serialize())
         names = self.encoded.column_names
@@ -52,7 +55,7 @@ class TrainingSet:
         )
 
     def _mostly_once(self, name: str) -> bool:
-        """Whether it holds hashes of which most are met once, so that a dictionary saves little."""
+        """Whether it holds hashes of which a dictionary would save little."""
         column = self.encoded[name]
         if name not in self.hashed or not column.num_chunks:
             return False

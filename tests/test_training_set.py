@@ -131,6 +131,21 @@ def test_matched_counts_rows_that_found_a_value_before_defaults(store, log):
     assert build(store, entity_frame(asked)).matched == {VIEW: known}
 
 
+@pytest.mark.parametrize(("labels_each", "in_a_dictionary"), [(1, False), (10, True)])
+def test_a_hash_is_written_once_where_that_saves_anything(
+    labels_each, in_a_dictionary, store, tmp_path
+):
+    customers = [9_000_000 + i for i in range(500) for _ in range(labels_each)]
+    built = build(store, entity_frame(at(PRESENT, customers)))
+    built.write(file := tmp_path / "rows.parquet")
+    told = pq.read_metadata(file).row_group(0)
+    ids = told.column(built.encoded.schema.get_field_index("customer_id"))
+    assert ids.has_dictionary_page is in_a_dictionary
+    assert (ids.total_compressed_size < 70 * 500 * labels_each / 2) is in_a_dictionary
+    assert pq.read_table(file).equals(built.rows)
+    assert built.rows["customer_id"].to_pylist() == list(map(hmac_sha256, customers))
+
+
 def test_a_null_identifier_stays_null_with_defaults(store):
     ids = pd.array([LEAKY, None, LEAKY], dtype="Int64")
     built = build(store, pd.DataFrame({"customer_id": ids, "event_timestamp": PRESENT}))
