@@ -132,7 +132,7 @@ def places_among(keys: pa.Array, given: pa.ChunkedArray) -> Integers:
     Numbers without great gaps have an address each, which takes a sixth of the time of hashing.
     """
     if pa.types.is_signed_integer(keys.type) and len(keys) and not given.null_count:
-        known, asked = (_integers(column).astype(np.int64) for column in (keys, given))
+        known, asked = (_integers(column).astype(np.int64, copy=False) for column in (keys, given))
         lowest, highest = int(known.min()), int(known.max())
         if highest - lowest < 4 * len(keys):
             addresses = np.full(highest - lowest + 1, -1)

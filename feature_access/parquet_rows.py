@@ -7,6 +7,7 @@ each into one piece of memory.
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import cached_property
 from itertools import groupby
 from pathlib import Path
 
@@ -58,6 +59,10 @@ class ParquetRows:
                     groups.append(RowGroup(part, number, group.num_rows))
         return cls(tuple(groups), footers)
 
+    @cached_property
+    def _schema(self) -> pa.Schema:
+        return next(iter(self.footers.values())).schema.to_arrow_schema()
+
     def read(self, columns: Sequence[str]) -> pa.Table:
         """Some columns of all rows, each in one piece; the first row is number 0."""
         return self._read(self.groups, columns)
@@ -76,9 +81,7 @@ class ParquetRows:
         return pa.concat_tables(fetched or [none], promote_options="permissive").combine_chunks()
 
     def _read(self, groups: Sequence[RowGroup], columns: Sequence[str]) -> pa.Table:
-        first, footer = next(iter(self.footers.items()))
-        schema = footer.schema.to_arrow_schema()
-        _refuse_missing(columns, schema.names, first)
+        _refuse_missing(columns, self._schema.names, next(iter(self.footers)))
         tables = [
             pq.ParquetFile(part, metadata=self.footers[part]).read_row_groups(
                 [g.number for g in of_part], columns=list(columns)
@@ -86,7 +89,7 @@ class ParquetRows:
             for part, of_part in groupby(groups, key=lambda group: group.part)
         ]
         # Beside an empty piece a column would be in two, and copied to be in one.
-        some = tables or [schema.empty_table().select(columns)]
+        some = tables or [self._schema.empty_table().select(columns)]
         together = pa.concat_tables(some, promote_options="permissive")
         return together.cast(_without_dictionaries(together.schema)).combine_chunks()
 

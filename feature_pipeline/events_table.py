@@ -96,7 +96,8 @@ def _read_footer(part: Path, written: int, size: int) -> _Footer:
     for place in range(metadata.num_columns):
         columns = [group.column(place) for group in groups]
         name = metadata.schema.column(place).name
-        if name not in KEYS[1:] or not all(c.is_stats_set for c in columns):
+        told_by_all = bool(columns) and all(c.is_stats_set for c in columns)
+        if name not in KEYS[1:] or not told_by_all:
             continue
         told = [c.statistics for c in columns]
         try:
@@ -105,9 +106,8 @@ def _read_footer(part: Path, written: int, size: int) -> _Footer:
             continue
         if not all(isinstance(end, datetime) and end.tzinfo for both in ends for end in both):
             continue
-        if ends:
-            newest[name] = max(last for _, last in ends)
-        if ends and all(one.has_null_count and one.null_count == 0 for one in told):
+        newest[name] = max(last for _, last in ends)
+        if all(one.has_null_count and one.null_count == 0 for one in told):
             oldest[name] = min(first for first, _ in ends)
     schema = metadata.schema.to_arrow_schema()
     return _Footer(metadata.num_rows, schema, oldest, newest)

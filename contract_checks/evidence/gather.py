@@ -8,6 +8,8 @@ from functools import cache
 from pathlib import Path
 from typing import Any, TypeVar
 
+import duckdb
+
 from contract_checks.evidence.declared import RegisteredView
 from contract_checks.evidence.drift import read_drift
 from contract_checks.evidence.evidence import Evidence
@@ -18,13 +20,7 @@ from contract_checks.evidence.parity import read_parity
 from contract_checks.evidence.probe_run import run_probes
 from contract_checks.evidence.registry import read_registry
 from contract_checks.evidence.retention import read_oldest
-from contract_checks.evidence.tables import (
-    Sessions,
-    offline_session,
-    offline_sessions,
-    read_join,
-    read_offline_store,
-)
+from contract_checks.evidence.tables import offline_session, read_join, read_offline_store
 from contract_checks.language.contract import Contract
 
 _Fact = TypeVar("_Fact")
@@ -50,12 +46,12 @@ def gather(contract: Contract, repository: Path, as_of: datetime) -> Evidence:
     probed = beside.submit(_attempt, "the probes", lambda: run_probes(contract, repository, view()))
     beside.shutdown(wait=False)
 
-    @cache
-    def sessions() -> Sessions:
-        return offline_sessions(contract, view())
+    @cache  # each holds a copy of the offline table
+    def sessions(as_of: datetime) -> duckdb.DuckDBPyConnection:
+        return there(offline_session(contract, view(), as_of))
 
     online = _attempt(
-        "the online store", lambda: read_online_store(contract, repository, view(), sessions())
+        "the online store", lambda: read_online_store(contract, repository, view(), sessions)
     )
     training_sets = _attempt(
         "the training sets", lambda: read_training_sets(contract, repository, there(log))
@@ -64,17 +60,17 @@ def gather(contract: Contract, repository: Path, as_of: datetime) -> Evidence:
         as_of=as_of,
         gathered_registry=registry,
         gathered_offline=_attempt(
-            "the offline table", lambda: read_offline_store(contract, view(), sessions()(as_of))
+            "the offline table", lambda: read_offline_store(contract, view(), sessions(as_of))
         ),
         gathered_online=online,
-        gathered_join=_attempt("the join", lambda: read_join(contract, view(), sessions(), as_of)),
+        gathered_join=_attempt("the join", lambda: read_join(contract, view(), sessions, as_of)),
         gathered_probes=probed.result(),
         gathered_parity=_attempt(
-            "the online store", lambda: read_parity(contract, repository, view(), sessions())
+            "the online store", lambda: read_parity(contract, repository, view(), sessions)
         ),
         gathered_operations=log,
         gathered_drift=_attempt(
-            "drift", lambda: read_drift(contract, view(), there(log), sessions(), as_of)
+            "drift", lambda: read_drift(contract, view(), there(log), sessions, as_of)
         ),
         gathered_training_sets=training_sets,
         gathered_oldest=_attempt(
