@@ -626,6 +626,16 @@ KEEPS: dict[str, dict[str, Any]] = {
             for n in range(10)
         )
     },
+    "the customer of an event at no instant need not match": {
+        "events": lambda events: events.extend(
+            {
+                "customer_id": 1000 + n,
+                "event_timestamp": 2**63 - 1,  # infinity, in the engine's words
+                "created_timestamp": AS_OF,
+            }
+            for n in range(10)
+        )
+    },
     "rows of the future are not yet known": {
         "rows": lambda rows: rows.append(
             {**rows[0], "orders_30d": 5000, "event_timestamp": AS_OF + timedelta(microseconds=1)}

@@ -620,12 +620,13 @@ def test_an_exception_a_null_and_an_absent_feature_are_errors():
 def test_parity_counts_and_shows_the_pairs(repository, contract):
     from contract_checks.evidence.facts import Parity
     from contract_checks.evidence.parity import read_parity
-    from contract_checks.evidence.registry import read_registry
+    from contract_checks.evidence.registry import online_reader, read_registry
     from contract_checks.evidence.tables import offline_sessions
 
     def read() -> Parity:
         view = read_registry(repository).views[VIEW]
-        return read_parity(contract, repository, view, offline_sessions(contract, view))
+        reader = online_reader(repository, VIEW)
+        return read_parity(contract, view, reader, offline_sessions(contract, view))
 
     kept = read()
     assert (kept.compared, kept.differing, kept.sample) == (400, dict.fromkeys(FEATURES, 0), ())

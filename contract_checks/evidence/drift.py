@@ -138,7 +138,9 @@ def _in_force(
         ), drawn AS (
             SELECT {named}, $as_of - to_microseconds(draw % $microseconds) AS instant FROM entities
         )
-        SELECT {values} FROM drawn ASOF JOIN history
+        SELECT {values} FROM drawn ASOF JOIN (
+            FROM history WHERE {stamp} >= $as_of - to_microseconds($microseconds) - $ttl
+        ) AS history
         ON {" AND ".join(f"drawn.{key} = history.{key}" for key in keys)} AND instant >= {stamp}
         WHERE {stamp} >= instant - $ttl
         """,

@@ -18,7 +18,7 @@ from contract_checks.evidence.online import read_online_store
 from contract_checks.evidence.operations import read_operations, read_signed, read_training_sets
 from contract_checks.evidence.parity import read_parity
 from contract_checks.evidence.probe_run import run_probes
-from contract_checks.evidence.registry import read_registry
+from contract_checks.evidence.registry import Read, online_reader, read_registry
 from contract_checks.evidence.retention import read_oldest
 from contract_checks.evidence.tables import offline_session, read_join, read_offline_store
 from contract_checks.language.contract import Contract
@@ -50,8 +50,12 @@ def gather(contract: Contract, repository: Path, as_of: datetime) -> Evidence:
     def sessions(as_of: datetime) -> duckdb.DuckDBPyConnection:
         return there(offline_session(contract, view(), as_of))
 
+    @cache
+    def reader() -> Read:
+        return online_reader(repository, view().name)
+
     online = _attempt(
-        "the online store", lambda: read_online_store(contract, repository, view(), sessions)
+        "the online store", lambda: read_online_store(contract, view(), reader(), sessions)
     )
     training_sets = _attempt(
         "the training sets", lambda: read_training_sets(contract, repository, there(log))
@@ -66,7 +70,7 @@ def gather(contract: Contract, repository: Path, as_of: datetime) -> Evidence:
         gathered_join=_attempt("the join", lambda: read_join(contract, view(), sessions, as_of)),
         gathered_probes=probed.result(),
         gathered_parity=_attempt(
-            "the online store", lambda: read_parity(contract, repository, view(), sessions)
+            "the online store", lambda: read_parity(contract, view(), reader(), sessions)
         ),
         gathered_operations=log,
         gathered_drift=_attempt(

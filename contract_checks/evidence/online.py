@@ -1,15 +1,13 @@
 """What the online store holds, as far as the offline table tells whom to ask for."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from datetime import UTC, datetime
-from pathlib import Path
 
 import duckdb
-import pyarrow as pa
 
 from contract_checks.evidence.declared import RegisteredView
 from contract_checks.evidence.facts import MissingEvidence, OnlineStore
-from contract_checks.evidence.registry import online_reader
+from contract_checks.evidence.registry import Read
 from contract_checks.evidence.tables import Sessions
 from contract_checks.language.contract import Contract
 
@@ -33,7 +31,7 @@ def materialized_at(view: RegisteredView) -> datetime:
 
 
 def read_online_store(
-    contract: Contract, repository: Path, view: RegisteredView, sessions: Sessions
+    contract: Contract, view: RegisteredView, read: Read, sessions: Sessions
 ) -> OnlineStore:
     """The oldest and the newest row that are served, of up to 1,000 entities at either end.
 
@@ -45,7 +43,6 @@ def read_online_store(
     """
     until = materialized_at(view)
     history = sessions(until)
-    read = online_reader(repository, view.name)
     oldest_first, newest_first = (
         list(_served(history, contract, read, view, order)) for order in ("", "DESC")
     )
@@ -64,7 +61,7 @@ def read_online_store(
 def _served(
     history: duckdb.DuckDBPyConnection,
     contract: Contract,
-    read: Callable[[pa.Table], pa.Table],
+    read: Read,
     view: RegisteredView,
     order: str,
 ) -> Iterator[datetime]:

@@ -3,7 +3,6 @@
 from collections.abc import Iterator
 from datetime import datetime
 from itertools import islice
-from pathlib import Path
 
 import duckdb
 import pyarrow as pa
@@ -11,7 +10,7 @@ import pyarrow as pa
 from contract_checks.evidence.declared import RegisteredView
 from contract_checks.evidence.facts import Parity
 from contract_checks.evidence.online import materialized_at
-from contract_checks.evidence.registry import online_reader
+from contract_checks.evidence.registry import Read
 from contract_checks.evidence.tables import DuckTable, Sessions
 from contract_checks.language.contract import Contract
 from contract_checks.measures.comparison import Comparison, compare
@@ -22,9 +21,7 @@ _PAIRS = 500
 _SAMPLE_ROWS = 3
 
 
-def read_parity(
-    contract: Contract, repository: Path, view: RegisteredView, sessions: Sessions
-) -> Parity:
+def read_parity(contract: Contract, view: RegisteredView, read: Read, sessions: Sessions) -> Parity:
     """Up to 1,000 entities' online values beside the offline ones at the last materialization.
 
     They are drawn by the hash of that instant and their keys: others after every refresh. Where the
@@ -37,12 +34,11 @@ def read_parity(
     instant = materialized_at(view)
     history = sessions(instant)
     _draw(history, contract, view, instant)
-    served = online_reader(repository, view.name)
     keys, names = list(contract.entity.join_keys), [field.name for field in view.fields]
 
     def beside_online(table: str) -> tuple[pa.Table, pa.Table]:
         offline = history.execute(f"FROM {table}").fetch_arrow_table()
-        return offline, served(offline.select(keys))
+        return offline, read(offline.select(keys))
 
     offline, online = beside_online("drawn")
     compared = compare(offline, online, keys, names)
@@ -70,9 +66,11 @@ def _draw(
         for name, default in defaults.items()
     )
     history.execute(
-        f"""CREATE TABLE last_rows AS
-        SELECT *, "{view.timestamp_field}" AS stamp FROM history WHERE {present}
-        QUALIFY row_number() OVER (PARTITION BY {keys} ORDER BY stamp DESC) = 1"""
+        f"""CREATE TABLE last_rows AS SELECT DISTINCT ON ({keys}) * FROM (
+            SELECT {keys}, max("{view.timestamp_field}") AS stamp FROM history
+            WHERE {present} GROUP BY {keys}
+        ) JOIN history USING ({keys})
+        WHERE "{view.timestamp_field}" IS NOT DISTINCT FROM stamp"""
     )
     history.execute(
         f"""CREATE TABLE drawn AS SELECT {keys}, {values} FROM last_rows

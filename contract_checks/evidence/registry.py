@@ -26,6 +26,8 @@ from contract_checks.evidence.declared import (
 from contract_checks.evidence.facts import MissingEvidence
 from contract_checks.evidence.profile import chosen_profile
 
+Read = Callable[[pa.Table], pa.Table]
+"""See `online_reader`."""
 _SQLITE = "sqlite:///"
 _END = datetime.max.replace(tzinfo=UTC)
 
@@ -134,7 +136,7 @@ def _in_place_of(declared: Any, history: Path, offline_store: Any) -> Iterator[A
         yield type(declared)(name=table, table=table, **alike)
 
 
-def online_reader(repository: Path, view_name: str) -> Callable[[pa.Table], pa.Table]:
+def online_reader(repository: Path, view_name: str) -> Read:
     """What tells what the online store serves for entities, in their order.
 
     Beside each feature its `<feature>__ts`: seconds since 1970 of the row it is from, 0 for none.

@@ -3,6 +3,7 @@
 import glob
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cache
 from pathlib import Path
 
 import duckdb
@@ -27,7 +28,7 @@ class ParquetTable:
 
     def columns(self) -> tuple[str, ...]:
         """Their names."""
-        with duckdb.connect() as connection:
+        with _engine().cursor() as connection:
             return tuple(connection.read_parquet(self._pattern()).columns)
 
     def read_into(self, connection: duckdb.DuckDBPyConnection, name: str, only: str) -> None:
@@ -42,7 +43,7 @@ class ParquetTable:
 
     def oldest(self, *columns: str) -> datetime | None:
         """The least instant in any of the columns."""
-        with duckdb.connect() as connection:
+        with _engine().cursor() as connection:
             connection.execute("SET TimeZone = 'UTC'")
             query = f"{_least(columns)} FROM read_parquet($path)"
             row = connection.execute(query, {"path": self._pattern()}).fetchone()
@@ -104,6 +105,12 @@ def events_of(contract: Contract, view: RegisteredView) -> StoredTable:
 def quarantine_of(contract: Contract, view: RegisteredView) -> StoredTable:
     """The events that were not admissible, beside the others."""
     return _beside(contract, view, "_quarantine")
+
+
+@cache
+def _engine() -> duckdb.DuckDBPyConnection:
+    """For small questions: to start one takes longer than to answer most of them."""
+    return duckdb.connect()
 
 
 def _least(columns: tuple[str, ...]) -> str:

@@ -1,7 +1,7 @@
 """The offline table and the join, gathered with DuckDB from wherever they lie."""
 
 from collections.abc import Callable, Mapping
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import cache
 
 import duckdb
@@ -54,9 +54,10 @@ class DuckTable:
 def stretch_digest(table: Table, time: str, after: datetime, until: datetime) -> str:
     """Of the rows stamped in (after, until], whatever their order."""
     columns = ", ".join(f'"{column}"' for column in sorted(table.columns))
-    rows = f"md5_number(CAST(row({columns}) AS VARCHAR))"
+    row = f"md5_number(CAST(row({columns}) AS VARCHAR))"
     within = f'"{time}" > {literal(after)} AND "{time}" <= {literal(until)}'
-    return str(table.value(f"bit_xor({rows}) FILTER (WHERE {within})"))
+    # A filter of the aggregate would come after the row's text was made, of all history.
+    return str(table.value(f"bit_xor(CASE WHEN {within} THEN {row} END)"))
 
 
 def _shown(value: object) -> str:
@@ -102,9 +103,9 @@ def read_join(
     connection.execute(
         f"""
         CREATE TABLE active AS SELECT DISTINCT {keys} FROM arrived
-        WHERE "{ARRIVAL}" - "{time}" BETWEEN INTERVAL 0 SECOND AND $lateness
+        WHERE epoch_us("{ARRIVAL}") - epoch_us("{time}") BETWEEN 0 AND $lateness_us
         """,
-        {"lateness": contract.time.allowed_lateness},
+        {"lateness_us": contract.time.allowed_lateness // timedelta(microseconds=1)},
     )
     connection.execute(
         f"""
