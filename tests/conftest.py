@@ -1,5 +1,6 @@
 """What several test modules need: real shopping, and a repository that keeps its contract."""
 
+import gc
 import os
 import subprocess
 import sys
@@ -24,6 +25,11 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         return [*LONGEST, item.path.stem].index(item.path.stem)
 
     items.sort(key=place)
+
+
+def pytest_collection_finish() -> None:
+    gc.collect()
+    gc.freeze()  # three thousand tests stay to the end: each collection would look at all of them
 
 
 @pytest.fixture(scope="session")
