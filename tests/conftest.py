@@ -4,11 +4,14 @@ import gc
 import os
 import subprocess
 import sys
+from collections.abc import Iterator
 from compileall import compile_dir
+from itertools import count
 from pathlib import Path
 from py_compile import PycInvalidationMode
 from typing import NamedTuple
 
+import duckdb
 import pytest
 from feast_copy import HISTORY, copy_of_the_whole_project, made_once
 from warm_start import run_script_warm
@@ -27,9 +30,13 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items.sort(key=place)
 
 
+def pytest_collection() -> None:
+    gc.disable()  # what is collected stays to the end, three thousand tests
+
+
 def pytest_collection_finish() -> None:
-    gc.collect()
-    gc.freeze()  # three thousand tests stay to the end: each collection would look at all of them
+    gc.enable()
+    gc.freeze()  # or every garbage collection would look at all of them
 
 
 @pytest.fixture(scope="session")
@@ -49,6 +56,28 @@ def _build_with_dbt(folder: Path) -> None:
 def warm_probes(monkeypatch: pytest.MonkeyPatch) -> None:
     """The probes' job is run without the second that Python takes to start it."""
     monkeypatch.setattr("contract_checks.evidence.probe_run.subprocess.run", run_script_warm)
+
+
+@pytest.fixture(scope="module")
+def one_engine() -> Iterator[None]:
+    """Every DuckDB that a module starts is a database of its own in one that is started already.
+
+    To start one takes longer than most of what a property test asks of it, a thousand times.
+    """
+    # No file is what one of that name was a moment ago.
+    config = {"preserve_insertion_order": False, "enable_external_file_cache": False}
+    engine, numbers = duckdb.connect(config=config), count()
+
+    def connect(**_: object) -> duckdb.DuckDBPyConnection:
+        session, name = engine.cursor(), f"of_its_own_{next(numbers)}"
+        session.execute(f"ATTACH ':memory:' AS {name}")
+        session.execute(f"USE {name}")
+        return session
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(duckdb, "connect", connect)
+        yield
+    engine.close()
 
 
 class Demonstration(NamedTuple):

@@ -32,7 +32,7 @@ def judge_repository(
 ) -> tuple[Judged, ...]:
     """What the repository's checks say of its contract, after `feast apply` and signing anew."""
     start_the_first_script_warm()
-    gc.freeze()  # as in warm_start.py
+    gc.disable()  # as in warm_start.py
     sys.path.insert(0, str(repository))
     os.chdir(repository)
     os.environ.pop("FEATURE_STORE_OPERATIONS_LOG", None)

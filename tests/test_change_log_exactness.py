@@ -23,6 +23,8 @@ DAYS = tuple(timedelta(days=day) for day in (-30, -29, -1, 0, 1, 30))
 TIMES_OF_DAY = (
     *(timedelta(0), MICROSECOND, 10 * HOUR, 12 * HOUR, 12 * HOUR + MICROSECOND, DAY - MICROSECOND),
 )
+pytestmark = pytest.mark.usefixtures("one_engine")
+
 DELAYS = (
     *(timedelta(0), MICROSECOND, HOUR, 2 * HOUR, 14 * HOUR, DAY - MICROSECOND, DAY),
     *(DAY + MICROSECOND, 40 * HOUR, -MICROSECOND, -DAY),

@@ -40,6 +40,8 @@ from contract_checks.judge import CHECKS, judge
 from contract_checks.language.contract import Contract
 from contract_checks.language.loader import load
 
+pytestmark = pytest.mark.usefixtures("one_engine")
+
 assert checks.__all__, "importing the package binds the checks"
 
 ROOT = Path(__file__).parent.parent

@@ -12,6 +12,8 @@ from hypothesis import strategies as st
 from contract_checks.measures.comparison import Comparison, Mismatch, Pair, compare
 from contract_checks.measures.proportions import at_most, upper_bound
 
+pytestmark = pytest.mark.usefixtures("one_engine")
+
 # --- what a sample proves -----------------------------------------------------------------------
 
 

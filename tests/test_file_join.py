@@ -20,6 +20,8 @@ from feature_access.file_join import FileJoin, newest_at, places_among
 from feature_access.ordered_rows import lie_in_order
 from feature_access.point_in_time import MATCHED, Asked, EntityRows
 
+pytestmark = pytest.mark.usefixtures("one_engine")
+
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 UTC_MICROSECONDS = pa.timestamp("us", "UTC")
 KEYS = {"customer_id": pa.int64(), "shop": pa.string()}

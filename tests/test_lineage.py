@@ -99,7 +99,7 @@ def collecting() -> Iterator[Callable[[Answer], Collector]]:
 
     def start(answer: Answer) -> Collector:
         servers.append(Collector(answer))
-        Thread(target=servers[-1].serve_forever, daemon=True).start()
+        Thread(target=servers[-1].serve_forever, args=(0.02,), daemon=True).start()
         return servers[-1]
 
     yield start

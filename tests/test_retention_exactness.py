@@ -35,6 +35,8 @@ from feature_pipeline.retention import (
     refuse_to_begin,
 )
 
+pytestmark = pytest.mark.usefixtures("one_engine")
+
 
 class Stores:
     """Events and change log in a folder, refreshed and retained as the jobs do it."""

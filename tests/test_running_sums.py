@@ -24,6 +24,8 @@ from test_change_log_exactness import (
 from feature_pipeline import running_sums
 from feature_pipeline.refusal import RefusedError
 
+pytestmark = pytest.mark.usefixtures("one_engine")
+
 
 @thorough(150)
 @given(oracles(), fractions)

@@ -129,7 +129,7 @@ def start_the_first_script_warm() -> None:
 def _main(command: list[str], cwd: str, env: dict[str, str], streams: tuple[str, ...]) -> None:
     """The process: streams, environment, folder, path and arguments as those of a command."""
     assert not set(_OURS) & sys.modules.keys()
-    gc.freeze()  # or each collection would copy, to look at it, what all the processes share
+    gc.disable()  # a command ends soon; to look for garbage copies what all the processes share
     for number, path in enumerate(streams):
         flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND if number else os.O_RDONLY
         os.dup2(os.open(path, flags, 0o600), number)

@@ -109,8 +109,11 @@ def quarantine_of(contract: Contract, view: RegisteredView) -> StoredTable:
 
 @cache
 def _engine() -> duckdb.DuckDBPyConnection:
-    """For small questions: to start one takes longer than to answer most of them."""
-    return duckdb.connect()
+    """For small questions: to start one takes longer than to answer most of them.
+
+    It remembers no file, for one of the same name may be another by now.
+    """
+    return duckdb.connect(config={"enable_external_file_cache": False})
 
 
 def _least(columns: tuple[str, ...]) -> str:
