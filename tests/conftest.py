@@ -62,7 +62,7 @@ def warm_probes(monkeypatch: pytest.MonkeyPatch) -> None:
 def one_engine() -> Iterator[None]:
     """Every DuckDB that a module starts is a database of its own in one that is started already.
 
-    To start one takes longer than most of what a property test asks of it, a thousand times.
+    To start one takes longer than most of what a property test asks of it, hundreds of times.
     """
     # No file is what one of that name was a moment ago.
     config = {"preserve_insertion_order": False, "enable_external_file_cache": False}

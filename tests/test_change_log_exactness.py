@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from oracle import MICROSECOND, ZEROS, ChangeLog, Event, Oracle, Profile, Row, differences
 
 pytest_plugins = ["engines"]
+pytestmark = pytest.mark.usefixtures("one_engine")
 
 HOUR, DAY, MONTH = timedelta(hours=1), timedelta(days=1), timedelta(days=30)
 LEAP_DAY = datetime(2024, 2, 29, tzinfo=UTC)
@@ -23,8 +24,6 @@ DAYS = tuple(timedelta(days=day) for day in (-30, -29, -1, 0, 1, 30))
 TIMES_OF_DAY = (
     *(timedelta(0), MICROSECOND, 10 * HOUR, 12 * HOUR, 12 * HOUR + MICROSECOND, DAY - MICROSECOND),
 )
-pytestmark = pytest.mark.usefixtures("one_engine")
-
 DELAYS = (
     *(timedelta(0), MICROSECOND, HOUR, 2 * HOUR, 14 * HOUR, DAY - MICROSECOND, DAY),
     *(DAY + MICROSECOND, 40 * HOUR, -MICROSECOND, -DAY),

@@ -18,9 +18,8 @@ from feature_pipeline.refresh import bring_up_to
 from feature_pipeline.refreshed import Tables
 from feature_pipeline.refusal import RefusedError
 
-pytestmark = pytest.mark.usefixtures("one_engine")
-
 pytest_plugins = ["engines"]
+pytestmark = pytest.mark.usefixtures("one_engine")
 
 
 @pytest.fixture(scope="module", params=["duckdb", SPARK])

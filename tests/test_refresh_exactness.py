@@ -27,7 +27,6 @@ from feature_pipeline.refreshed import Refreshed, Terms
 from feature_pipeline.refusal import RefusedError
 
 pytest_plugins = ["engines"]
-
 pytestmark = pytest.mark.usefixtures("one_engine")
 
 HOUR, DAY, MONTH = timedelta(hours=1), timedelta(days=1), timedelta(days=30)

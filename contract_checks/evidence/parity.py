@@ -69,8 +69,8 @@ def _draw(
         f"""CREATE TABLE last_rows AS SELECT DISTINCT ON ({keys}) * FROM (
             SELECT {keys}, max("{view.timestamp_field}") AS stamp FROM history
             WHERE {present} GROUP BY {keys}
-        ) JOIN history USING ({keys})
-        WHERE "{view.timestamp_field}" IS NOT DISTINCT FROM stamp"""
+        ) AS newest JOIN history USING ({keys})
+        WHERE history."{view.timestamp_field}" IS NOT DISTINCT FROM newest.stamp"""
     )
     history.execute(
         f"""CREATE TABLE drawn AS SELECT {keys}, {values} FROM last_rows
