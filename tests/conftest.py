@@ -76,8 +76,7 @@ def one_engine() -> Iterator[None]:
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(duckdb, "connect", connect)
-        yield
-    engine.close()
+        yield  # and the engine is not closed, for some session may be kept by who opened it
 
 
 class Demonstration(NamedTuple):
