@@ -28,11 +28,6 @@ $(READY): requirements.lock pyproject.toml
 demo: setup
 	$(BIN)/python scripts/demo.py
 
-# Else each process gives memory back and takes it again a thousand times, page by page.
-test test-all nightly: export MALLOC_TOP_PAD_ = 16777216
-test test-all nightly: export MALLOC_TRIM_THRESHOLD_ = 268435456
-test test-all nightly: export MALLOC_MMAP_THRESHOLD_ = 67108864
-
 test: setup lint
 	$(BIN)/pytest -n 2 --dist loadscope --no-loadscope-reorder -m "not slow"
 
