@@ -54,11 +54,6 @@ class Case:
         return {name.partition(": ")[0] for name in self.breaks}
 
     @property
-    def places(self) -> set[str]:
-        """What it changes of the repository's top level."""
-        return {change["file"].partition("/")[0] for change in (*self.edits, *self.sql)}
-
-    @property
     def declares(self) -> bool:
         """Whether the definitions are changed, so that they have to be applied."""
         return any(edit["file"].startswith("feature_repo/") for edit in self.edits)
