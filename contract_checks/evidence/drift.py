@@ -19,7 +19,13 @@ from contract_checks.evidence.facts import (
     Operations,
     there,
 )
-from contract_checks.evidence.tables import DuckTable, Sessions, offline_sessions, read_join
+from contract_checks.evidence.tables import (
+    MICROSECOND,
+    DuckTable,
+    Sessions,
+    offline_sessions,
+    read_join,
+)
 from contract_checks.language.contract import Contract
 from contract_checks.measures.psi import Bins, Values, noise, psi
 from contract_checks.operations.log import Record
@@ -27,7 +33,6 @@ from contract_checks.operations.log import Record
 _FLOATS = ("FLOAT", "DOUBLE", "DECIMAL")
 _INTEGERS = ("TINYINT", "SMALLINT", "INTEGER", "BIGINT", "HUGEINT")
 _NUMERIC = {*_FLOATS, *_INTEGERS, *(f"U{integer}" for integer in _INTEGERS)}
-_MICROSECOND = timedelta(microseconds=1)
 
 
 def freeze(contract: Contract, view: RegisteredView, as_of: datetime) -> dict[str, Any]:
@@ -73,7 +78,7 @@ def read_drift(
         MissingEvidence: no baseline is in use, or no entity has a value in force.
     """
     figures = _baseline_in_use(operations, view).figures
-    values = _in_force(sessions(as_of), contract, view, as_of, spread=_MICROSECOND)
+    values = _in_force(sessions(as_of), contract, view, as_of, spread=MICROSECOND)
     return Drift(
         baseline_from=datetime.fromisoformat(figures["from"]),
         baseline_to=datetime.fromisoformat(figures["to"]),
@@ -144,7 +149,7 @@ def _in_force(
         ON {" AND ".join(f"drawn.{key} = history.{key}" for key in keys)} AND instant >= {stamp}
         WHERE {stamp} >= instant - $ttl
         """,
-        {"as_of": as_of, "microseconds": spread // _MICROSECOND, "ttl": view.ttl},
+        {"as_of": as_of, "microseconds": spread // MICROSECOND, "ttl": view.ttl},
     ).fetch_arrow_table()
     if sample.num_rows == 0:
         raise MissingEvidence(

@@ -12,6 +12,7 @@ from contract_checks.evidence.stored import events_of, offline_of
 from contract_checks.language.contract import Contract
 
 _SAMPLE_ROWS = 3
+MICROSECOND = timedelta(microseconds=1)
 Sessions = Callable[[datetime], duckdb.DuckDBPyConnection]
 """By as-of time, see `offline_sessions`."""
 ARRIVAL = "created_timestamp"
@@ -105,7 +106,7 @@ def read_join(
         CREATE TABLE active AS SELECT DISTINCT {keys} FROM arrived
         WHERE epoch_us("{ARRIVAL}") - epoch_us("{time}") BETWEEN 0 AND $lateness_us
         """,
-        {"lateness_us": contract.time.allowed_lateness // timedelta(microseconds=1)},
+        {"lateness_us": contract.time.allowed_lateness // MICROSECOND},
     )
     connection.execute(
         f"""
