@@ -15,10 +15,11 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from feature_access.entity_rows import ROW, EntityRows
 from feature_access.offline_table import parts_of, refuse_unless_it_knows
 from feature_access.ordered_rows import in_order, queried
 from feature_access.parquet_rows import Integers, ParquetRows
-from feature_access.point_in_time import MATCHED, ROW, Asked, EntityRows
+from feature_access.point_in_time import MATCHED, Asked
 
 _BLOCK = 16_384
 """Rows whose search stays within a core's cache."""

@@ -28,10 +28,11 @@ from feast.infra.offline_stores.offline_store import RetrievalJob
 from feast.infra.registry.base_registry import BaseRegistry
 from ibis.expr.types import Table
 
+from feature_access.entity_rows import EntityRows
 from feature_access.file_join import FileJoin
 from feature_access.offline_table import OfflineStoreEmptyError as OfflineStoreEmptyError
 from feature_access.offline_table import parquet_at
-from feature_access.point_in_time import EntityRows, Found, point_in_time_job
+from feature_access.point_in_time import Found, point_in_time_job
 
 
 class PointInTimeOfflineStoreConfig(DuckDBOfflineStoreConfig):  # type: ignore[misc]

@@ -4,24 +4,22 @@ A feature row counts from `entity time - ttl` to `entity time`, both included, a
 store; of those the newest is the answer, and the declared default where there is none.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import partial
 from typing import Any, TypeVar
 
-import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 from feast import FeatureView, OnDemandFeatureView
 from feast.infra.offline_stores.offline_store import RetrievalJob, RetrievalMetadata
-from feast.infra.offline_stores.offline_utils import infer_event_timestamp_from_entity_df
 from feast.infra.registry.base_registry import BaseRegistry
 
 from feature_access.defaults import default_of
+from feature_access.entity_rows import EntityRows
 
-ROW = "__entity_row"
 MATCHED = "__matched"
 
 
@@ -54,34 +52,6 @@ class Asked:
             features={f"{name}__{f}" if full_names else f: in_source.get(f, f) for f in asked},
             defaults=tuple(default_of(declared[f]) for f in asked),
         )
-
-
-@dataclass(frozen=True)
-class EntityRows:
-    """Whose features are asked for, and as of when, in the caller's order."""
-
-    rows: pa.Table
-    """The caller's frame, its times in UTC microseconds."""
-    time_column: str
-
-    @classmethod
-    def of(cls, entity_df: pd.DataFrame | str, joins: Sequence[Asked]) -> "EntityRows":
-        """The frame's rows; naive times are UTC.
-
-        Raises:
-            ValueError: the entity frame is not a DataFrame, lacks a join key or a time, or already
-                has a column of a requested feature's name.
-        """
-        if not isinstance(entity_df, pd.DataFrame):
-            raise ValueError("the entity frame must be a DataFrame: SQL text has no engine here")
-        time_column = infer_event_timestamp_from_entity_df(dict(entity_df.dtypes))
-        _refuse_unusable_frame(entity_df, joins)
-        return cls(_entity_rows(entity_df, time_column), time_column)
-
-    def asked(self, keys: Sequence[str]) -> pa.Table:
-        """Keys, time and the row's number; the caller's other columns stay what they are."""
-        columns = self.rows.select([*keys, self.time_column])
-        return columns.append_column(ROW, pa.array(np.arange(self.rows.num_rows)))
 
 
 Found = Iterator[tuple[Asked, pa.Table]]
@@ -165,7 +135,11 @@ def point_in_time_job(
     asked = [Asked.of(view, feature_refs, full_feature_names) for view in feature_views]
     joins = [join(of, view) for of, view in zip(asked, feature_views, strict=True)]
     return PointInTimeJob(
-        entity_rows=EntityRows.of(entity_df, asked),
+        entity_rows=EntityRows.of(
+            entity_df,
+            keys={key for one in asked for key in one.join_keys},
+            features={name for one in asked for name in one.features},
+        ),
         read=partial(read, joins),
         feature_refs=feature_refs,
         on_demand_feature_views=OnDemandFeatureView.get_requested_odfvs(
@@ -173,30 +147,3 @@ def point_in_time_job(
         ),
         full_feature_names=full_feature_names,
     )
-
-
-def _refuse_unusable_frame(entity_df: pd.DataFrame, joins: Sequence[Asked]) -> None:
-    columns = set(entity_df.columns)
-    if missing := sorted({key for join in joins for key in join.join_keys} - columns):
-        raise ValueError(
-            f"the entity frame lacks the join keys {missing}; it has {sorted(columns)}"
-        )
-    if clash := sorted({name for join in joins for name in join.features} & columns):
-        raise ValueError(
-            f"the entity frame already has the columns {clash}: drop them, or ask with "
-            "full_feature_names=True"
-        )
-
-
-def _entity_rows(entity_df: pd.DataFrame, time_column: str) -> pa.Table:
-    """The frame with its times in UTC microseconds (naive ones are UTC)."""
-    if pd.api.types.is_numeric_dtype(entity_df[time_column]):
-        raise ValueError(f"{time_column} holds numbers, which name no unit: give timestamps")
-    # Repeated texts are parsed once; looking for repeated times costs more than converting them.
-    texts = not pd.api.types.is_datetime64_any_dtype(entity_df[time_column])
-    times = pd.to_datetime(entity_df[time_column], utc=True, cache=texts)
-    if times.isna().any():
-        raise ValueError(f"{times.isna().sum()} entity rows have no {time_column}: give each one")
-    rows = pa.Table.from_pandas(entity_df, preserve_index=False)
-    instants = pa.array(times).cast(pa.timestamp("us", tz="UTC"), safe=False)
-    return rows.set_column(rows.schema.get_field_index(time_column), time_column, instants)

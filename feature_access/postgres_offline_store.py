@@ -34,8 +34,9 @@ from feast.infra.utils.postgres.connection_utils import _get_conn
 from pydantic import ConfigDict, model_validator
 
 from feature_access.arrow_copy import Session, copied_in, copied_out
+from feature_access.entity_rows import ROW, EntityRows
 from feature_access.offline_table import OfflineStoreEmptyError, refuse_times_before
-from feature_access.point_in_time import MATCHED, ROW, Asked, EntityRows, Found, point_in_time_job
+from feature_access.point_in_time import MATCHED, Asked, Found, point_in_time_job
 from feature_access.profile import refuse_unset
 
 _PLAIN = re.compile(r"[a-z_]\w*(\.[a-z_]\w*)?")

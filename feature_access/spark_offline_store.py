@@ -29,8 +29,9 @@ from feast.infra.registry.base_registry import BaseRegistry
 from pydantic import model_validator
 from pyspark.sql import SparkSession
 
+from feature_access.entity_rows import ROW, EntityRows
 from feature_access.offline_table import parts_of, refuse_unless_it_knows
-from feature_access.point_in_time import MATCHED, ROW, Asked, EntityRows, Found, point_in_time_job
+from feature_access.point_in_time import MATCHED, Asked, Found, point_in_time_job
 from feature_access.profile import refuse_unset
 from feature_access.spark_lake import (
     PulledInUtc,

@@ -16,9 +16,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from feature_access.entity_rows import EntityRows
 from feature_access.file_join import FileJoin, newest_at, places_among
 from feature_access.ordered_rows import lie_in_order
-from feature_access.point_in_time import MATCHED, Asked, EntityRows
+from feature_access.point_in_time import MATCHED, Asked
 
 pytestmark = pytest.mark.usefixtures("one_engine")
 
@@ -49,7 +50,7 @@ def asked(ttl: int | None, keys: dict[str, str]) -> Asked:
 
 def answers(folder: Path, of: Asked, entities: pa.Table) -> pa.Table:
     frame = entities.to_pandas(types_mapper={pa.int64(): pd.Int64Dtype()}.get)
-    rows = EntityRows.of(frame, [of])
+    rows = EntityRows.of(frame, keys=of.join_keys.keys(), features=of.features.keys())
     return FileJoin(of, str(folder)).read(rows)
 
 
