@@ -17,7 +17,7 @@ import pyarrow.compute as pc
 
 from feature_access.entity_rows import ROW, EntityRows
 from feature_access.offline_table import parts_of, refuse_unless_it_knows
-from feature_access.ordered_rows import in_order, queried
+from feature_access.ordered_rows import OrderedRows, in_order, in_order_as_created, queried
 from feature_access.parquet_rows import Integers, ParquetRows
 from feature_access.point_in_time import MATCHED, Asked
 
@@ -77,22 +77,36 @@ class FileJoin:
         """The number of each entity row's feature row; -1 where there is none."""
         times = _integers(entity_rows.rows[entity_rows.time_column].cast(pa.int64()))
         found = np.full(len(times), -1)
-        log = in_order(rows, list(self.asked.join_keys.values()), self.asked.timestamp_field)
-        of_row, which = self._spans(entity_rows, log.keys)
+        log = self._in_order(rows)
+        of_row, which = self._spans(entity_rows, log.keys, len(log.starts))
         stops = np.append(log.starts, len(log.stamps))[1:]
         for some in (slice(at, at + _BLOCK) for at in range(0, len(of_row), _BLOCK)):
             row, first, stop = of_row[some], log.starts[which[some]], stops[which[some]]
             when = times[row]
-            newest = newest_at(log.stamps, first, stop, when)
+            newest = newest_at(log.counting_since, first, stop, when)
             known = newest >= first
             if self._ttl:
                 known &= when - log.stamps[newest] <= self._ttl
             found[row[known]] = log.number_of(newest[known])
         return found
 
-    def _spans(self, entity_rows: EntityRows, of_span: list[pa.Array]) -> tuple[Integers, Integers]:
+    def _in_order(self, rows: ParquetRows) -> OrderedRows:
+        asked = self.asked
+        keys = list(asked.join_keys.values())
+        if asked.created_column is None:
+            return in_order(rows, keys, asked.timestamp_field)
+        return in_order_as_created(
+            rows, keys, asked.timestamp_field, asked.created_column, by_then=asked.created_by_then
+        )
+
+    def _spans(
+        self, entity_rows: EntityRows, of_span: list[pa.Array], spans: int
+    ) -> tuple[Integers, Integers]:
         """The entity rows of which there is a key, and which of the keys in the table it is."""
         asked = list(self.asked.join_keys)
+        if not asked:  # all rows are of one key, if there are any
+            there = np.arange(entity_rows.rows.num_rows if spans else 0)
+            return there, np.zeros_like(there)
         given = entity_rows.rows[asked[0]]
         if len(asked) == 1 and given.type == of_span[0].type and _is_exact(given.type):
             which = places_among(of_span[0], given)
@@ -100,11 +114,11 @@ class FileJoin:
             return there, which[there]
         # The engine alone knows how keys of other types compare.
         same = " AND ".join(f'e."{key}" = s.key_{i}' for i, key in enumerate(asked))
-        spans = pa.table({f"key_{i}": key for i, key in enumerate(of_span)})
+        table = pa.table({f"key_{i}": key for i, key in enumerate(of_span)})
         found = queried(
             f'SELECT e."{ROW}" AS row, s.span FROM asked AS e JOIN spans AS s ON {same}',
             asked=entity_rows.asked(asked),
-            spans=spans.append_column("span", pa.array(np.arange(spans.num_rows))),
+            spans=table.append_column("span", pa.array(np.arange(spans))),
         )
         return _integers(found["row"]), _integers(found["span"])
 

@@ -54,28 +54,13 @@ class PointInTimeOfflineStore(DuckDBOfflineStore):  # type: ignore[misc]
         project: str,
         full_feature_names: bool = False,
         filter_by_created_timestamp: bool = False,
+        **no_more: Any,
     ) -> RetrievalJob:
         """One row per entity row, in the caller's order; nothing is read until the job is asked.
 
-        A feature row counts from `entity time - ttl` to `entity time`, both included, as in every
-        Feast store. A view with a created-timestamp column is left to Feast's own join, which
-        alone knows its tie-break.
-
         Raises:
-            ValueError: the entity frame is not a DataFrame, lacks a join key or a time, or already
-                has a column of a requested feature's name.
+            KeyError, ValueError: see `point_in_time_job`.
         """
-        if any(view.batch_source.created_timestamp_column for view in feature_views):
-            return DuckDBOfflineStore.get_historical_features(
-                config,
-                feature_views,
-                feature_refs,
-                entity_df,
-                registry,
-                project,
-                full_feature_names,
-                filter_by_created_timestamp,
-            )
         return point_in_time_job(
             feature_views,
             feature_refs,
@@ -83,8 +68,10 @@ class PointInTimeOfflineStore(DuckDBOfflineStore):  # type: ignore[misc]
             registry,
             project,
             full_feature_names,
+            filter_by_created_timestamp,
             join=lambda asked, view: FileJoin(asked, _path(view.batch_source, config)),
             read=_read,
+            **no_more,
         )
 
     @staticmethod

@@ -13,7 +13,8 @@ from typing import Any, TypeVar
 import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
-from feast import FeatureView, OnDemandFeatureView
+from feast import FeatureView, Field, OnDemandFeatureView
+from feast.feature_view import DUMMY_ENTITY_ID
 from feast.infra.offline_stores.offline_store import RetrievalJob, RetrievalMetadata
 from feast.infra.registry.base_registry import BaseRegistry
 
@@ -35,23 +36,47 @@ class Asked:
     features: dict[str, str]
     """Output column to source column."""
     defaults: tuple[object, ...]
+    created_column: str | None = None
+    """Of two feature rows of one stamp, the one created later is the answer."""
+    created_by_then: bool = False
+    """Whether a row that was created after the entity time does not count."""
 
     @classmethod
-    def of(cls, view: FeatureView, feature_refs: list[str], full_names: bool) -> "Asked":
-        """What these references ask of the view."""
-        source, name = view.batch_source, view.projection.name_to_use()
+    def of(
+        cls,
+        view: FeatureView,
+        feature_refs: list[str],
+        full_names: bool,
+        created_by_then: bool = False,
+    ) -> "Asked":
+        """What these references ask of the view.
+
+        Raises:
+            KeyError: the view has no feature of a name.
+        """
+        source, projection = view.batch_source, view.projection
+        name, prefix = projection.name_to_use(), projection.name_alias or view.name
         in_source = {renamed: column for column, renamed in source.field_mapping.items()}
-        keys = view.projection.join_key_map or {e.name: e.name for e in view.entity_columns}
+        keys = {key.name: projection.join_key_map.get(key.name, key.name) for key in _keys_of(view)}
         declared = {field.name: field for field in view.features}
-        asked = [ref.split(":")[1] for ref in feature_refs if ref.split(":")[0] == name]
+        refs = dict.fromkeys(tuple(ref.split(":")[:2]) for ref in feature_refs)
+        asked = [feature for of_view, feature in refs if of_view == name]
+        created = source.created_timestamp_column
         return cls(
-            view=view.name,
-            timestamp_field=source.timestamp_field,
+            view=name,
+            timestamp_field=in_source.get(source.timestamp_field, source.timestamp_field),
             ttl=view.ttl or None,
             join_keys={entity: in_source.get(key, key) for key, entity in keys.items()},
-            features={f"{name}__{f}" if full_names else f: in_source.get(f, f) for f in asked},
+            features={f"{prefix}__{f}" if full_names else f: in_source.get(f, f) for f in asked},
             defaults=tuple(default_of(declared[f]) for f in asked),
+            created_column=in_source.get(created, created) or None,
+            created_by_then=bool(created and created_by_then),
         )
+
+
+def _keys_of(view: FeatureView) -> list[Field]:
+    """The view's join keys: none of a view without entities, which Feast gives a dummy."""
+    return [column for column in view.entity_columns if column.name != DUMMY_ENTITY_ID]
 
 
 Found = Iterator[tuple[Asked, pa.Table]]
@@ -113,6 +138,7 @@ def point_in_time_job(
     registry: BaseRegistry,
     project: str,
     full_feature_names: bool,
+    filter_by_created_timestamp: bool,
     *,
     join: Callable[[Asked, FeatureView], Join],
     read: Callable[[list[Join], EntityRows], Found],
@@ -121,18 +147,15 @@ def point_in_time_job(
     """What every store answers to Feast, with its own `join` of a view and its way to `read` them.
 
     Raises:
-        ValueError: see `EntityRows.of`; also when a view has a created-timestamp column, whose
-            tie-break the joins do not know, or a period is asked for without entities.
+        KeyError: see `Asked.of`.
+        ValueError: see `EntityRows.of`; also when a period is asked for without entities.
     """
     if no_more.get("start_date") or no_more.get("end_date"):
         raise ValueError("a period names no entities: give an entity frame")
-    for view in feature_views:
-        if view.batch_source.created_timestamp_column:
-            raise ValueError(
-                f"the source of {view.name} has a created-timestamp column: stamp its rows "
-                "with the time a value became knowable, and declare none"
-            )
-    asked = [Asked.of(view, feature_refs, full_feature_names) for view in feature_views]
+    asked = [
+        Asked.of(view, feature_refs, full_feature_names, filter_by_created_timestamp)
+        for view in feature_views
+    ]
     joins = [join(of, view) for of, view in zip(asked, feature_views, strict=True)]
     return PointInTimeJob(
         entity_rows=EntityRows.of(

@@ -70,7 +70,7 @@ class PointInTimePostgresOfflineStore(PostgreSQLOfflineStore):  # type: ignore[m
         """One row per entity row, in the caller's order; nothing is read until the job is asked.
 
         Raises:
-            ValueError: see `point_in_time_job`; also when a view lies elsewhere.
+            KeyError, ValueError: see `point_in_time_job`; also when a view lies elsewhere.
         """
         for view in feature_views:
             _refuse_file(view.batch_source)
@@ -81,6 +81,7 @@ class PointInTimePostgresOfflineStore(PostgreSQLOfflineStore):  # type: ignore[m
             registry,
             project,
             full_feature_names,
+            filter_by_created_timestamp,
             join=lambda asked, view: _IndexJoin(asked, view.batch_source.get_table_query_string()),
             read=partial(_read, config),
             **no_more,
@@ -131,12 +132,12 @@ class _IndexJoin:
         asked = self.asked
         if begins := _kept_from(session, self.table):
             refuse_times_before(begins, asked.view, entity_rows.rows[entity_rows.time_column])
-        names = ", ".join(f'f."{key}" AS "{entity}"' for entity, key in asked.join_keys.items())
+        names = "".join(f'f."{key}" AS "{entity}", ' for entity, key in asked.join_keys.items())
         session.execute(
             f"""
             DROP TABLE IF EXISTS asked;
             CREATE TEMP TABLE asked ON COMMIT DROP AS
-            SELECT {names}, CAST(NULL AS timestamptz) AS "{entity_rows.time_column}",
+            SELECT {names} CAST(NULL AS timestamptz) AS "{entity_rows.time_column}",
                    CAST(NULL AS bigint) AS "{ROW}"
             FROM {self.table} AS f LIMIT 0
             """
@@ -162,19 +163,24 @@ class _IndexJoin:
 
     def _query(self, time_column: str) -> str:
         asked, stamped = self.asked, f'f."{self.asked.timestamp_field}"'
-        values = ", ".join(f'f."{column}" AS "{name}"' for name, column in asked.features.items())
-        named = ", ".join(f'f."{name}"' for name in asked.features)
-        same = " AND ".join(f'f."{key}" = e."{entity}"' for entity, key in asked.join_keys.items())
-        in_ttl = ""
+        values = "".join(f'f."{column}" AS "{name}", ' for name, column in asked.features.items())
+        named = "".join(f'f."{name}", ' for name in asked.features)
+        time, newest = f'e."{time_column}"', f"{stamped} DESC"
+        counts = [f'f."{key}" = e."{entity}"' for entity, key in asked.join_keys.items()]
+        counts.append(f"{stamped} <= {time}")
         if asked.ttl:
             ttl = asked.ttl // timedelta(microseconds=1)
-            in_ttl = f"AND {stamped} >= e.\"{time_column}\" - INTERVAL '{ttl} microseconds'"
+            counts.append(f"{stamped} >= {time} - INTERVAL '{ttl} microseconds'")
+        if asked.created_column:
+            newest += f', f."{asked.created_column}" DESC NULLS LAST'
+        if asked.created_by_then:
+            counts.append(f'f."{asked.created_column}" <= {time}')
         return f"""
-            SELECT e."{ROW}", {named}, f."{MATCHED}" IS NOT NULL AS "{MATCHED}"
+            SELECT e."{ROW}", {named} f."{MATCHED}" IS NOT NULL AS "{MATCHED}"
             FROM asked AS e LEFT JOIN LATERAL (
-                SELECT {values}, true AS "{MATCHED}" FROM {self.table} AS f
-                WHERE {same} AND {stamped} <= e."{time_column}" {in_ttl}
-                ORDER BY {stamped} DESC LIMIT 1
+                SELECT {values} true AS "{MATCHED}" FROM {self.table} AS f
+                WHERE {" AND ".join(counts)}
+                ORDER BY {newest} LIMIT 1
             ) AS f ON true
         """
 

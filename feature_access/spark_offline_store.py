@@ -57,6 +57,8 @@ class PointInTimeSparkOfflineStoreConfig(SparkOfflineStoreConfig):  # type: igno
 class PointInTimeSparkOfflineStore(SparkOfflineStore):  # type: ignore[misc]
     """Feast's Spark offline store with one sort per customer, declared defaults and UTC."""
 
+    supports_filter_by_created_timestamp = True
+
     @staticmethod
     def get_historical_features(
         config: RepoConfig,
@@ -72,7 +74,7 @@ class PointInTimeSparkOfflineStore(SparkOfflineStore):  # type: ignore[misc]
         """One row per entity row, in the caller's order; nothing is read until the job is asked.
 
         Raises:
-            ValueError: see `point_in_time_job`; also when a view lies elsewhere.
+            KeyError, ValueError: see `point_in_time_job`; also when a view lies elsewhere.
         """
         for view in feature_views:
             _refuse_other_than_lake(view.batch_source)
@@ -83,6 +85,7 @@ class PointInTimeSparkOfflineStore(SparkOfflineStore):  # type: ignore[misc]
             registry,
             project,
             full_feature_names,
+            filter_by_created_timestamp,
             join=lambda asked, view: _SortedJoin(asked, view.batch_source.path),
             read=partial(_read, config),
             **no_more,
@@ -168,12 +171,17 @@ class _SortedJoin:
 
     def _query(self, time_column: str) -> str:
         """Feature rows come before entity rows of their instant, so that both ends are included."""
-        asked, keys = self.asked, range(len(self.asked.join_keys))
-        stamp = f"`{asked.timestamp_field}`"
-        of_entity = ", ".join(f"`{e}` AS key_{i}" for i, e in enumerate(asked.join_keys))
-        of_table = ", ".join(f"`{k}` AS key_{i}" for i, k in enumerate(asked.join_keys.values()))
-        no_null = " AND ".join(f"`{k}` IS NOT NULL" for k in asked.join_keys.values())
-        values = ", ".join(f"`{c}` AS value_{i}" for i, c in enumerate(asked.features.values()))
+        asked = self.asked
+        stamp, created = f"`{asked.timestamp_field}`", "CAST(NULL AS TIMESTAMP)"
+        order = "instant, entity_row NULLS FIRST"
+        if asked.created_column:
+            order += ", created NULLS FIRST"
+            created = f"CAST(`{asked.created_column}` AS TIMESTAMP)"
+        keys = "".join(f"key_{i}, " for i in range(len(asked.join_keys)))
+        of_entity = "".join(f"`{e}` AS key_{i}, " for i, e in enumerate(asked.join_keys))
+        of_table = "".join(f"`{k}` AS key_{i}, " for i, k in enumerate(asked.join_keys.values()))
+        needed = [f"`{column}` IS NOT NULL" for column in (*asked.join_keys.values(), stamp[1:-1])]
+        values = "".join(f", `{c}` AS value_{i}" for i, c in enumerate(asked.features.values()))
         named = ", ".join(
             f"CASE WHEN matched THEN carried.value_{i} END AS `{name}`"
             for i, name in enumerate(asked.features)
@@ -182,17 +190,24 @@ class _SortedJoin:
         if asked.ttl:
             ttl = asked.ttl // timedelta(microseconds=1)
             in_ttl = f"AND unix_micros(instant) - unix_micros(carried.stamp) <= {ttl}"
+        since, newest = "stamp", "last_value(found) IGNORE NULLS"
+        if asked.created_by_then:  # an older row may be created later, and is not the answer then
+            since, newest = "greatest(stamp, created)", "max_by(found, struct(stamp, created))"
+            needed.append(f"{created} IS NOT NULL")
         return f"""
-            WITH both AS (
-                SELECT {of_table}, {stamp} AS instant, CAST(NULL AS BIGINT) AS entity_row,
-                       struct({stamp} AS stamp, {values}) AS found
-                FROM there WHERE {no_null} AND {stamp} IS NOT NULL
+            WITH rows AS (
+                SELECT {of_table} CAST({stamp} AS TIMESTAMP) AS stamp, {created} AS created,
+                       struct(CAST({stamp} AS TIMESTAMP) AS stamp{values}) AS found
+                FROM there WHERE {" AND ".join(needed)}
+            ), both AS (
+                SELECT {keys} {since} AS instant, stamp, created,
+                       CAST(NULL AS BIGINT) AS entity_row, found FROM rows
                 UNION ALL
-                SELECT {of_entity}, `{time_column}`, `{ROW}`, NULL FROM asked
+                SELECT {of_entity} `{time_column}`, NULL, NULL, `{ROW}`, NULL FROM asked
             ), carried AS (
-                SELECT instant, entity_row, last_value(found) IGNORE NULLS OVER (
-                    PARTITION BY {", ".join(f"key_{i}" for i in keys)}
-                    ORDER BY instant, entity_row NULLS FIRST
+                SELECT instant, entity_row, {newest} OVER (
+                    PARTITION BY {keys} 0
+                    ORDER BY {order}
                     ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW
                 ) AS carried
                 FROM both

@@ -5,6 +5,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pandas as pd
 import pytest
@@ -196,9 +197,60 @@ def test_a_type_it_cannot_read_is_named(database: Database, tmp_path: Path) -> N
     with_table(database, "timestamptz", HOURLY)
     store = opened(database, tmp_path, OURS)
     with database.connect() as connection:
-        connection.execute("ALTER TABLE readings ALTER note TYPE jsonb USING to_jsonb(note)")
-    with pytest.raises(ValueError, match="column note is of PostgreSQL's type jsonb"):
+        connection.execute("ALTER TABLE readings ALTER note TYPE interval USING '1 day'")
+    with pytest.raises(ValueError, match="column note is of PostgreSQL's type interval"):
         asked(store, EVERY_HOUR, aware=True)
+
+
+STAMP = datetime(2024, 3, 9, 17, 0, 0, 1, tzinfo=ZoneInfo("UTC"))
+VALUES = {
+    "'\\x00ff5c'::bytea": b"\x00\xff\\",
+    "''::bytea": b"",
+    "'{\"a\": [1, null]}'::json": '{"a": [1, null]}',
+    "'{\"a\":1}'::jsonb": '{"a": 1}',
+    "'c0ffee00-0000-0000-0000-000000000001'::uuid": "c0ffee00-0000-0000-0000-000000000001",
+    "1.25::numeric": 1.25,
+    "'{1,NULL,-2}'::smallint[]": [1, None, -2],
+    "'{1,2}'::integer[]": [1, 2],
+    "'{9007199254740993}'::bigint[]": [2**53 + 1],
+    "'{0.5,NaN}'::real[]": [0.5, float("nan")],
+    "'{1e300}'::float[]": [1e300],
+    "'{1.25,NULL}'::numeric[]": [1.25, None],
+    "'{t,f,NULL}'::boolean[]": [True, False, None],
+    "ARRAY['', 'a,\"b\n', 'NULL', NULL]": ["", 'a,"b\n', "NULL", None],
+    "ARRAY['ü']::varchar[]": ["ü"],
+    "'{2024-03-09}'::date[]": [STAMP.date()],
+    "ARRAY['2024-03-09 12:00:00.000001-05'::timestamptz, NULL]": [STAMP, None],
+    "'{2024-03-09 17:00:00.000001}'::timestamp[]": [STAMP],
+    "ARRAY['{\"a\": 1}']::jsonb[]": ['{"a": 1}'],
+    "ARRAY['\\x00']::bytea[]": [b"\x00"],
+    "'{}'::bigint[]": [],
+}
+
+
+def test_every_type_that_feast_knows_is_read(database: Database) -> None:
+    from feature_access.arrow_copy import copied_out
+
+    columns = ", ".join(f"{value} AS c{i}" for i, value in enumerate(VALUES))
+    nothing = ", ".join(f"CASE WHEN false THEN c{i} END AS c{i}" for i in range(len(VALUES)))
+    with database.connect() as session:
+        session.execute("SET TIME ZONE 'UTC'")
+        rows = copied_out(session, f"SELECT {columns}")
+        assert repr(list(rows.to_pylist()[0].values())) == repr(list(VALUES.values()))
+        none = copied_out(session, f"SELECT {columns} LIMIT 0")
+        assert none.schema == rows.schema
+        nulls = copied_out(session, f"SELECT {nothing}, 1 AS one FROM (SELECT {columns}) AS v")
+        assert list(nulls.to_pylist()[0].values()) == [*[None] * len(VALUES), 1]
+
+
+@pytest.mark.parametrize("value", ["'{{1,2},{3,4}}'::int[]", "ARRAY['infinity'::timestamptz]"])
+def test_an_array_without_a_place_in_arrow_is_refused_in_words(
+    database: Database, value: str
+) -> None:
+    from feature_access.arrow_copy import copied_out
+
+    with database.connect() as session, pytest.raises(ValueError, match="column odd holds arrays"):
+        copied_out(session, f"SELECT {value} AS odd")
 
 
 def test_sql_text_and_a_period_are_no_entity_frame(database: Database, tmp_path: Path) -> None:
