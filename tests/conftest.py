@@ -14,7 +14,13 @@ from typing import NamedTuple
 import duckdb
 import pytest
 from feast_copy import HISTORY, copy_of_the_whole_project, made_once
+from hypothesis import settings
+from loopback import stay_on_loopback
 from warm_start import run_script_warm
+
+stay_on_loopback()
+settings.register_profile("house", deadline=None)  # a busy machine proves nothing
+settings.load_profile("house")
 
 LONGEST = (
     *("test_corpus", "test_retain", "test_erase", "test_docs", "test_version_life", "test_demo"),

@@ -9,6 +9,7 @@ from shutil import copytree, ignore_patterns, rmtree
 
 import pytest
 from filelock import FileLock
+from waiting import GIVE_UP_SECONDS
 from warm_start import run_warm
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -80,7 +81,7 @@ def run(
         capture_output=True,
         text=True,
         check=False,
-        timeout=120,
+        timeout=GIVE_UP_SECONDS,
     )
 
 

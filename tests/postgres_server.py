@@ -8,15 +8,16 @@ import shutil
 import socket
 import subprocess
 import tempfile
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
+from uuid import uuid4
 
 import psycopg
 import pytest
 from server_binaries import postgres_binaries
+from waiting import GIVE_UP_SECONDS, eventually
 
 NEW_YORK = "America/New_York"
 
@@ -127,16 +128,11 @@ class PostgresServer:
         assert done.returncode == 0, done.stderr
 
     def _await(self) -> None:
-        give_up = time.monotonic() + 60
-        while True:
-            try:
-                self.database(SUPERUSER).connect().close()
-                return
-            except psycopg.OperationalError:
-                assert self._process.poll() is None, (self.folder / "log").read_text()
-                if time.monotonic() > give_up:
-                    raise
-                time.sleep(0.05)
+        def connect() -> None:
+            assert self._process.poll() is None, (self.folder / "log").read_text()
+            self.database(SUPERUSER).connect().close()
+
+        eventually(connect, psycopg.OperationalError)
 
     def database(self, name: str) -> Database:
         return Database(self.port, name)
@@ -147,7 +143,7 @@ class PostgresServer:
 
         What a database itself grants is not copied; what its schemas and tables grant is.
         """
-        name = f"warehouse_{time.monotonic_ns()}"
+        name = f"warehouse_{uuid4().hex}"
         with self.database(SUPERUSER).connect() as connection:
             connection.execute(f"CREATE DATABASE {name} TEMPLATE {like}")
             yield self.database(name)
@@ -157,7 +153,7 @@ class PostgresServer:
         """Its folder goes as well."""
         assert self._process.stdin
         self._process.stdin.close()
-        self._process.wait(timeout=30)
+        self._process.wait(timeout=GIVE_UP_SECONDS)
 
 
 @pytest.fixture(scope="session")

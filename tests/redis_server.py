@@ -4,7 +4,6 @@ import os
 import signal
 import socket
 import subprocess
-import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -13,6 +12,7 @@ import redis
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 from server_binaries import redis_server
+from waiting import eventually
 
 _SQLITE = """online_store:
   type: feature_access.online_store.DefaultingSqliteOnlineStore
@@ -20,8 +20,11 @@ _SQLITE = """online_store:
 """
 _REDIS = """online_store:
   type: feature_access.redis_online_store.DefaultingRedisOnlineStore
-  connection_string: "127.0.0.1:{port}"
+  connection_string: "127.0.0.1:{port}{limits}"
 """
+
+PATIENT = ",socket_connect_timeout=30,socket_timeout=30"
+"""Or a read would fail on a machine that does not get round to answer in 70 ms."""
 
 _HIGHEST = 55_000  # servers of a cluster talk to each other 10,000 ports above
 
@@ -55,7 +58,7 @@ class RedisServer:
         password = self._more.get("requirepass")
         # It asks once: the default is to wait for a second, and a server starts in hundredths.
         once = Retry(NoBackoff(), 0)
-        return redis.Redis(port=self.port, socket_timeout=10, password=password, retry=once)
+        return redis.Redis(port=self.port, socket_timeout=30, password=password, retry=once)
 
     def save(self) -> bytes:
         """What it holds, as a dump another server can start from."""
@@ -85,22 +88,20 @@ class RedisServer:
 
     def resume(self) -> None:
         os.kill(self._process.pid, signal.SIGCONT)
-        give_up = time.monotonic() + 20
-        while True:
-            try:
-                with self.client() as client:
-                    client.ping()
-                return
-            except redis.RedisError:
-                if time.monotonic() > give_up:
-                    raise
-                time.sleep(0.02)
+
+        def ping() -> None:
+            with self.client() as client:
+                client.ping()
+
+        eventually(ping, redis.RedisError)
 
 
-def on_redis(repository: Path, server: RedisServer, more: str = "") -> Path:
-    """The repository, with its online features in that server."""
+def on_redis(repository: Path, server: RedisServer, more: str = "", limits: str = PATIENT) -> Path:
+    """The repository, with its online features in that server; without limits, with our own."""
     settings = repository / "feature_store.yaml"
     text = settings.read_text()
     assert _SQLITE in text
-    settings.write_text(text.replace(_SQLITE, _REDIS.format(port=server.port) + more))
+    settings.write_text(
+        text.replace(_SQLITE, _REDIS.format(port=server.port, limits=limits) + more)
+    )
     return repository

@@ -84,9 +84,7 @@ def turning_point(oracle: Oracle, fraction: float) -> datetime:
 
 
 def thorough(examples: int) -> Callable:
-    return settings(
-        max_examples=examples, deadline=None, suppress_health_check=[HealthCheck.too_slow]
-    )
+    return settings(max_examples=examples, suppress_health_check=[HealthCheck.too_slow])
 
 
 def test_every_answer_is_the_oracles(engine):

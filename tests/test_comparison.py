@@ -150,7 +150,7 @@ rows = st.lists(
 
 
 @given(offline=rows, online=rows)
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 def test_every_row_is_counted_as_in_a_dict(offline, online):
     got, right = compared(offline, online), Oracle(offline, online)
 

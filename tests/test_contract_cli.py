@@ -2,7 +2,6 @@
 
 import json
 import os
-import resource
 import shutil
 import subprocess
 import sys
@@ -138,13 +137,3 @@ def test_lint_loads_nothing_heavy() -> None:
         [sys.executable, "-c", probe, OURS], cwd=ROOT, capture_output=True, text=True, check=False
     )
     assert done.stdout.splitlines()[-1] == "[]", done.stderr
-
-
-def test_lint_answers_in_well_under_a_second() -> None:
-    def cpu_seconds() -> float:
-        before = resource.getrusage(resource.RUSAGE_CHILDREN)
-        assert _run("lint", OURS).returncode == 0
-        after = resource.getrusage(resource.RUSAGE_CHILDREN)
-        return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
-
-    assert min(cpu_seconds() for _ in range(3)) < 0.8

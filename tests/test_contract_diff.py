@@ -5,7 +5,6 @@ bump a person expects of it, forwards and back.
 """
 
 import json
-import resource
 import subprocess
 import sys
 import tomllib
@@ -270,7 +269,7 @@ def test_any_two_documents_can_be_compared() -> None:
         assert all(len(line.splitlines()) == 1 for line in lines)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(st.sampled_from(EDITS), st.sampled_from(EDITS))
 def test_two_edits_are_as_grave_as_the_graver(one: Edit, other: Edit) -> None:
     first = one.of(TEXT)
@@ -446,13 +445,3 @@ def test_it_loads_nothing_heavy() -> None:
     command = [sys.executable, "-c", probe, OURS, OURS]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     assert done.stdout.splitlines()[-1] == "[]", done.stderr
-
-
-def test_it_answers_in_half_a_second() -> None:
-    def cpu_seconds() -> float:
-        before = resource.getrusage(resource.RUSAGE_CHILDREN)
-        assert _run(OURS, OURS).returncode == 0
-        after = resource.getrusage(resource.RUSAGE_CHILDREN)
-        return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
-
-    assert min(cpu_seconds() for _ in range(5)) < 0.5

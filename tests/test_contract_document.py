@@ -4,7 +4,6 @@ import re
 from datetime import date, timedelta
 from pathlib import Path
 from textwrap import dedent
-from time import perf_counter
 
 import pytest
 from hypothesis import given, settings
@@ -336,7 +335,7 @@ def _apply(edits: list[tuple[tuple[str, int, int], str]]) -> str:
     return "\n".join(lines)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(text=_edited() | st.text() | st.text(st.characters(min_codepoint=32, max_codepoint=126)))
 def test_any_text_is_a_contract_or_has_located_problems(
     text: str, tmp_path_factory: pytest.TempPathFactory
@@ -356,7 +355,7 @@ def test_any_text_is_a_contract_or_has_located_problems(
         assert contract.terms()
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(data=st.binary(max_size=200))
 def test_any_bytes_have_located_problems(
     data: bytes, tmp_path_factory: pytest.TempPathFactory
@@ -368,8 +367,6 @@ def test_any_bytes_have_located_problems(
     assert all(problem.line >= 1 for problem in problems)
 
 
-def test_a_very_long_label_is_an_unknown_one_at_once(tmp_path: Path) -> None:
-    started = perf_counter()
+def test_a_very_long_label_is_an_unknown_one(tmp_path: Path) -> None:
     problems = _lint([*LINES, "- **" + "(" * 20_000 + ":** x"], tmp_path)
     assert [problem.clause for problem in problems] == ["§12"]
-    assert perf_counter() - started < 5

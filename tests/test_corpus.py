@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 from corpus_case import Case, Found, read_case
 from corpus_judge import Judged, fresh_processes, judge_repository
+from waiting import GIVE_UP_SECONDS
 
 from contract_checks import checks
 from contract_checks.judge import CHECKS
@@ -72,7 +73,7 @@ def judged(
     sign: bool = False,
 ) -> tuple[Judged, ...]:
     task = processes.submit(judge_repository, repository, as_of, apply=apply, sign=sign)
-    return task.result(timeout=60)
+    return task.result(timeout=GIVE_UP_SECONDS)
 
 
 def found(findings: tuple[Judged, ...], outcome: str) -> Found:

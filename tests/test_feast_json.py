@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 from feast_households import AGED, FEATURES, HOUSEHOLDS, LEAKY, SERVICE, UNKNOWN, VIEW
-from hypothesis import example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 from test_online_reads import MAX_AGE
 
@@ -62,7 +62,6 @@ VALUES = st.none() | st.booleans() | st.integers(-(2**63), 2**63 - 1) | st.float
 
 
 @given(VALUES, st.none() | st.timedeltas(timedelta(0), 1_000_000 * DAY))
-@settings(deadline=None)  # the first imports Feast
 @example(math.nan, DAY)
 @example(-math.inf, DAY + timedelta(milliseconds=120))
 @example(math.inf, DAY + timedelta(microseconds=1))

@@ -61,7 +61,7 @@ def times(moments: list[int | None]) -> pa.Array:
 AS_IT_COMES, IN_ORDER, REFRESHED = "as it comes", "in order", "a part after the other in time"
 
 
-@settings(deadline=None, max_examples=300)
+@settings(max_examples=300)
 @given(
     st.tuples(TOLD, st.just([]) | SPOILED).map(lambda rows: rows[0] + rows[1]),
     ASKED,

@@ -2,13 +2,22 @@
 
 import ast
 import re
+import socket
 import subprocess
+from collections.abc import Callable
 from pathlib import Path
+
+import pytest
+from hypothesis import settings
+from loopback import OutsideError
 
 ROOT = Path(__file__).parent.parent
 ROOMS = ("feature_repo", "feature_pipeline", "feature_access", "contract_checks", "scripts")
 MODULES = sorted(path for room in ROOMS for path in (ROOT / room).rglob("*.py"))
 CLOCKS = {"now", "utcnow", "today", "localtime", "gmtime", "ctime"}
+TESTS = sorted((ROOT / "tests").rglob("*.py"))
+STOPWATCHES = {"time", "perf_counter", "monotonic", "process_time", "thread_time", "getrusage"}
+STOPWATCHES |= {f"{name}_ns" for name in STOPWATCHES} | {"timeit", "default_timer"}
 
 
 def clock_reads(source: str) -> list[str]:
@@ -35,6 +44,64 @@ def test_a_clock_read_would_be_seen() -> None:
     assert clock_reads("import datetime\nx = datetime.datetime.now()")
     assert clock_reads("import time\nx = time.time()")
     assert not clock_reads("x = as_of - timedelta(days=1)")
+
+
+def stopwatches(source: str) -> set[str]:
+    """What Python source takes of the standard library to measure how long something took."""
+    nodes = list(ast.walk(ast.parse(source)))
+    attributes = [
+        node.attr
+        for node in nodes
+        if isinstance(node, ast.Attribute)
+        and isinstance(node.value, ast.Name)
+        and node.value.id in ("time", "resource", "timeit")
+    ]
+    imported = [
+        alias.name
+        for node in nodes
+        if isinstance(node, ast.ImportFrom) and node.module in ("time", "resource", "timeit")
+        for alias in node.names
+    ]
+    return STOPWATCHES.intersection(attributes + imported)
+
+
+def test_no_test_holds_a_clock_to_a_bound() -> None:
+    """A busy machine is no fault: attempts and the time limits handed on are counted instead."""
+    found = {path.name: used for path in TESTS if (used := stopwatches(path.read_text("utf-8")))}
+    assert found == {"waiting.py": {"monotonic"}, "test_contract_time.py": {"process_time"}}
+    assert stopwatches("import time\nx = time.perf_counter()") == {"perf_counter"}
+    assert stopwatches("from time import monotonic_ns as m") == {"monotonic_ns"}
+    assert stopwatches("import resource\nresource.getrusage(0)") == {"getrusage"}
+    assert not stopwatches("import time\ntime.sleep(0.1)")
+
+
+def test_hypothesis_has_no_deadline_and_it_is_said_once() -> None:
+    assert settings().deadline is None
+    named = [p.name for p in TESTS if re.search(r"\bdeadline *=", p.read_text("utf-8"))]
+    assert named == ["conftest.py"]
+
+
+@pytest.mark.parametrize("address", ["192.0.2.1", "10.0.0.1", "2001:db8::1"])
+def test_tests_talk_to_this_machine_alone(address: str) -> None:
+    family = socket.AF_INET6 if ":" in address else socket.AF_INET
+    with socket.socket(family) as outside:
+        outside.settimeout(0)
+        for connect in (outside.connect, outside.connect_ex):
+            with pytest.raises(OutsideError, match=address):
+                connect((address, 9))
+
+
+@pytest.mark.parametrize("name", ["192.0.2.1", "feast.dev"])
+@pytest.mark.parametrize("ask", [socket.getaddrinfo, lambda *a: socket.create_connection(a)])
+def test_tests_ask_for_no_other_machine(name: str, ask: Callable[..., object]) -> None:
+    with pytest.raises(OutsideError, match=name):
+        ask(name, 9)
+
+
+def test_this_machine_is_reached() -> None:
+    for host in ("127.0.0.1", "localhost"):
+        with socket.create_server(("127.0.0.1", 0)) as server:
+            socket.create_connection((host, server.getsockname()[1])).close()
 
 
 def test_sql_does_not_read_the_clock() -> None:

@@ -17,6 +17,7 @@ from typing import Any
 import pytest
 from next_version import DOCUMENT, DROPPED, NEXT_DOCUMENT, V1, V2
 from two_versions import POINTER, RELEASE, Copy, ready_to_promote
+from waiting import GIVE_UP_SECONDS
 
 CUSTOMERS = [1, 2, 3, 4, 5]
 FEATURES = ["avg_order_value_30d", "distinct_order_days_30d", "orders_30d"]
@@ -50,7 +51,7 @@ def ran(task: Callable[..., None], *arguments: object) -> int:
     _SPAWN.set_forkserver_preload(["feast", "duckdb", "pyarrow.parquet"])
     process = _SPAWN.Process(target=task, args=arguments)
     process.start()
-    process.join(300)
+    process.join(GIVE_UP_SECONDS)
     assert process.exitcode is not None
     return process.exitcode
 
@@ -155,7 +156,7 @@ def reading(repository: Path, folder: Path) -> Iterator[Path]:
         yield seen
     finally:
         stop.set()
-        process.join(60)
+        process.join(GIVE_UP_SECONDS)
     assert process.exitcode == 0, "the reader failed"
 
 

@@ -19,6 +19,7 @@ import pyarrow.parquet as pq
 import pytest
 from feast_copy import apply, run
 from filelock import FileLock
+from waiting import GIVE_UP_SECONDS
 from warm_start import warm
 
 from contract_checks.operations.log import OperationsLog
@@ -96,7 +97,7 @@ def refreshed(repository: Path, die_at: int = sys.maxsize, die_after: float | No
     if die_after is not None:
         time.sleep(die_after)
         process.kill()
-    process.join(60)
+    process.join(GIVE_UP_SECONDS)
     assert process.exitcode is not None
     return process.exitcode
 

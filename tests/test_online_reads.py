@@ -3,9 +3,10 @@
 import asyncio
 import os
 import re
+import socket
 import subprocess
 import sys
-import time
+from contextlib import ExitStack, contextmanager
 from datetime import timedelta
 from shutil import copytree
 from threading import Thread
@@ -30,13 +31,13 @@ from feast_households import (
 )
 from oracle import ZEROS, Profile
 from redis_server import on_redis
+from waiting import eventually, wait_until
 
 pytest_plugins = ["feast_repository", "feast_online"]
 
 EVERYBODY = [*HOUSEHOLDS, LEAKY, AGED, UNKNOWN, 0, -5]
 MAX_AGE = timedelta(hours=2)
-# The promise is 100 ms; a busy machine may oversleep.
-LONGEST = 0.25
+HASTY = (0.025, 0.07)  # seconds to connect, and for an answer: together under the promised 100 ms
 
 
 def terms():
@@ -268,20 +269,38 @@ def test_plain_feast_can_be_bound_to_an_age_as_well(kind, request):
     online(store, [1])  # outside, nobody asks how old it is
 
 
-def seconds(read) -> float:
-    started = time.perf_counter()
-    read()
-    return time.perf_counter() - started
+@pytest.fixture
+def connections(monkeypatch):
+    """The time limits of every connection that a reader tries: to connect, and for an answer."""
+    import redis.asyncio.connection
+    import redis.connection
+
+    tried = []
+
+    def noting(connect):
+        def note(connection):
+            tried.append((connection.socket_connect_timeout, connection.socket_timeout))
+            return connect(connection)
+
+        return note
+
+    for kind in (redis.connection.Connection, redis.asyncio.connection.Connection):
+        monkeypatch.setattr(kind, "_connect", noting(kind._connect))
+    return tried
 
 
-def raises(error, read, repeated: int = 5) -> list[float]:
-    """Every one of so many reads fails like that; how long each took."""
-
-    def once():
+def raises(error, read, repeated: int = 5) -> None:
+    """Every one of so many reads fails like that."""
+    for _ in range(repeated):
         with pytest.raises(error, match=VIEW):
             read(keys([1, UNKNOWN]), PRESENT)
 
-    return [seconds(once) for _ in range(repeated)]
+
+def answers_again(read) -> None:
+    """A server that was hung may take longer than our limits for its first answer."""
+    from feature_access.unavailable import OnlineStoreUnavailableError
+
+    assert eventually(lambda: read(keys([1]), PRESENT), OnlineStoreUnavailableError).rows[0].known
 
 
 def test_a_flushed_store_is_an_error_and_never_zeros(features, served_redis):
@@ -293,45 +312,60 @@ def test_a_flushed_store_is_an_error_and_never_zeros(features, served_redis):
 
 
 def test_a_dead_store_is_an_error_at_once_and_answers_again_after_a_restart(
-    features, served_redis, materialized_dump
+    features, served_redis, connections
 ):
     from feature_access.unavailable import OnlineStoreDownError
 
     for read in ways(features):
         read(keys([1]), PRESENT)
         served_redis.kill()
-        assert max(raises(OnlineStoreDownError, read)) < LONGEST
+        connections.clear()
+        raises(OnlineStoreDownError, read, repeated=5)
+        assert len(connections) <= 2 * 5  # a refused one is tried once more, and at once
         served_redis.start()
         assert read(keys([1]), PRESENT).rows[0].known
 
 
-def test_a_hung_store_costs_a_caller_a_tenth_of_a_second(features, served_redis):
+def test_a_hung_store_costs_a_caller_a_tenth_of_a_second(fresh, served_redis, connections):
     from feature_access.unavailable import OnlineStoreHungError
 
-    for read in ways(features):
-        read(keys([1]), PRESENT)
+    for read in ways(opened(on_redis(fresh, served_redis, limits=""))):
+        answers_again(read)
         served_redis.hang()
         try:
-            # The first read has a connection already, the others have to make one.
-            waited = raises(OnlineStoreHungError, read)
+            connections.clear()
+            raises(OnlineStoreHungError, read, repeated=5)
+            # One a read, but for the one that was open: no read waits twice.
+            assert connections in ([HASTY] * 4, [HASTY] * 5)
         finally:
             served_redis.resume()
-        print("hung:", [f"{1000 * second:.0f} ms" for second in waited])
-        assert max(waited) < LONGEST
-        assert read(keys([1]), PRESENT).rows[0].known
+        answers_again(read)
 
 
-def test_a_store_that_nobody_can_reach_costs_no_more(fresh, served_redis):
-    from feature_access.unavailable import OnlineStoreUnavailableError
+@contextmanager
+def unreachable():
+    """A port whose queue is full: packets of who connects are lost, as on the way to nowhere."""
+    with socket.socket() as full, ExitStack() as queue:
+        full.bind(("127.0.0.1", 0))
+        full.listen(0)
+        for _ in range(4):
+            waiting = queue.enter_context(socket.socket())
+            waiting.setblocking(False)
+            waiting.connect_ex(full.getsockname())
+        yield full.getsockname()[1]
 
-    repository = on_redis(fresh, served_redis)
+
+def test_a_store_that_nobody_can_reach_costs_no_more(fresh, redis_server, connections):
+    from feature_access.unavailable import OnlineStoreHungError
+
+    repository = on_redis(fresh, redis_server, limits="")
     settings = repository / "feature_store.yaml"
-    # Reserved for documentation: packets there are lost or refused (RFC 5737).
-    settings.write_text(
-        settings.read_text().replace(f"127.0.0.1:{served_redis.port}", "192.0.2.1:6379")
-    )
-    for read in ways(opened(repository)):
-        assert max(raises(OnlineStoreUnavailableError, read)) < LONGEST
+    with unreachable() as port:
+        settings.write_text(settings.read_text().replace(f":{redis_server.port}", f":{port}"))
+        for read in ways(opened(repository)):
+            connections.clear()
+            raises(OnlineStoreHungError, read, repeated=5)
+            assert connections == [HASTY] * 5
 
 
 def test_a_restart_amid_reads_gives_right_answers_or_the_error_and_no_zeros(
@@ -341,8 +375,11 @@ def test_a_restart_amid_reads_gives_right_answers_or_the_error_and_no_zeros(
 
     (right,) = expected(log, at(PRESENT, [LEAKY]))
     assert right != ZEROS
-    outcomes = []
-    stop = []
+    outcomes, stop = [], []
+
+    def wait_for(outcome):
+        before = outcomes.count(outcome)
+        wait_until(lambda: outcomes.count(outcome) > before + 3)
 
     def keep_reading():
         while not stop:
@@ -355,17 +392,15 @@ def test_a_restart_amid_reads_gives_right_answers_or_the_error_and_no_zeros(
     reader.start()
     try:
         for _ in range(3):
-            time.sleep(0.1)
+            wait_for([right])
             served_redis.kill()
-            time.sleep(0.1)
+            wait_for("OnlineStoreDownError")
             served_redis.start()
-        time.sleep(0.1)
+        wait_for([right])
     finally:
         stop.append(True)
         reader.join()
-    assert outcomes.count([right]) > 10
     assert outcomes[-1] == [right]
-    assert "OnlineStoreDownError" in outcomes
     faults = {o for o in outcomes if isinstance(o, str)}
     assert faults <= {"OnlineStoreDownError", "OnlineStoreHungError"}
     assert [o for o in outcomes if not isinstance(o, str) and o != [right]] == []

@@ -4,13 +4,13 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import psycopg
 import pytest
 from postgres_server import NEW_YORK, Database
 from server_binaries import major_version, postgres_binaries, redis_server
+from waiting import wait_until
 
 pytest_plugins = ["postgres_server"]
 
@@ -49,10 +49,7 @@ def test_it_does_not_outlive_a_killed_run() -> None:
 
     run.send_signal(signal.SIGKILL)
     run.wait()
-    give_up = time.monotonic() + 30
-    while Path(folder).exists() and time.monotonic() < give_up:
-        time.sleep(0.05)
-    assert not Path(folder).exists()
+    wait_until(lambda: not Path(folder).exists())
     with pytest.raises(psycopg.OperationalError):
         Database(int(port), "postgres").connect()
 

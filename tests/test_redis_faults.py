@@ -3,13 +3,15 @@
 import pytest
 from feast_households import AGED, HOUR, HOUSEHOLDS, LEAKY, PRESENT, UNKNOWN, VIEW, at, expected
 from oracle import ZEROS
-from redis_server import on_redis
+from redis_server import PATIENT, on_redis
 from test_online_reads import keys, opened, told
 
 pytest_plugins = ["feast_repository", "feast_online"]
 
 EVERYBODY = [*HOUSEHOLDS, LEAKY, AGED, UNKNOWN, 0, -5]
-QUICK = ",socket_timeout=0.2,socket_connect_timeout=0.2,retry=null"
+ONCE = PATIENT + ",retry=null"
+QUICK = ",socket_timeout=1,socket_connect_timeout=30,retry=null"
+"""For what hangs: or a job would wait for it half a minute."""
 
 
 def restart_empty(server) -> None:
@@ -52,11 +54,7 @@ def test_a_fault_amid_a_refresh_is_an_error_and_the_next_refresh_restores_everyb
     from feature_pipeline.materialize import materialize_up_to
 
     happen, error, why = FAULTS[fault]
-    repository = on_redis(fresh, redis_server)
-    settings = repository / "feature_store.yaml"
-    address = f"127.0.0.1:{redis_server.port}"
-    patient = settings.read_text()
-    settings.write_text(patient.replace(address, address + QUICK))
+    repository = on_redis(fresh, redis_server, limits=QUICK if fault == "hung" else ONCE)
     store = open_store(repository)
     if before:
         materialize_up_to(store, before)

@@ -149,7 +149,7 @@ BATCHES = st.lists(
 )
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(BATCHES)
 def test_no_order_of_writes_lets_an_older_row_win(on_redis_alone, batches):
     """Customers, hours and values; an equal time is no newer either."""

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 from charted_evidence import BINS, CONTRACT, charted, load_test, written
 from kept_evidence import VIEW
+from waiting import GIVE_UP_SECONDS
 
 from contract_checks.findings import Finding, Outcome
 from contract_checks.judge import judge
@@ -101,7 +102,7 @@ def looked_at(text: str, folder: Path) -> dict[int, Look]:
         capture_output=True,
         text=True,
         check=False,
-        timeout=120,
+        timeout=GIVE_UP_SECONDS,
     )
     found = re.search(r"<pre>(.*?)</pre>", done.stdout, re.DOTALL)
     assert found and found[1], done.stderr

@@ -105,7 +105,7 @@ def test_a_line_that_says_it_already_is_left_alone(document: Path) -> None:
     assert list(signatures(document)) == ["§12 platform approval"]
 
 
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 @given(
     ending=st.sampled_from(["\n", "\r\n", "\r"]),
     odd_lines=st.sets(st.integers(0, 150), max_size=8),

@@ -21,6 +21,7 @@ from crowd import crowd
 from engines import by_duckdb, tables_in, terms_of
 from oracle import MICROSECOND, Event, Oracle, read_change_log, write_events
 from test_change_log_exactness import DAY, HOUR, LEAP_DAY, MONTH, NOON, state
+from waiting import GIVE_UP_SECONDS
 
 from feature_pipeline.refresh import bring_up_to
 from feature_pipeline.refreshed import Refreshed, Tables, Terms
@@ -256,7 +257,7 @@ def test_what_a_killed_read_staged_goes_with_the_next_and_what_is_being_read_sta
     elsewhere.mkdir()
     killed = multiprocessing.get_context("fork").Process(target=staged_and_killed, args=[config])
     killed.start()
-    killed.join(60)
+    killed.join(GIVE_UP_SECONDS)
     assert killed.exitcode == -signal.SIGKILL
     (left,) = tmp_path.glob("staged-*/asked.parquet")
     with staging_folder(config) as being_read, staging_folder(config) as another:

@@ -6,7 +6,6 @@ What it makes, tests/test_refresh_exactness.py asks of every engine.
 import multiprocessing
 import os
 import signal
-import time
 from collections.abc import Callable
 from decimal import Decimal
 
@@ -22,6 +21,7 @@ from test_change_log_exactness import (
     oracles,
     state,
 )
+from waiting import GIVE_UP_SECONDS, eventually
 from warehouse import (
     EVENTS,
     PIPELINE,
@@ -170,7 +170,7 @@ def test_killed_anywhere_it_ends_where_one_that_was_not_killed_ends(
         target=killed_at, args=(warehouse, SECOND, step)
     )
     run.start()
-    run.join(60)
+    run.join(GIVE_UP_SECONDS)
     assert run.exitcode == -signal.SIGKILL
     assert change_log(warehouse).rows == before
     with warehouse.connect() as connection:
@@ -182,12 +182,15 @@ def test_killed_anywhere_it_ends_where_one_that_was_not_killed_ends(
 
 def once_the_server_knows(attempt: Callable[[], Refreshed]) -> Refreshed:
     """A session ends when the server sees that its client is gone: soon, but not at once."""
-    give_up = time.monotonic() + 20
-    while True:
+
+    class StillThereError(Exception):
+        """The session of the killed job."""
+
+    def try_it() -> Refreshed:
         try:
             return attempt()
         except RefusedError as refusal:
             assert "another job is writing" in str(refusal)
-            if time.monotonic() > give_up:
-                raise
-            time.sleep(0.05)
+            raise StillThereError from refusal
+
+    return eventually(try_it, StillThereError)

@@ -18,6 +18,9 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
+from loopback import stay_on_loopback
+from waiting import GIVE_UP_SECONDS
+
 _LIBRARIES = (
     *("feast_start", "feast", "feast.repo_operations", "feast.infra.passthrough_provider"),
     *("feast.infra.online_stores.sqlite", "feast.infra.online_stores.redis"),
@@ -46,7 +49,7 @@ def run_warm(
     env: Mapping[str, str],
     *,
     input: str = "",  # named as in subprocess.run
-    timeout: float = 120,
+    timeout: float = GIVE_UP_SECONDS,
 ) -> "subprocess.CompletedProcess[str]":
     """What `subprocess.run` of a Python script and its arguments would give.
 
@@ -85,7 +88,7 @@ def forked_for_later() -> Callable[..., "subprocess.CompletedProcess[str]"]:
         here.send(what)
         return process
 
-    return lambda words, cwd, env: _done(words, cwd, env, told, "", 120)
+    return lambda words, cwd, env: _done(words, cwd, env, told, "", GIVE_UP_SECONDS)
 
 
 def _done(
@@ -129,6 +132,7 @@ def start_the_first_script_warm() -> None:
 def _main(command: list[str], cwd: str, env: dict[str, str], streams: tuple[str, ...]) -> None:
     """The process: streams, environment, folder, path and arguments as those of a command."""
     assert not set(_OURS) & sys.modules.keys()
+    stay_on_loopback()
     gc.disable()  # a command ends soon; to look for garbage copies what all the processes share
     for number, path in enumerate(streams):
         flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND if number else os.O_RDONLY
