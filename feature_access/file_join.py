@@ -40,7 +40,8 @@ class FileJoin:
         The last column says whether there was one: what the match rate counts, before defaults.
 
         Raises:
-            OfflineStoreEmptyError, BeforeRetentionError: see `refuse_unless_it_knows`.
+            OfflineStoreEmptyError, BeforeRetentionError, NotYetKnownError: see
+                `refuse_unless_it_knows`.
             ValueError: a join key cannot be compared with the table's, or a column is not there.
             RuntimeError: the table was replaced in between.
         """

@@ -7,7 +7,7 @@ included, stays Feast's.
 """
 
 from copy import deepcopy
-from datetime import UTC
+from datetime import UTC, datetime
 from typing import Any, Literal
 
 import ibis
@@ -31,7 +31,7 @@ from ibis.expr.types import Table
 from feature_access.entity_rows import EntityRows
 from feature_access.file_join import FileJoin
 from feature_access.offline_table import OfflineStoreEmptyError as OfflineStoreEmptyError
-from feature_access.offline_table import parquet_at
+from feature_access.offline_table import known_up_to, parquet_at
 from feature_access.point_in_time import Found, point_in_time_job
 
 
@@ -73,6 +73,11 @@ class PointInTimeOfflineStore(DuckDBOfflineStore):  # type: ignore[misc]
             read=_read,
             **no_more,
         )
+
+    @staticmethod
+    def known_up_to(config: RepoConfig, source: FileSource) -> datetime | None:
+        """How far what the source holds is known; None where nothing says so."""
+        return known_up_to(_path(source, config))
 
     @staticmethod
     def pull_latest_from_table_or_query(

@@ -6,7 +6,6 @@ goes in by COPY, each row asks its customer's index for the one row that matters
 out by COPY, and every session is in UTC, whatever zone the server is set to.
 """
 
-import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -35,11 +34,10 @@ from pydantic import ConfigDict, model_validator
 
 from feature_access.arrow_copy import Session, copied_in, copied_out
 from feature_access.entity_rows import ROW, EntityRows
-from feature_access.offline_table import OfflineStoreEmptyError, refuse_times_before
+from feature_access.offline_table import OfflineStoreEmptyError, refuse_times_outside
 from feature_access.point_in_time import MATCHED, Asked, Found, point_in_time_job
 from feature_access.profile import refuse_unset
-
-_PLAIN = re.compile(r"[a-z_]\w*(\.[a-z_]\w*)?")
+from feature_access.warehouse_bounds import kept_from, known_up_to
 
 
 class PointInTimePostgresOfflineStoreConfig(PostgreSQLOfflineStoreConfig):  # type: ignore[misc]
@@ -88,6 +86,16 @@ class PointInTimePostgresOfflineStore(PostgreSQLOfflineStore):  # type: ignore[m
         )
 
     @staticmethod
+    def known_up_to(config: RepoConfig, source: PostgreSQLSource) -> datetime | None:
+        """How far what the source holds is known; None where nothing says so.
+
+        Raises:
+            RefusedError: see `known_up_to`.
+        """
+        with _session(config) as session:
+            return known_up_to(session, source.get_table_query_string())
+
+    @staticmethod
     def pull_latest_from_table_or_query(
         config: RepoConfig, data_source: DataSource, *which: Any, **bounds: Any
     ) -> RetrievalJob:
@@ -125,13 +133,15 @@ class _IndexJoin:
 
         Raises:
             OfflineStoreEmptyError: the table is not there, or has no row.
-            BeforeRetentionError: a time lies before the table's beginning.
+            BeforeRetentionError, NotYetKnownError: see `refuse_times_outside`.
+            RefusedError: see `known_up_to`.
             ValueError: a join key cannot be compared with the table's.
         """
         self._refuse_empty(session)
         asked = self.asked
-        if begins := _kept_from(session, self.table):
-            refuse_times_before(begins, asked.view, entity_rows.rows[entity_rows.time_column])
+        begins, known = kept_from(session, self.table), known_up_to(session, self.table)
+        times = entity_rows.rows[entity_rows.time_column]
+        refuse_times_outside(begins, known, asked.view, times)
         names = "".join(f'f."{key}" AS "{entity}", ' for entity, key in asked.join_keys.items())
         session.execute(
             f"""
@@ -194,18 +204,6 @@ class _IndexJoin:
                 f"the offline store holds nothing of {self.asked.view} ({self.table}): migrate the "
                 "warehouse and run scripts/refresh.py before reading it"
             )
-
-
-def _kept_from(session: Session, table: str) -> datetime | None:
-    """Where a table begins since its last retention, as the table beside it says."""
-    if not _PLAIN.fullmatch(table):
-        return None  # a query, say: servers before 16 fail on what is no name
-    beside = f"{table}_kept_from"
-    row = session.execute("SELECT to_regclass(%s) IS NOT NULL", [beside]).fetchone()
-    if row is None or not row[0]:
-        return None
-    begins = session.execute(f"SELECT max(begins) FROM {beside}").fetchone()
-    return begins[0] if begins else None
 
 
 class _InUtc(PostgreSQLRetrievalJob):  # type: ignore[misc]

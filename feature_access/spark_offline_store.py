@@ -8,7 +8,7 @@ shared out by a hash of the customer. Frame and answer travel as parquet, throug
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from functools import partial
 from pathlib import Path
 from typing import Any, Literal
@@ -30,7 +30,7 @@ from pydantic import model_validator
 from pyspark.sql import SparkSession
 
 from feature_access.entity_rows import ROW, EntityRows
-from feature_access.offline_table import parts_of, refuse_unless_it_knows
+from feature_access.offline_table import known_up_to, parts_of, refuse_unless_it_knows
 from feature_access.point_in_time import MATCHED, Asked, Found, point_in_time_job
 from feature_access.profile import refuse_unset
 from feature_access.spark_lake import (
@@ -92,6 +92,11 @@ class PointInTimeSparkOfflineStore(SparkOfflineStore):  # type: ignore[misc]
         )
 
     @staticmethod
+    def known_up_to(config: RepoConfig, source: SparkSource) -> datetime | None:
+        """How far what the source holds is known; None where nothing says so."""
+        return known_up_to(source.path)
+
+    @staticmethod
     def pull_latest_from_table_or_query(
         config: RepoConfig, data_source: DataSource, *which: Any, **bounds: Any
     ) -> RetrievalJob:
@@ -134,7 +139,8 @@ class _SortedJoin:
         """This view's columns for the entity rows, and whether there was a feature row.
 
         Raises:
-            OfflineStoreEmptyError, BeforeRetentionError: see `refuse_unless_it_knows`.
+            OfflineStoreEmptyError, BeforeRetentionError, NotYetKnownError: see
+                `refuse_unless_it_knows`.
             ValueError: a join key cannot be compared with the table's.
         """
         asked, time_column = self.asked, entity_rows.time_column

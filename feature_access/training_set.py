@@ -3,18 +3,20 @@
 import base64
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
-from feast import FeatureService, FeatureStore, FeatureView
+from feast import FeatureService, FeatureStore
 from feast.errors import FeatureServiceNotFoundException
 from feast.infra.offline_stores.offline_utils import infer_event_timestamp_from_entity_df
 
 from feature_access.as_served import materialization_ends, moved_back
 from feature_access.entity_frame import as_pandas
 from feature_access.hashing import hashed_once
+from feature_access.known_times import Known, how_far_known, instants
 from feature_access.refusal import RefusedError
 
 
@@ -31,6 +33,10 @@ class TrainingSet:
     """Rows that found a feature row before defaults, per feature view."""
     hashed: tuple[str, ...]
     """The columns that hold hashes in place of identifiers."""
+    known_up_to: datetime | None = None
+    """No row is later, and none of these values will be another; None where nothing says so."""
+    left_out: int = 0
+    """Rows that were asked for beyond that."""
 
     @property
     def rows(self) -> pa.Table:
@@ -72,36 +78,58 @@ def build_training_set(
     entities: pd.DataFrame | pa.Table,
     hash_key: bytes,
     *,
+    as_of: datetime | None = None,
     as_served: bool = False,
+    known_only: bool = False,
 ) -> TrainingSet:
     """Features of `service` for every row of `entities` (join keys and `event_timestamp`).
 
     Join keys come back hashed (contract §9, masking). Features are those of the row's time (§3),
     with defaults where there are none (§2, §5.2); `as_served`, those that the online store had been
     brought by then, and defaults before its first materialization. The same store and entities
-    give the same table.
+    give the same table, before and after a refresh: what lies beyond what is known, or `as_of`, or,
+    `as_served`, the last materialization, is refused, or with `known_only` left out and counted.
 
     Raises:
         RefusedError: there is no such feature service; or, `as_served`, see `materialization_ends`.
+        NotYetKnownError: a row's time lies beyond what is known.
         ValueError: the entity frame lacks a join key or a time, or an identifier is a fraction.
     """
     declared = _service(store, service)
     views = [store.get_feature_view(p.name) for p in declared.feature_view_projections]
     frame = as_pandas(entities) if isinstance(entities, pa.Table) else entities
     time = infer_event_timestamp_from_entity_df(dict(frame.dtypes))
-    asked = frame.assign(**{time: _served_at(frame[time], views)}) if as_served else frame
+    ends = materialization_ends(views) if as_served else []
+    known = how_far_known(store, views, as_of, max(ends, default=None))
+    given = len(frame)
+    frame = _known_rows(frame, time, known, known_only)
+    asked = frame.assign(**{time: _served_at(frame[time], ends)}) if as_served else frame
     job = store.get_historical_features(entity_df=asked, features=declared)
     join_keys = tuple(sorted({key.name for view in views for key in view.entity_columns}))
     with ThreadPoolExecutor(1) as beside:  # two cores: hashing waits for no read, nor it for that
         hashing = beside.submit(_hashed, frame[list(join_keys)], hash_key)
         rows = job.to_arrow()
         if as_served:
-            instants = pa.array(pd.to_datetime(frame[time], utc=True))
-            instants = instants.cast(pa.timestamp("us", tz="UTC"), safe=False)
-            rows = rows.set_column(rows.schema.get_field_index(time), time, instants)
+            rows = rows.set_column(rows.schema.get_field_index(time), time, instants(frame[time]))
         for join_key, ids in hashing.result().items():
             rows = rows.set_column(rows.schema.get_field_index(join_key), join_key, ids)
-    return TrainingSet(_one_form(rows, list(frame.columns)), dict(job.matched), join_keys)
+    return TrainingSet(
+        _one_form(rows, list(frame.columns)),
+        dict(job.matched),
+        join_keys,
+        known.until if known else None,
+        left_out=given - len(frame),
+    )
+
+
+def _known_rows(
+    frame: pd.DataFrame, time: str, known: Known | None, known_only: bool
+) -> pd.DataFrame:
+    if known is None or (answered := known.knows(frame[time])).all():
+        return frame
+    if not known_only:
+        raise known.refusal(int((~answered).sum()))
+    return frame[answered]
 
 
 def _hashed(identifiers: pd.DataFrame, hash_key: bytes) -> dict[str, pa.DictionaryArray]:
@@ -119,8 +147,7 @@ def _service(store: FeatureStore, name: str) -> FeatureService:
         raise RefusedError(f"no feature service {name}: name one of {known}") from error
 
 
-def _served_at(times: pd.Series, views: list[FeatureView]) -> pd.Series:
-    ends = materialization_ends(views)
+def _served_at(times: pd.Series, ends: list[datetime]) -> pd.Series:
     if pd.api.types.is_numeric_dtype(times):
         return times  # they name no instant: the join refuses them
     return moved_back(pd.to_datetime(times, utc=True), ends)

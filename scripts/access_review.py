@@ -9,7 +9,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from contract_checks.clock import instant, now
+from contract_checks.clock import instant
 from contract_checks.evidence.facts import MissingEvidence
 from contract_checks.evidence.operations import read_operations
 from contract_checks.findings import Outcome
@@ -17,7 +17,7 @@ from contract_checks.language.contract import Contract
 from contract_checks.language.loader import InvalidContract, load
 from contract_checks.measures.calendar import one_period_before
 from contract_checks.operations.log import Record
-from scripts.command_line import CONTRACT, ROOT, DocumentOption, refusals_exit
+from scripts.command_line import CONTRACT, ROOT, DocumentOption, present, refusals_exit
 from scripts.recording import recorded
 
 _ONLINE = "online_reads"
@@ -66,7 +66,7 @@ def main(
     """
     with refusals_exit(MissingEvidence, InvalidContract):
         contract = load(document)
-        review = access_review(contract, as_of or now())
+        review = access_review(contract, present(as_of))
     Console().print(_table(review, contract))
     typer.echo(f"{len(review.readers)} readers, {review.start:%Y-%m-%d} to {review.end:%Y-%m-%d}")
     raise typer.Exit(outcome(review).value)

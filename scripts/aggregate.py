@@ -7,12 +7,12 @@ from typing import Annotated
 
 import typer
 
-from contract_checks.clock import instant, now
+from contract_checks.clock import instant
 from contract_checks.language.loader import InvalidContract, load
 from feature_access.profile import chosen_profile, offline_store_of
 from feature_pipeline.change_log import aggregate
 from feature_pipeline.refusal import RefusedError
-from scripts.command_line import CONTRACT, ROOT, refusals_exit
+from scripts.command_line import CONTRACT, ROOT, present, refusals_exit
 from scripts.progress import steps
 
 
@@ -43,7 +43,7 @@ def main(
             events,
             history,
             quarantine or history.with_name(f"{history.stem}_quarantine.parquet"),
-            as_of=as_of or now(),
+            as_of=present(as_of),
             lookback_window=terms.lookback,
             allowed_lateness=terms.allowed_lateness,
             on_step=on_step,

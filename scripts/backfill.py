@@ -9,7 +9,7 @@ from typing import Annotated
 import duckdb
 import typer
 
-from contract_checks.clock import instant, now
+from contract_checks.clock import instant
 from contract_checks.evidence.facts import MissingEvidence, there
 from contract_checks.evidence.operations import read_operations
 from contract_checks.evidence.tables import DuckTable, offline_session, stretch_digest
@@ -21,7 +21,15 @@ from feature_pipeline.backfill import Backfill, compare_with_rebuild
 from feature_pipeline.engine import parquet_at
 from feature_pipeline.refusal import RefusedError
 from feature_pipeline.warehouse_backfill import compare_in_warehouse
-from scripts.command_line import CONTRACT, EVENTS, HISTORY, ROOT, DocumentOption, refusals_exit
+from scripts.command_line import (
+    CONTRACT,
+    EVENTS,
+    HISTORY,
+    ROOT,
+    DocumentOption,
+    present,
+    refusals_exit,
+)
 from scripts.erased import erased_customers
 from scripts.freeze_baseline import registered
 from scripts.offline_rows import chosen_warehouse
@@ -45,7 +53,7 @@ def main(
         steps() as on_step,
     ):
         contract = load(document)
-        compared = backfill(contract, as_of or now(), on_step)
+        compared = backfill(contract, present(as_of), on_step)
     typer.echo(
         f"{compared.rows:,} rows of {spell(contract.test_plan.backfill_window)} recomputed, "
         f"{compared.differing:,} differ"

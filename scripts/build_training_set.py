@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from contract_checks.clock import instant, now
+from contract_checks.clock import instant
 from contract_checks.digest import digest_of_file
 from contract_checks.language.contract import Contract
 from contract_checks.language.loader import InvalidContract, load
@@ -18,7 +18,7 @@ from feature_access.hashing import hash_key_from
 from feature_access.refusal import RefusedError
 from feature_pipeline.atomic import replacing
 from feature_pipeline.refusal import RefusedError as TargetRefusedError
-from scripts.command_line import CONTRACT, ROOT, DocumentOption, refusals_exit
+from scripts.command_line import CONTRACT, ROOT, DocumentOption, present, refusals_exit
 from scripts.lineage import training_flow
 from scripts.recording import recorded
 from scripts.training_receipt import keyed_digest, receipt_beside, receipt_text
@@ -45,6 +45,10 @@ def main(
         bool,
         typer.Option("--as-served", help="What the online store had been brought by each time."),
     ] = False,
+    known_only: Annotated[
+        bool,
+        typer.Option("--known-only", help="Leave out and count labels beyond what is known."),
+    ] = False,
     as_of: Annotated[
         datetime | None,
         typer.Option(parser=instant, metavar="TIME", help="When it was read; default now."),
@@ -54,21 +58,24 @@ def main(
     """Write ENTITIES with its features to TRAINING_SET, in the same order, and a receipt beside it.
 
     The key that hashes customer_id comes from FEATURE_STORE_HASH_KEY; the database that the SELECT
-    of a .sql file is for from FEATURE_STORE_ENTITIES_DATABASE.
+    of a .sql file is for from FEATURE_STORE_ENTITIES_DATABASE. A label later than TIME, or than
+    what the offline table is known up to, has no answer yet: it is refused, or left out.
     Exit code 0: written and on record; 2: refused, nothing written.
     """
     with refusals_exit(RefusedError, TargetRefusedError, InvalidContract, ValueError, RuntimeError):
         built = build(
             load(document),
-            as_of or now(),
+            present(as_of),
             consumer,
             entities,
             training_set,
             os.environ,
             service,
             as_served=as_served,
+            known_only=known_only,
         )
     typer.echo(f"{built.encoded.num_rows:,} rows written to {training_set}")
+    typer.echo(f"known up to {_known_up_to(built)}, {built.left_out:,} later rows left out")
     for view, matched in built.matched.items():
         typer.echo(f"{matched:,} of them known to {view} before defaults")
 
@@ -83,6 +90,7 @@ def build(
     service: str = SERVICE,
     *,
     as_served: bool = False,
+    known_only: bool = False,
 ) -> "TrainingSet":
     """Write the training set of `consumer`, and leave a record of who read what, as of a time.
 
@@ -117,7 +125,9 @@ def build(
         frame = read_entity_frame(entities, environment, text=text_keys(store))
         beside = unread.enter_context(ThreadPoolExecutor(1))
         asked_for = beside.submit(keyed_digest, frame, key)
-        built = build_training_set(store, service, frame, key, as_served=as_served)
+        built = build_training_set(
+            store, service, frame, key, as_of=as_of, as_served=as_served, known_only=known_only
+        )
         if contract.view_name not in built.matched:  # another document says who may read it
             raise RefusedError(
                 f"service {service} serves {', '.join(built.matched)}, and {contract.path} is of "
@@ -128,7 +138,7 @@ def build(
         built.write(draft)
         digest = digest_of_file(draft)
         asked: dict[str, str | bool] = {"as_served": as_served, "consumer": consumer}
-        asked["service"] = service
+        asked |= {"known_only": known_only, "service": service}
         draft_receipt.write_text(
             receipt_text(contract, as_of, asked, asked_for.result(), built, digest),
             encoding="utf-8",
@@ -138,8 +148,14 @@ def build(
             "digest": digest,
             "rows": built.encoded.num_rows,
             "matched": built.matched,
+            "known_up_to": _known_up_to(built),
+            "left_out": built.left_out,
         }
     return built
+
+
+def _known_up_to(built: "TrainingSet") -> str | None:
+    return built.known_up_to.isoformat() if built.known_up_to else None
 
 
 def _from_the_repository(file: Path) -> str:

@@ -5,16 +5,16 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from contract_checks.clock import instant, now
+from contract_checks.clock import instant
 from contract_checks.findings import Outcome
 from contract_checks.language.contract import Contract
 from contract_checks.language.loader import InvalidContract, load
 from contract_checks.measures.comparison import Comparison, compare
 from feature_access.refusal import RefusedError as ReadRefusedError
 from feature_pipeline.refusal import RefusedError
-from scripts.command_line import CONTRACT, ROOT, DocumentOption, refusals_exit
+from scripts.command_line import CONTRACT, ROOT, DocumentOption, present, refusals_exit
 from scripts.recording import digests_of, recorded
-from scripts.sampling import features_of, offline_answers, pinned_service, sampled
+from scripts.sampling import features_of, known_by, offline_answers, pinned_service, sampled
 
 if TYPE_CHECKING:
     from feast import FeatureStore
@@ -35,7 +35,7 @@ def main(
     Exit code 0: every customer has the offline values; 1: some have not; 2: refused.
     """
     with refusals_exit(RefusedError, ReadRefusedError, InvalidContract):
-        contract, moment = load(document), as_of or now()
+        contract, moment = load(document), present(as_of)
         # Imported late: Feast takes seconds, which --help should not.
         from feature_access.registry import open_store
 
@@ -47,21 +47,21 @@ def main(
 def canary(
     store: "FeatureStore", contract: Contract, as_of: datetime, customers: int = 200
 ) -> Comparison:
-    """Compare the slice with the offline values at `as_of`, and leave a record.
+    """Compare the slice with the last offline values known by `as_of`, and leave a record.
 
     Raises:
         RefusedError: nothing is registered, or there is no entity to materialize.
     """
     from feature_pipeline.canary import read_back
 
-    service = pinned_service(store, contract)
+    service, at = pinned_service(store, contract), known_by(store, contract, as_of)
     ttl = store.get_feature_view(contract.view_name).ttl  # older rows are not materialized
-    keys = sampled(store, contract, as_of, customers, *([as_of - ttl] if ttl else []))
+    keys = sampled(store, contract, at, customers, *([at - ttl] if ttl else []))
     with recorded("canary", contract.view_name, as_of) as figures:
         figures["files"] = digests_of("feature_access", "feature_pipeline")
         compared = compare(
-            offline_answers(store, service, keys, as_of),
-            read_back(store, contract.view_name, keys, as_of),
+            offline_answers(store, service, keys, at),
+            read_back(store, contract.view_name, keys, at),
             contract.entity.join_keys,
             features_of(service),
         )

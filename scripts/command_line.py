@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Annotated
 
@@ -9,6 +10,7 @@ import typer
 from filelock import FileLock, Timeout
 from rich.console import Console
 
+from contract_checks.clock import now
 from feature_access.refusal import RefusedError as UnusableProfileError
 from feature_pipeline.refusal import RefusedError
 
@@ -20,6 +22,9 @@ HISTORY = WAREHOUSE / "customer_features_offline.parquet"
 QUARANTINE = WAREHOUSE / "customer_events_quarantine.parquet"
 
 COULD_NOT_JUDGE = 2
+
+CLOCK_ALLOWANCE = timedelta(minutes=1)
+"""How far ahead of this machine's clock a time may be that another machine calls the present."""
 
 DocumentOption = Annotated[
     Path, typer.Option("--contract", help="Document of the version.", metavar="FILE")
@@ -37,6 +42,28 @@ def to_declare(service: str, view: str) -> str:
 
 class NotBegunError(RefusedError):
     """A job could not begin, and leaves no record: another one is at work, or nothing is there."""
+
+
+class AheadOfClockError(NotBegunError):
+    """A job was to work as of a time that has not come: nothing of it is known."""
+
+
+def present(as_of: datetime | None) -> datetime:
+    """The time that a job works as of: the one it was given, or now.
+
+    Raises:
+        AheadOfClockError: it is later than now, by more than another machine's clock may be fast.
+    """
+    clock = now()
+    if as_of is None:
+        return clock
+    if as_of > clock + CLOCK_ALLOWANCE:
+        raise AheadOfClockError(
+            f"--as-of {as_of.isoformat()} has not come, it is {clock.isoformat()}: nothing of that "
+            "time is known, and whatever is written of it bars the next refresh. Name an earlier "
+            "time"
+        )
+    return as_of
 
 
 @contextmanager
@@ -58,8 +85,8 @@ def writing_alone() -> Iterator[None]:
 
 @contextmanager
 def refusals_exit(*refusals: type[Exception]) -> Iterator[None]:
-    """Turn a refusal, that of a profile among them, into one message on stderr and exit code 2."""
-    caught: tuple[type[Exception], ...] = (*refusals, UnusableProfileError)
+    """Turn a refusal, or that of a profile or to begin, into one message on stderr and code 2."""
+    caught: tuple[type[Exception], ...] = (*refusals, UnusableProfileError, NotBegunError)
     try:
         yield
     except caught as refusal:

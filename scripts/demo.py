@@ -35,7 +35,7 @@ from feature_pipeline.refreshed import Refreshed
 from feature_pipeline.refusal import RefusedError
 from scripts.answers import answers_table
 from scripts.build_training_set import build
-from scripts.command_line import CONTRACT, EVENTS, HISTORY, ROOT, refusals_exit
+from scripts.command_line import CONTRACT, EVENTS, HISTORY, ROOT, present, refusals_exit
 from scripts.customer_activity import MADE
 from scripts.feature_server import feature_server, online_features
 from scripts.ingest import ingest
@@ -68,13 +68,13 @@ def main(
 
     Exit code 0: the contract is kept; 1: broken; 2: refused, or it could not be judged.
     """
-    started, present = time.monotonic(), as_of or PRESENT
-    before = present - load(CONTRACT).source.refresh_cadence
+    started = time.monotonic()
     with (
         refusals_exit(RefusedError, ReadRefusedError, InvalidContract, MissingEvidence),
         steps(lines=True) as on_step,
     ):
-        contract = load(CONTRACT)
+        contract, moment = load(CONTRACT), present(as_of or PRESENT)
+        before = moment - contract.source.refresh_cadence
         summary = _from_nothing(contract, before, on_step)
         from feature_access.registry import open_store
 
@@ -85,13 +85,13 @@ def main(
         summary.append(("training set", _training_set(contract, before, predictions)))
         on_step("5 promote: rehearsal, gate, pointer")
         summary.append(("promotion", _promoted(store, contract, before)))
-        on_step(f"6 refresh up to {present:%Y-%m-%d %H:%M} UTC")
-        summary.append(("second refresh", _refreshed(refresh(store, contract, present))))
+        on_step(f"6 refresh up to {moment:%Y-%m-%d %H:%M} UTC")
+        summary.append(("second refresh", _refreshed(refresh(store, contract, moment))))
         on_step("7 check the contract")
-        judged, evidence = judged_with_evidence(contract, ROOT, present)
+        judged, evidence = judged_with_evidence(contract, ROOT, moment)
         summary.append(("contract", text.summary(judged)))
         on_step("8 online look-up, plain and over HTTP")
-        answers = _look_up(store, present)
+        answers = _look_up(store, moment)
         on_step("9 report")
         with replacing(report) as draft:
             draft.write_text(page(judged, evidence, contract), encoding="utf-8")

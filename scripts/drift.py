@@ -11,7 +11,7 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
-from contract_checks.clock import instant, now
+from contract_checks.clock import instant
 from contract_checks.evidence.drift import read_drift
 from contract_checks.evidence.facts import Distribution, Drift, MissingEvidence, there
 from contract_checks.evidence.operations import read_operations
@@ -23,7 +23,7 @@ from contract_checks.measures.psi import reaches
 from contract_checks.operations.incidents import Standing, standing
 from feature_pipeline.refusal import RefusedError
 from scripts.alerting import News, alert, alerts_on_record, changes, text_of
-from scripts.command_line import CONTRACT, ROOT, DocumentOption, refusals_exit
+from scripts.command_line import CONTRACT, ROOT, DocumentOption, present, refusals_exit
 from scripts.freeze_baseline import registered
 from scripts.recording import recorded
 
@@ -64,7 +64,7 @@ def main(
     Exit code 0: no drift; 1: a feature is warned of or blocked; 2: refused, or too little data.
     """
     with refusals_exit(RefusedError, MissingEvidence, InvalidContract, duckdb.Error):
-        contract, moment = load(document), as_of or now()
+        contract, moment = load(document), present(as_of)
         before = _standing(contract, moment)
         measured = measure(contract, moment) if dry_run else drift(contract, moment)
         verdicts = verdicts_of(contract, measured)

@@ -12,7 +12,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from contract_checks.clock import instant, now
+from contract_checks.clock import instant
 from contract_checks.language.contract import Contract
 from contract_checks.language.loader import InvalidContract, load
 from contract_checks.operations.log import Record
@@ -32,6 +32,7 @@ from scripts.command_line import (
     QUARANTINE,
     ROOT,
     DocumentOption,
+    present,
     refusals_exit,
     writing_alone,
 )
@@ -78,7 +79,7 @@ def main(
         # Imported late: Feast takes seconds, which --help should not.
         from feature_access.registry import open_store
 
-        store, moment = open_store(ROOT), as_of or now()
+        moment, store = present(as_of), open_store(ROOT)
         named = sys.stdin.readline().strip() if customer_id == "-" else customer_id
         identity = identity_of(contract, named, key, store.config)
         with naming_nobody(identity):

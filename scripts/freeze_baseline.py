@@ -8,7 +8,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from contract_checks.clock import instant, now
+from contract_checks.clock import instant
 from contract_checks.evidence.declared import RegisteredView
 from contract_checks.evidence.drift import freeze
 from contract_checks.evidence.facts import MissingEvidence
@@ -17,7 +17,7 @@ from contract_checks.evidence.registry import read_registry
 from contract_checks.language.contract import Contract
 from contract_checks.language.loader import InvalidContract, load
 from contract_checks.measures.psi import Bins
-from scripts.command_line import CONTRACT, ROOT, DocumentOption, refusals_exit
+from scripts.command_line import CONTRACT, ROOT, DocumentOption, present, refusals_exit
 from scripts.recording import recorded
 
 _ALWAYS = datetime.max.replace(tzinfo=UTC)
@@ -38,7 +38,7 @@ def main(
     Exit code 0: frozen and on record; 2: refused.
     """
     with refusals_exit(MissingEvidence, InvalidContract, duckdb.Error):
-        contract, moment = load(document), as_of or now()
+        contract, moment = load(document), present(as_of)
         figures = freeze_baseline(contract, moment)
         promoted = _promoted_at(contract)
     Console().print(_table(figures))

@@ -7,11 +7,11 @@ from typing import Annotated
 
 import typer
 
-from contract_checks.clock import instant, now
+from contract_checks.clock import instant
 from contract_checks.language.contract import Contract
 from contract_checks.language.loader import InvalidContract, load
 from feature_pipeline.refusal import RefusedError
-from scripts.command_line import CONTRACT, EVENTS, refusals_exit
+from scripts.command_line import CONTRACT, EVENTS, present, refusals_exit
 from scripts.customer_activity import append_events, write_events
 from scripts.lineage import upstream_flow
 from scripts.offline_rows import chosen_warehouse
@@ -33,7 +33,7 @@ def main(
     Exit code 0: delivered and on record; 2: refused: dbt, or a test of its project, failed.
     """
     with refusals_exit(RefusedError, InvalidContract):
-        rows = ingest(load(CONTRACT), as_of or now(), events)
+        rows = ingest(load(CONTRACT), present(as_of), events)
     typer.echo(f"{rows:,} events delivered")
 
 

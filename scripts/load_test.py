@@ -7,14 +7,14 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from contract_checks.clock import instant, now
+from contract_checks.clock import instant
 from contract_checks.findings import Outcome, worst_of
 from contract_checks.language.contract import Contract
 from contract_checks.language.loader import InvalidContract, load
 from contract_checks.language.sentence import spell
 from contract_checks.measures.proportions import at_most, upper_bound
 from feature_access.refusal import RefusedError
-from scripts.command_line import CONTRACT, ROOT, DocumentOption, refusals_exit
+from scripts.command_line import CONTRACT, ROOT, DocumentOption, present, refusals_exit
 from scripts.recording import digests_of, recorded
 from scripts.sampling import pinned_service, sampled
 
@@ -43,8 +43,8 @@ def main(
     from feature_access.registry import open_store
 
     with refusals_exit(RefusedError, InvalidContract):
-        contract = load(document)
-        measured = load_test(open_store(ROOT), contract, as_of or now(), requests, rate)
+        contract, moment = load(document), present(as_of)
+        measured = load_test(open_store(ROOT), contract, moment, requests, rate)
     Console().print(_table(measured, contract))
     judged = outcome(measured, contract)
     typer.echo(f"{judged.name.lower()}: {requests:,} requests at {rate:g} a second")

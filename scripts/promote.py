@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.console import Console
 
-from contract_checks.clock import instant, now
+from contract_checks.clock import instant
 from contract_checks.evidence.declared import RegisteredView
 from contract_checks.evidence.facts import MissingEvidence, ProbeRun
 from contract_checks.evidence.fingerprint import fingerprint
@@ -19,7 +19,7 @@ from contract_checks.operations.incidents import standing
 from feature_access.refusal import RefusedError as ReadRefusedError
 from feature_pipeline.refusal import RefusedError
 from scripts.alerting import News, alert, alerts_on_record
-from scripts.command_line import CONTRACT, ROOT, refusals_exit, to_declare
+from scripts.command_line import CONTRACT, ROOT, present, refusals_exit, to_declare
 from scripts.moving import finish, move
 from scripts.progress import steps
 from scripts.webhook import configured
@@ -61,7 +61,7 @@ def main(
         # Imported late: Feast takes seconds, which --help should not.
         from feature_access.registry import open_store
 
-        terms, moment = load(contract), as_of or now()
+        terms, moment = load(contract), present(as_of)
         if configured():
             alert(terms, moment)  # or the gate would find what did not arrive
         result = promote(open_store(ROOT), terms, moment, on_step)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from contract_checks.clock import instant, now
+from contract_checks.clock import instant
 from contract_checks.evidence.facts import MissingEvidence
 from contract_checks.language.contract import Contract
 from contract_checks.language.loader import InvalidContract, load
@@ -28,6 +28,7 @@ from scripts.command_line import (
     ROOT,
     DocumentOption,
     NotBegunError,
+    present,
     refusals_exit,
     writing_alone,
 )
@@ -60,9 +61,8 @@ def main(
 
     Exit code 0: done and on record; 1: done, and something is broken; 2: refused, nothing written.
     """
-    moment = as_of or now()
     with refusals_exit(RefusedError, InvalidContract, MissingEvidence), steps() as on_step:
-        contract = load(document)
+        contract, moment = load(document), present(as_of)
         on_step("opening the feature store")
         # Imported late: Feast takes seconds, which --help should not.
         from feature_access.registry import open_store

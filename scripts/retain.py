@@ -10,7 +10,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from contract_checks.clock import instant, now
+from contract_checks.clock import instant
 from contract_checks.evidence.facts import MissingEvidence
 from contract_checks.language.contract import Contract
 from contract_checks.language.loader import InvalidContract, load
@@ -35,6 +35,7 @@ from scripts.command_line import (
     QUARANTINE,
     ROOT,
     DocumentOption,
+    present,
     refusals_exit,
     writing_alone,
 )
@@ -86,11 +87,11 @@ def main(
     Exit code 0: nothing is older any more, but for what is named; 2: refused.
     """
     with refusals_exit(RefusedError, MissingEvidence, InvalidContract):
-        contract = load(document)
+        contract, moment = load(document), present(as_of)
         # Imported late: Feast takes seconds, which --help should not.
         from feature_access.registry import open_store
 
-        store, moment = open_store(ROOT), as_of or now()
+        store = open_store(ROOT)
         ahead = timedelta(hours=ahead_hours)
         done = (planned if dry_run else retain)(store, contract, moment, ahead)
     Console().print(_table(done, dry_run))

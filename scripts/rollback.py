@@ -6,14 +6,14 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from contract_checks.clock import instant, now
+from contract_checks.clock import instant
 from contract_checks.evidence.facts import MissingEvidence, Operations
 from contract_checks.evidence.operations import read_operations
 from contract_checks.evidence.versions import moves_of_the_pointer, version_before
 from contract_checks.language.contract import Contract
 from contract_checks.language.loader import InvalidContract, load
 from feature_pipeline.refusal import RefusedError
-from scripts.command_line import CONTRACT, ROOT, refusals_exit, to_declare
+from scripts.command_line import CONTRACT, ROOT, present, refusals_exit, to_declare
 from scripts.moving import finish, move, unfinished
 
 if TYPE_CHECKING:
@@ -36,8 +36,8 @@ def main(
 
     Exit code 0: rolled back; 2: refused: no version before, or it cannot be served.
     """
-    moment = as_of or now()
     with refusals_exit(RefusedError, InvalidContract, MissingEvidence):
+        moment = present(as_of)
         # Imported late: Feast takes seconds, which --help should not.
         from feature_access.registry import open_store
 

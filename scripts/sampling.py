@@ -35,6 +35,14 @@ def pinned_service(store: "FeatureStore", contract: Contract) -> "FeatureService
         ) from error
 
 
+def known_by(store: "FeatureStore", contract: Contract, as_of: datetime) -> datetime:
+    """The latest time, not after `as_of`, of which the offline table has the answers."""
+    from feature_access.known_times import how_far_known
+
+    known = how_far_known(store, [store.get_feature_view(contract.view_name)], as_of)
+    return known.until if known else as_of
+
+
 def sampled(
     store: "FeatureStore",
     contract: Contract,

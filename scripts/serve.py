@@ -17,7 +17,7 @@ from contract_checks.operations.log import Record
 from feature_access.callers import Callers, callers_from
 from feature_access.refusal import RefusedError
 from feature_access.terms import Terms
-from scripts.command_line import CONTRACT, ROOT, refusals_exit
+from scripts.command_line import CONTRACT, ROOT, present, refusals_exit
 from scripts.recording import operations_log
 
 if TYPE_CHECKING:
@@ -47,8 +47,9 @@ def main(
     with refusals_exit(RefusedError, InvalidContract):
         contracts = [load(file) for file in document or [CONTRACT]]
         callers = callers_from(os.environ)
+        held = as_of and present(as_of)
     terms = {contract.view_name: terms_of(contract) for contract in contracts}
-    clock = now if as_of is None else lambda: as_of
+    clock = now if held is None else lambda: held
     with TemporaryDirectory() as metrics:
         os.environ.update(dict.fromkeys(_METRICS, metrics))
         options = {

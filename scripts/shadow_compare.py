@@ -10,16 +10,17 @@ import pyarrow as pa
 import typer
 from rich.console import Console
 
-from contract_checks.clock import instant, now
+from contract_checks.clock import instant
 from contract_checks.findings import Outcome, worst_of
 from contract_checks.language.contract import Contract
 from contract_checks.language.loader import InvalidContract, load
 from contract_checks.measures.comparison import Comparison, compare
 from contract_checks.measures.proportions import at_most, upper_bound
 from feature_access.hashing import HASH_KEY_VARIABLE, hash_key_from
+from feature_access.offline_table import BeforeRetentionError, NotYetKnownError
 from feature_access.refusal import RefusedError
 from feature_pipeline.refusal import RefusedError as EventsRefusedError
-from scripts.command_line import CONTRACT, ROOT, DocumentOption, refusals_exit
+from scripts.command_line import CONTRACT, ROOT, DocumentOption, present, refusals_exit
 from scripts.logged_requests import read_requests
 from scripts.mismatch_evidence import Stamps
 from scripts.recording import digests_of, recorded
@@ -28,6 +29,7 @@ from scripts.sampling import (
     READ_AT,
     answers_at_each,
     features_of,
+    known_by,
     pinned_service,
     sampled,
     unknown,
@@ -68,10 +70,10 @@ def main(
     from feature_access.unavailable import OnlineStoreUnavailableError
 
     refusals = (RefusedError, EventsRefusedError, InvalidContract, OnlineStoreUnavailableError)
-    with refusals_exit(*refusals):
+    with refusals_exit(*refusals, BeforeRetentionError, NotYetKnownError):
         hash_key = hash_key_from(os.environ) if os.environ.get(HASH_KEY_VARIABLE) else None
-        contract = load(document)
-        shadow = shadow_compare(open_store(ROOT), contract, as_of or now(), reads, requests)
+        contract, moment = load(document), present(as_of)
+        shadow = shadow_compare(open_store(ROOT), contract, moment, reads, requests)
     for table in tables(shadow, hash_key):
         Console().print(table)
     compared, judged = shadow.compared, outcome(shadow.compared, contract)
@@ -91,7 +93,7 @@ def shadow_compare(
     reads: int = 1_000,
     requests: Path | None = None,
 ) -> Shadow:
-    """Compare what is served with the offline values at `as_of`, and leave a record.
+    """Compare what is served with the last offline values known by `as_of`, and leave a record.
 
     With `requests`, a file, compare what was served then with the offline values of then.
 
@@ -150,10 +152,10 @@ def _sampled_reads(
 ) -> pa.Table:
     """Whom to read now, which is `as_of`: customers of the offline table, and a few strangers."""
     _refuse_unless_materialized(store, contract, as_of)
-    strangers = reads // _READS_PER_STRANGER
-    known = sampled(store, contract, as_of, reads - strangers)
+    strangers, at = reads // _READS_PER_STRANGER, known_by(store, contract, as_of)
+    known = sampled(store, contract, at, reads - strangers)
     asked = pa.concat_tables([known, unknown(store, contract, known.slice(0, strangers))])
-    times = pa.array([as_of] * asked.num_rows, pa.timestamp("us", tz="UTC"))
+    times = pa.array([at] * asked.num_rows, pa.timestamp("us", tz="UTC"))
     return asked.append_column(READ_AT, times)
 
 

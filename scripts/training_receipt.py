@@ -51,6 +51,8 @@ def receipt_text(
         "contract": digest_of_file(contract.path),
         "entities": entities_digest,
         "match_rate": {view: n / rows if rows else None for view, n in built.matched.items()},
+        "known_up_to": built.known_up_to.isoformat() if built.known_up_to else None,
+        "left_out": built.left_out,
         "matched": built.matched,
         "registry": digest_of(declared),
         "rows": rows,

@@ -26,7 +26,7 @@ LOG_END = PRESENT + DAY
 UNKNOWN = 999_999_999
 LEAKY, AGED = 1_000_001, 1_000_002
 PAST, FUTURE = Profile(12.5, 2, 3, 1), Profile(777_777.0, 777_777, 777_777, 777_777)
-AGED_SINCE = PRESENT - 20 * DAY
+AGED_SINCE = LOG_END - TTL - HOUR  # so that it is known to be too old an hour before the end
 PLANTED = [
     Row(LEAKY, PRESENT - DAY, PAST),
     Row(LEAKY, PRESENT + MICROSECOND, FUTURE),

@@ -9,6 +9,7 @@ import pandas as pd
 import pytest
 from feast_households import (
     DAY,
+    FUTURE,
     HOUR,
     HOUSEHOLDS,
     LEAKY,
@@ -25,6 +26,7 @@ from feast_households import (
 )
 from oracle import MICROSECOND, ZEROS, Profile
 
+from feature_access.offline_table import NotYetKnownError
 from feature_access.refusal import RefusedError
 
 pytest_plugins = ["feast_repository"]
@@ -59,7 +61,7 @@ def served(fresh_store: Any) -> dict[datetime, dict[int, Profile]]:
 
 def test_at_any_time_it_is_what_was_served_then(fresh_store, served, log):
     random, first = Random(17), ENDS[0] - 3 * DAY
-    span = (LOG_END - first) // MICROSECOND
+    span = (ENDS[-1] - first) // MICROSECOND
     drawn = [
         (customer, first + random.randrange(span) * MICROSECOND)
         for customer in random.choices(CUSTOMERS, k=4_000)
@@ -94,6 +96,21 @@ def test_before_the_first_materialization_there_are_defaults_and_nothing_matched
     assert features_of(fresh_store, just_before, as_served=True) == [ZEROS]
     matched = built(fresh_store, entity_frame([*just_before, *at(ENDS[0], [1])]), as_served=True)
     assert matched.matched == {VIEW: 1}
+
+
+def test_after_the_last_materialization_nothing_is_known_to_have_been_served(fresh_store, served):
+    """The next one could end in between, and would have been served from there on."""
+    from feature_pipeline.materialize import materialize_up_to
+
+    asked = [*at(PRESENT, [1, LEAKY]), (LEAKY, PRESENT + MICROSECOND), (1, LOG_END)]
+    with pytest.raises(NotYetKnownError, match="the online store was last materialized"):
+        features_of(fresh_store, asked, as_served=True)
+    known = built(fresh_store, entity_frame(asked), as_served=True, known_only=True)
+    then = [served[PRESENT][customer] for customer in (1, LEAKY)]
+    assert list(profiles(known.rows.to_pydict())) == then
+    assert (known.known_up_to, known.left_out) == (PRESENT, 2)
+    materialize_up_to(fresh_store, PRESENT + MICROSECOND)
+    assert features_of(fresh_store, asked[:3], as_served=True) == [*then, FUTURE]
 
 
 def test_where_nothing_was_materialized_nothing_was_served(fresh_store):

@@ -15,9 +15,9 @@ import pytest
 from feast_households import (
     AGED,
     AGED_SINCE,
-    DAY,
     FEATURES,
     FUTURE,
+    HOUR,
     HOUSEHOLDS,
     LEAKY,
     LOG_END,
@@ -206,7 +206,7 @@ def test_times_finer_than_a_microsecond_are_not_rounded_into_the_future(feast):
         (TTL - MICROSECOND, Profile(30.0, 1, 4, 1)),
         (TTL, Profile(30.0, 1, 4, 1)),
         (TTL + MICROSECOND, ZEROS),
-        (TTL + DAY, ZEROS),
+        (TTL + HOUR, ZEROS),
         (-MICROSECOND, ZEROS),
     ],
 )

@@ -236,6 +236,8 @@ def test_each_read_is_on_record_with_its_reader(
         "digest": sha256_of(targets[0]),
         "rows": 2,
         "matched": {VIEW: 1},
+        "known_up_to": PRESENT.isoformat(),
+        "left_out": 0,
     }
     assert (first.subject, first.at, first.passed) == (VIEW, PRESENT, True)
     assert second.passed
@@ -254,14 +256,49 @@ def test_a_receipt_tells_what_the_training_set_holds_and_is_made_of(
     assert set(receipt.pop("versions")) > {"duckdb", "feast", "python"}
     assert receipt == {
         "as_of": PRESENT.isoformat(),
-        "asked": {"as_served": False, "consumer": "ML Platform", "service": "customer_profile"},
+        "asked": {
+            "as_served": False,
+            "consumer": "ML Platform",
+            "known_only": False,
+            "service": "customer_profile",
+        },
         "content": sha256_of(target),
         "contract": sha256_of(repository / "contracts" / "customer_profile_v1.md"),
+        "known_up_to": PRESENT.isoformat(),
+        "left_out": 0,
         "match_rate": {VIEW: 0.5},
         "matched": {VIEW: 1},
         "rows": 2,
         "view": VIEW,
     }
+
+
+def test_labels_beyond_what_is_known_are_refused_or_left_out_and_counted(
+    tmp_path: Path, log: Path, read: Callable[..., Any]
+) -> None:
+    times = [PRESENT, PRESENT + timedelta(microseconds=1), datetime(2031, 1, 1, tzinfo=UTC)]
+    pd.DataFrame({"customer_id": [1, 1, 2], "event_timestamp": times}).to_parquet(
+        tmp_path / "late.parquet"
+    )
+    target, late = tmp_path / "set.parquet", tmp_path / "late.parquet"
+    options = ("--as-of", (PRESENT + HOUR).isoformat())
+    refused = read("ML Platform", target, *options, entities=late)
+    assert refused.returncode == 2
+    until = f"2 rows ask for times after {PRESENT.isoformat()}, up to which {VIEW} is known"
+    assert refused.stderr.startswith(f"refused: {until}: leave them out (--known-only)")
+    assert refused.stderr.count("\n") == 1
+    assert not target.exists()
+    done = read("ML Platform", target, "--known-only", *options, entities=late)
+    assert done.returncode == 0, done.stderr
+    assert f"known up to {PRESENT.isoformat()}, 2 later rows left out" in done.stdout
+    assert pq.read_table(target)["event_timestamp"].to_pylist() == [PRESENT]
+    receipt = json.loads(target.with_name("set.receipt.json").read_text())
+    assert receipt["asked"]["known_only"] is True
+    without, with_it = records(log, "training_set")
+    assert (without.passed, with_it.passed) == (False, True)
+    for told in (receipt, with_it.figures):
+        figures = [told[name] for name in ("rows", "left_out", "known_up_to")]
+        assert figures == [1, 2, PRESENT.isoformat()]
 
 
 def test_the_same_inputs_give_the_same_bytes_in_any_process_and_from_any_file(

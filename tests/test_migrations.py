@@ -25,6 +25,8 @@ A_REFRESH = (
     f"INSERT INTO {REFRESHES} VALUES (DEFAULT, '2024-01-01Z', '30 d', '24 h', 'x', 1, 1, 0, 0, 1)"
 )
 READS = [f"SELECT * FROM {table}" for table in (EVENTS, LOG, QUARANTINE, REFRESHES)]
+KNOWN_UP_TO = f"SELECT * FROM {LOG}_known_up_to"
+MAY_READ = [*READS, KNOWN_UP_TO]
 A_TEMPORARY_TABLE = "CREATE TEMP TABLE asked (customer_id bigint)"
 A_REGISTRY = "CREATE TABLE feature_registry.projects (name text)"
 A_VIEW = "CREATE VIEW customer_activity.orders AS SELECT 1 AS orders"
@@ -47,8 +49,15 @@ ELSEWHERE = [
 
 WRITES = [AN_EVENT, A_ROW, SET_ASIDE, A_REFRESH]
 MAY = {
-    PIPELINE: [*WRITES, *READS, f"DELETE FROM {QUARANTINE}", A_TEMPORARY_TABLE, A_VIEW],
-    TRAINING: [READS[1], A_TEMPORARY_TABLE],
+    PIPELINE: [
+        *WRITES,
+        *READS,
+        KNOWN_UP_TO,
+        f"DELETE FROM {QUARANTINE}",
+        A_TEMPORARY_TABLE,
+        A_VIEW,
+    ],
+    TRAINING: [READS[1], KNOWN_UP_TO, A_TEMPORARY_TABLE],
     REGISTRY: [A_REGISTRY, "SELECT * FROM feature_registry.projects"],
 }
 MAY_NOT = {

@@ -23,6 +23,7 @@ from contract_checks.language.loader import load
 from contract_checks.measures.mismatch_causes import Cause
 from contract_checks.measures.proportions import upper_bound
 from contract_checks.operations.log import ADDRESS_VARIABLE, OperationsLog, Record
+from feature_access import offline_store, offline_table
 from feature_access.hashing import HASH_KEY_VARIABLE
 from feature_pipeline.change_log import aggregate
 from scripts import canary, load_test, sampling, shadow_compare
@@ -229,6 +230,34 @@ def test_shadow_compare_sees_what_the_online_store_has_not_heard_of(repository, 
     late = {pair.keys[0] for f in compared.features.values() for pair in f.worst}
     assert late
     assert late <= set(RETURNING)
+
+
+@pytest.fixture
+def known_to_the_present(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The log tells that it is, as one that a refresh has left."""
+    for module in (offline_store, offline_table):
+        monkeypatch.setattr(module, "known_up_to", lambda path: PRESENT)
+
+
+@pytest.mark.usefixtures("known_to_the_present")
+def test_between_two_refreshes_what_is_known_is_compared_and_no_later_time(repository, tmp_path):
+    now = PRESENT + 1.5 * DAY
+    done = run(shadow_compare, as_of=now)
+    assert done.exit_code == 0, done.output
+    assert "0 of 410 reads differ" in done.output
+    assert run(canary, as_of=now).exit_code == 0
+    assert [record.at for record in records(repository)] == [now, now]
+
+
+def test_a_request_of_a_time_that_is_not_known_yet_is_refused(
+    repository, tmp_path, request: pytest.FixtureRequest
+):
+    requests = logged(tmp_path / "requests.parquet")
+    later = sum(pq.read_table(requests)["read_at"].to_pandas() > PRESENT)
+    request.getfixturevalue("known_to_the_present")
+    refused = run(shadow_compare, "--requests", requests, as_of=LOG_END)
+    assert refused.exit_code == 2
+    assert refused.stderr.startswith(f"refused: {later} rows ask {VIEW} for times after 2026-03-01")
 
 
 def logged(file: Path, wrong: int = 0, reads: int = 400) -> Path:

@@ -341,20 +341,20 @@ def test_a_baseline_stays_until_another_can_take_its_place(aged: Path, tmp_path:
 
 
 @pytest.mark.parametrize(
-    ("spoil", "at", "says"),
+    ("spoil", "ahead", "says"),
     [
-        (lambda it: None, PRESENT + 336 * DAY, "less than a look-back window after"),
-        (lambda it: (it / HISTORY).unlink(), PRESENT, "no change log"),
-        (lambda it: (it / EVENTS).write_bytes(b"PAR1 no more"), PRESENT, "cannot be read"),
+        (lambda it: None, 336 * DAY, "less than a look-back window after"),
+        (lambda it: (it / HISTORY).unlink(), 0 * DAY, "no change log"),
+        (lambda it: (it / EVENTS).write_bytes(b"PAR1 no more"), 0 * DAY, "cannot be read"),
     ],
     ids=["not refreshed for most of a year", "no change log", "damaged events"],
 )
 def test_a_refused_run_changes_nothing(
-    repository: Path, spoil: Callable[[Path], Any], at: datetime, says: str
+    repository: Path, spoil: Callable[[Path], Any], ahead: timedelta, says: str
 ) -> None:
     spoil(repository)
     files = {f: f.read_bytes() for f in (repository / "data").rglob("*") if f.is_file()}
-    refused = retain(repository, at=at)
+    refused = retain(repository, "--ahead-hours", str(ahead // HOUR))
     assert refused.returncode == 2, refused.stdout
     assert refused.stderr.startswith("refused: ")
     assert says in refused.stderr

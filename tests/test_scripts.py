@@ -14,6 +14,8 @@ import typer
 from typer.testing import CliRunner
 from warm_start import run_warm
 
+from scripts import command_line
+
 ROOT = Path(__file__).parent.parent
 JOBS = sorted(
     path.stem
@@ -79,6 +81,51 @@ def test_a_job_reads_the_document_it_is_told(job: str, tmp_path: Path) -> None:
     done = CliRunner().invoke(app, [*WORKS_FOR_ANY_VERSION[job], "--contract", absent])
     assert done.exit_code == 2
     assert done.stderr.startswith(f"refused: {absent}:1: document: cannot be read")
+
+
+TAKES_A_TIME = {
+    job: importlib.import_module(f"scripts.{job}").main
+    for job in JOBS
+    if "as_of: Annotated" in (ROOT / "scripts" / f"{job}.py").read_text(encoding="utf-8")
+}
+NEEDS = {
+    "aggregate": ("events.parquet", "history.parquet"),
+    "build_training_set": ("labels.parquet", "set.parquet", "--consumer", "ML Platform"),
+    "erase": ("1",),
+}
+
+
+@pytest.mark.parametrize("job", TAKES_A_TIME)
+def test_a_time_that_has_not_come_is_refused_and_nothing_written(
+    job: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("FEATURE_STORE_HASH_KEY", "sixteen or more characters")
+    monkeypatch.setenv("FEATURE_STORE_TOKENS", '{"ML Platform": "a token of the tests alone"}')
+    monkeypatch.setenv("FEATURE_STORE_OPERATIONS_LOG", f"sqlite:///{tmp_path}/operations.db")
+    monkeypatch.chdir(tmp_path)
+    app = typer.Typer()
+    app.command()(TAKES_A_TIME[job])
+    ahead = datetime.now(UTC) + timedelta(days=365)
+    done = CliRunner().invoke(app, [*NEEDS.get(job, ()), "--as-of", ahead.isoformat()])
+    assert done.exit_code == 2, done.output
+    assert done.stderr.startswith(f"refused: --as-of {ahead.isoformat()} has not come, it is 2")
+    assert len(done.stderr.splitlines()) == 1
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(("ahead", "taken"), [(0, True), (60, True), (60.000001, False)])
+def test_another_machines_clock_may_be_a_minute_fast(
+    monkeypatch: pytest.MonkeyPatch, ahead: float, taken: bool
+) -> None:
+    clock = datetime(2026, 3, 1, 12, tzinfo=UTC)
+    monkeypatch.setattr(command_line, "now", lambda: clock)
+    assert command_line.present(None) == clock
+    asked = clock + timedelta(seconds=ahead)
+    if taken:
+        assert command_line.present(asked) == asked
+    else:
+        with pytest.raises(command_line.AheadOfClockError, match="Name an earlier time"):
+            command_line.present(asked)
 
 
 def test_aggregate_alone(events: Path, tmp_path: Path) -> None:

@@ -83,7 +83,8 @@ def test_the_log_is_the_oracles_and_duckdbs_row_for_row(places, oracle, name) ->
 @pytest.mark.parametrize("name", NAMES)
 def test_feast_answers_as_the_log_does(places, oracle, name, tmp_path) -> None:
     random = Random(3)
-    points = random.sample(sorted(oracle.change_points()), 20_000)
+    known = [point for point in sorted(oracle.change_points()) if point[1] <= MOMENTS[-1]]
+    points = random.sample(known, 20_000)
     asked = [*points, *((10_000_000 + n, points[n][1]) for n in range(100)), *points[:100]]
     random.shuffle(asked)
     frame = pd.DataFrame(asked, columns=["customer_id", "event_timestamp"])
