@@ -8,14 +8,14 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any
+from typing import Any, NamedTuple
 
 from feast import FeatureStore, FeatureView
 
 from feature_access.entity_keys import EntityKeys
 from feature_access.refusal import RefusedError
 from feature_access.terms import Terms
-from feature_access.view_reader import ViewReader
+from feature_access.view_reader import ViewReader, with_keys_called
 
 _MOST_READERS = 256
 
@@ -34,6 +34,8 @@ class Asked:
     """What a request asks for."""
 
     view: str
+    called: str
+    """What the service calls the view."""
     terms: Terms
     reader: ViewReader
     features: tuple[str, ...]
@@ -55,7 +57,7 @@ class Asked:
     @property
     def names(self) -> list[str]:
         """What the features are called in the answer."""
-        prefix = f"{self.view}__" if self.full_feature_names else ""
+        prefix = f"{self.called}__" if self.full_feature_names else ""
         return [prefix + feature for feature in self.features]
 
 
@@ -65,6 +67,16 @@ class _Served:
     terms: Terms
     features: tuple[str, ...]
     keys: EntityKeys
+
+
+class _Shown(NamedTuple):
+    """A view as a request means it: some of its features, by the names that a service gives."""
+
+    view: str
+    features: tuple[str, ...]
+    called: str
+    keys: Mapping[str, str]
+    """What the service calls a join key, where it calls one otherwise."""
 
 
 class Catalogue:
@@ -81,12 +93,14 @@ class Catalogue:
             for view in store.list_batch_feature_views(allow_cache=True)
             if view.name in terms
         }
-        self._services: dict[str, tuple[str, tuple[str, ...]]] = {}
+        self._services: dict[str, _Shown] = {}
         for service in store.list_feature_services():
-            shown = service.feature_view_projections
-            if len(shown) == 1 and shown[0].name in self._served:
-                names = tuple(field.name for field in shown[0].features)
-                self._services[service.name] = (shown[0].name, names)
+            projection, *others = service.feature_view_projections or [None]
+            if projection and not others and projection.name in self._served:
+                names = tuple(field.name for field in projection.features)
+                self._services[service.name] = _Shown(
+                    projection.name, names, projection.name_to_use(), projection.join_key_map or {}
+                )
 
     @property
     def views(self) -> dict[str, tuple[FeatureView, Terms]]:
@@ -100,15 +114,19 @@ class Catalogue:
             BadRequestError: it is no such request, or asks for what is not served.
         """
         request = _object(body)
-        view, features = self._features(request)
-        served = self._served[view]
+        shown = self._shown(request)
+        served = self._served[shown.view]
         entities = _object_of_lists(request.get("entities"))
-        self._refuse_uneven(served, entities)
+        keys = [shown.keys.get(name, name) for name in served.keys.names]
+        self._refuse_uneven(keys, entities)
         full = request.get("full_feature_names", False)
         if not isinstance(full, bool):
             raise BadRequestError(400, "full_feature_names is to be true or false")
-        ordered = {name: entities[name] for name in served.keys.names}
-        return Asked(view, served.terms, self._reader(view, features), features, ordered, full)
+        ordered = {name: entities[name] for name in keys}
+        reader = with_keys_called(shown.keys, self._reader(shown.view, shown.features))
+        return Asked(
+            *(shown.view, shown.called, served.terms, reader, shown.features, ordered, full)
+        )
 
     def _opened(self, view: str, features: tuple[str, ...]) -> ViewReader:
         online_store, served = self._store._get_provider().online_store, self._served[view].view
@@ -118,7 +136,7 @@ class Catalogue:
             raise BadRequestError(404, str(error)) from error
         return reader
 
-    def _features(self, request: dict[str, Any]) -> tuple[str, tuple[str, ...]]:
+    def _shown(self, request: dict[str, Any]) -> _Shown:
         service, features = request.get("feature_service"), request.get("features")
         if (service is None) == (not features):
             raise BadRequestError(400, "name either a feature_service or features")
@@ -140,11 +158,11 @@ class Catalogue:
             raise BadRequestError(404, f"{view} has no feature {unknown[0]!r:.60}")
         if len(set(names)) < len(names):
             raise BadRequestError(400, "a feature is named twice")
-        return view, names
+        return _Shown(view, names, view, {})
 
-    def _refuse_uneven(self, served: _Served, entities: dict[str, list[Any]]) -> None:
-        if set(entities) != set(served.keys.names):
-            expected = ", ".join(served.keys.names)
+    def _refuse_uneven(self, keys: list[str], entities: dict[str, list[Any]]) -> None:
+        if set(entities) != set(keys):
+            expected = ", ".join(keys)
             raise BadRequestError(422, f"entities are named by {expected} and nothing else")
         lengths = {len(column) for column in entities.values()}
         if len(lengths) != 1:

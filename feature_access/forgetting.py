@@ -16,6 +16,8 @@ from feast.infra.online_stores.online_store import OnlineStore
 from feast.protos.feast.types.EntityKey_pb2 import EntityKey
 from google.protobuf.timestamp_pb2 import Timestamp
 
+from feature_access.row_time import CREATED
+
 _HEARTBEAT = b"__heartbeat__"
 _STAMP = b"_ts:"
 
@@ -121,7 +123,11 @@ class ForgetfulRedisStore(ForgetfulOnlineStore):
     ) -> int:
         """See the base class."""
         fields = {
-            view.name: [_mmh3(f"{view.name}:{f.name}") for f in view.features] for view in views
+            view.name: [
+                *(_mmh3(f"{view.name}:{f.name}") for f in view.features),
+                _mmh3(f"{view.name}:{CREATED}"),
+            ]
+            for view in views
         }
         rows = 0
         client = self._get_client(config.online_store)

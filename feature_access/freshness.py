@@ -12,6 +12,9 @@ from datetime import datetime, timedelta
 
 from feature_access.unavailable import OnlineStoreStaleError
 
+CLOCK_SKEW = timedelta(minutes=1)
+"""How far the clock of whoever reads may be behind the clock of whoever refreshed."""
+
 
 @dataclass
 class Reading:
@@ -35,9 +38,15 @@ class Reading:
         """Take note of a read.
 
         Raises:
-            OnlineStoreStaleError: the view is older than it may be.
+            OnlineStoreStaleError: the view is older than it may be, or in the future.
         """
         self.materialized_to = min(materialized_to, self.materialized_to or materialized_to)
+        if self.max_age is not None and in_the_future(materialized_to, self.at):
+            raise OnlineStoreStaleError(
+                f"the online store holds {view} up to {materialized_to.isoformat()}, which is in "
+                f"the future of {self.at.isoformat()}: its age is unknown; see whether this clock "
+                "is behind, or a refresh ran ahead of its own"
+            )
         if self.max_age is not None and self.at - materialized_to > self.max_age:
             raise OnlineStoreStaleError(
                 f"the online store holds {view} up to {materialized_to.isoformat()} only, more "
@@ -45,6 +54,11 @@ class Reading:
                 "did not run"
             )
         self.unknown += unknown
+
+
+def in_the_future(materialized_to: datetime, at: datetime) -> bool:
+    """Whether a heartbeat is later than the clocks of two machines may differ by."""
+    return materialized_to - at > CLOCK_SKEW
 
 
 _reading: ContextVar[Reading | None] = ContextVar("reading", default=None)
@@ -65,3 +79,16 @@ def note(view: str, materialized_to: datetime, unknown: int) -> None:
     """Tell whoever waits for it what a store found; see `Reading.found`."""
     if reading := _reading.get():
         reading.found(view, materialized_to, unknown)
+
+
+def refuse_unknown_age(view: str) -> None:
+    """Make sure that nobody asked for an age where a view has none, having no heartbeat.
+
+    Raises:
+        OnlineStoreStaleError: somebody did.
+    """
+    if (reading := _reading.get()) and reading.max_age is not None:
+        raise OnlineStoreStaleError(
+            f"{view} is pushed and was never materialized, so nothing tells how old it is, and it "
+            f"may be {reading.max_age} old at most: read it through plain Feast, or materialize it"
+        )

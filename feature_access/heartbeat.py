@@ -5,13 +5,13 @@ store was flushed". Filling nulls alone would turn an outage into plausible zero
 materialization up to T, once all of it is written, leaves a heartbeat row stamped T, and every read
 asks for it in the same round trip: with it, a missing customer is unknown and gets the declared
 defaults (contract §2, §5.2), and the answer's age is known; without it, the store is empty and the
-read fails.
+read fails. What it says of which fields, and of views that are pushed: see `testimony`.
 
 A default is recognisable in a response: its event timestamp is 1970-01-01.
 """
 
 from collections.abc import Awaitable, Callable, Sequence
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any, TypeVar
 
 from feast import FeatureView, RepoConfig
@@ -19,18 +19,25 @@ from feast.infra.online_stores.online_store import OnlineStore
 from feast.protos.feast.types.EntityKey_pb2 import EntityKey
 from feast.protos.feast.types.Value_pb2 import Value
 
-from feature_access.defaults import default_proto
-from feature_access.freshness import note
+from feature_access.testimony import (
+    OnlineRow,
+    Testimony,
+    heartbeat_key,
+    judged,
+    named_fields,
+    old_heartbeat_key,
+    pushed_key,
+    real,
+    testifies_to_all,
+    without_heartbeat,
+    writing_key,
+)
 from feature_access.unavailable import OnlineStoreUnavailableError, empty
 from feature_access.view_reader import FeastReader, ViewReader
 
 _T = TypeVar("_T")
 
-OnlineRow = tuple[datetime | None, dict[str, Value] | None]
-
 PROVIDER = "feature_access.provider.HeartbeatProvider"
-
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 class HeartbeatOnlineStore(OnlineStore):  # type: ignore[misc]
@@ -41,7 +48,7 @@ class HeartbeatOnlineStore(OnlineStore):  # type: ignore[misc]
     worth_asking_again: tuple[type[Exception], ...] = ()
     """Those of them that one more question, at once, may mend."""
 
-    def fault(self, view: str, error: Exception) -> OnlineStoreUnavailableError:
+    def fault(self, view: FeatureView, error: Exception) -> OnlineStoreUnavailableError:
         """What one of the failures means to whoever reads the view."""
         raise NotImplementedError
 
@@ -60,17 +67,28 @@ class HeartbeatOnlineStore(OnlineStore):  # type: ignore[misc]
 
     def begin(self, config: RepoConfig, table: FeatureView, until: datetime) -> None:
         """Leave a mark that is gone with the rows, should the store be flushed amid a write."""
-        self._testify(config, table, writing_key(table), until)
+        self._leave(config, table, writing_key(table), {}, until)
 
     def beat(self, config: RepoConfig, table: FeatureView, until: datetime) -> None:
-        """Testify that everything of the view up to `until` has been written."""
-        self._testify(config, table, heartbeat_key(table), until)
+        """Testify that everything of the view up to `until` has been written, as it is declared.
 
-    def _testify(
-        self, config: RepoConfig, table: FeatureView, key: EntityKey, until: datetime
+        A heartbeat goes forward as rows do: of a past end it says nothing.
+        """
+        self._leave(config, table, heartbeat_key(table), named_fields(table), until)
+
+    def was_pushed(self, config: RepoConfig, table: FeatureView, until: datetime) -> None:
+        """Leave the mark that rows, the newest of that time, came without a materialization."""
+        self._leave(config, table, pushed_key(table), {}, until)
+
+    def _leave(
+        self,
+        config: RepoConfig,
+        table: FeatureView,
+        key: EntityKey,
+        values: dict[str, Value],
+        at: datetime,
     ) -> None:
-        values = {field.name: default_proto(field) for field in table.features}
-        super().online_write_batch(config, table, [(key, values, until, None)], None)
+        super().online_write_batch(config, table, [(key, values, at, None)], None)
 
     def materialized_to(self, config: RepoConfig, table: FeatureView) -> datetime | None:
         """The instant of the view's heartbeat, None without one.
@@ -78,16 +96,33 @@ class HeartbeatOnlineStore(OnlineStore):  # type: ignore[misc]
         Raises:
             OnlineStoreUnavailableError: the store does not answer.
         """
-        return self.testimony(config, table)[0]
+        return self.testimony(config, table).until
 
-    def testimony(self, config: RepoConfig, table: FeatureView) -> tuple[datetime | None, ...]:
-        """The instants of the view's heartbeat and of its mark of a write, None without one.
+    def stands_at(self, config: RepoConfig, table: FeatureView) -> datetime:
+        """The instant up to which every feature of the view can be read, were it to be.
+
+        Raises:
+            OnlineStoreUnavailableError: see `online_read`, of which this is one of no entity.
+        """
+        until = self.testimony(config, table).until
+        if until is None:
+            raise empty(table)
+        self.online_read(config, table, [])
+        return until
+
+    def testimony(self, config: RepoConfig, table: FeatureView) -> Testimony:
+        """What the view's heartbeat says, of either kind, and the mark of a write.
 
         Raises:
             OnlineStoreUnavailableError: the store does not answer.
         """
-        keys = [heartbeat_key(table), writing_key(table)]
-        return tuple(_real(stamp) for stamp, _ in self._answered(config, table, keys, None))
+        keys = [heartbeat_key(table), old_heartbeat_key(table), writing_key(table)]
+        beat, old, mark = self._answered(config, table, keys, None)
+        return Testimony(
+            until=real(beat[0]) or real(old[0]),
+            begun=real(mark[0]),
+            whole=testifies_to_all(table, beat),
+        )
 
     def reader(self, config: RepoConfig, table: FeatureView, features: Sequence[str]) -> ViewReader:
         """Those features of the view, ready to be read often."""
@@ -106,8 +141,15 @@ class HeartbeatOnlineStore(OnlineStore):  # type: ignore[misc]
             OnlineStoreUnavailableError: the store does not answer, has no heartbeat of the view, or
                 is staler than the caller takes (see `fresh_within`).
         """
-        keys = [*entity_keys, heartbeat_key(table)]
-        return _judged(table, self._answered(config, table, keys, requested_features))
+        *rows, beat = self._answered(
+            config, table, [*entity_keys, heartbeat_key(table)], requested_features
+        )
+        if real(beat[0]):
+            return judged(table, requested_features, rows, beat)
+        others = self._answered(
+            config, table, [old_heartbeat_key(table), pushed_key(table)], requested_features
+        )
+        return without_heartbeat(table, requested_features, rows, *others)
 
     async def online_read_async(
         self,
@@ -117,8 +159,15 @@ class HeartbeatOnlineStore(OnlineStore):  # type: ignore[misc]
         requested_features: list[str] | None = None,
     ) -> list[OnlineRow]:
         """See `online_read`."""
-        keys = [*entity_keys, heartbeat_key(table)]
-        return _judged(table, await self._answered_async(config, table, keys, requested_features))
+        *rows, beat = await self._answered_async(
+            config, table, [*entity_keys, heartbeat_key(table)], requested_features
+        )
+        if real(beat[0]):
+            return judged(table, requested_features, rows, beat)
+        others = await self._answered_async(
+            config, table, [old_heartbeat_key(table), pushed_key(table)], requested_features
+        )
+        return without_heartbeat(table, requested_features, rows, *others)
 
     def _answered(
         self, config: RepoConfig, table: FeatureView, keys: list[EntityKey], of: list[str] | None
@@ -126,9 +175,9 @@ class HeartbeatOnlineStore(OnlineStore):  # type: ignore[misc]
         ask_feast = super().online_read
 
         # A copy each time: Feast's Redis store adds to the list.
-        return self.asked(table.name, lambda: ask_feast(config, table, keys, of and list(of)))
+        return self.asked(table, lambda: ask_feast(config, table, keys, of and list(of)))
 
-    def asked(self, view: str, ask: Callable[[], _T]) -> _T:
+    def asked(self, view: FeatureView, ask: Callable[[], _T]) -> _T:
         """What the store's client answers for the view, asked once more where that may help.
 
         Raises:
@@ -148,10 +197,10 @@ class HeartbeatOnlineStore(OnlineStore):  # type: ignore[misc]
         ask_feast = super().online_read_async
 
         return await self.asked_async(
-            table.name, lambda: ask_feast(config, table, keys, of and list(of))
+            table, lambda: ask_feast(config, table, keys, of and list(of))
         )
 
-    async def asked_async(self, view: str, ask: Callable[[], Awaitable[_T]]) -> _T:
+    async def asked_async(self, view: FeatureView, ask: Callable[[], Awaitable[_T]]) -> _T:
         """See `asked`."""
         try:
             try:
@@ -160,43 +209,3 @@ class HeartbeatOnlineStore(OnlineStore):  # type: ignore[misc]
                 return await ask()
         except self.failures as error:
             raise self.fault(view, error) from error
-
-
-def heartbeat_key(table: FeatureView) -> EntityKey:
-    """Where the view's heartbeat lies: its join key is no entity's, so it is no customer's key."""
-    return EntityKey(join_keys=["__heartbeat__"], entity_values=[Value(string_val=table.name)])
-
-
-def writing_key(table: FeatureView) -> EntityKey:
-    """Where the mark of a write lies, beside the heartbeat; no view's name ends like it."""
-    name = f"{table.name} being written"
-    return EntityKey(join_keys=["__heartbeat__"], entity_values=[Value(string_val=name)])
-
-
-def _judged(table: FeatureView, answered: Sequence[OnlineRow]) -> list[OnlineRow]:
-    """The customers' rows, with defaults, once the heartbeat that comes last says they count."""
-    *rows, (stamp, _) = answered
-    until = _real(stamp)
-    if until is None:
-        raise empty(table.name)
-    defaulted = with_defaults(table, rows)
-    note(table.name, until, unknown=sum(at is None for at, _ in defaulted))
-    return defaulted
-
-
-def with_defaults(table: FeatureView, rows: Sequence[OnlineRow]) -> list[OnlineRow]:
-    """The rows with every value that is absent or null replaced by its field's default.
-
-    A row that the store does not hold has no time.
-    """
-    defaults = {field.name: default_proto(field) for field in table.features}
-    return [(_real(at), {**defaults, **_present(values)}) for at, values in rows]
-
-
-def _real(stamp: datetime | None) -> datetime | None:
-    """Feast's Redis store dates what it does not hold 1970."""
-    return stamp if stamp is not None and stamp > _EPOCH else None
-
-
-def _present(values: dict[str, Value] | None) -> dict[str, Value]:
-    return {name: v for name, v in (values or {}).items() if v.WhichOneof("val") is not None}

@@ -19,7 +19,7 @@ from feature_access.registry import open_store
 from feature_access.rows import Row as Row
 from feature_access.rows import Scalar as Scalar
 from feature_access.terms import Terms
-from feature_access.view_reader import ViewReader
+from feature_access.view_reader import ViewReader, with_keys_called
 
 
 @dataclass(frozen=True)
@@ -32,7 +32,7 @@ class Answer:
     materialized_to: datetime
     """Every change up to this instant is in the rows."""
     age: timedelta
-    """The time of the read less `materialized_to`; negative where the store is ahead of it."""
+    """The time of the read less `materialized_to`; negative where the clocks differ a little."""
 
     def named(self) -> list[dict[str, Scalar]]:
         """The rows as features by name."""
@@ -49,7 +49,9 @@ class OnlineFeatures:
         view = store.get_feature_view(projection.name)
         self.features: tuple[str, ...] = tuple(field.name for field in projection.features)
         online_store = store._get_provider().online_store
-        self._reader: ViewReader = online_store.reader(store.config, view, self.features)
+        self._reader: ViewReader = with_keys_called(
+            projection.join_key_map or {}, online_store.reader(store.config, view, self.features)
+        )
         self._max_age = terms.max_age
 
     @classmethod
@@ -69,7 +71,8 @@ class OnlineFeatures:
 
         Raises:
             UnusableKeysError: a key is not one.
-            OnlineStoreUnavailableError: the store is down, hung, empty or staler than allowed.
+            OnlineStoreUnavailableError: the store is down, hung, empty, in the future or staler
+                than allowed.
         """
         with fresh_within(self._max_age, at) as reading:
             rows = self._reader.read(keys)

@@ -3,10 +3,12 @@
 import sqlite3
 from typing import Literal
 
-from feast.infra.online_stores.sqlite import SqliteOnlineStore, SqliteOnlineStoreConfig
+from feast import FeatureView
+from feast.infra.online_stores.sqlite import SqliteOnlineStoreConfig
 
 from feature_access.forgetting import ForgetfulSqliteStore
 from feature_access.heartbeat import HeartbeatOnlineStore
+from feature_access.sqlite_rows import ForwardSqliteStore
 from feature_access.unavailable import OnlineStoreDownError, OnlineStoreUnavailableError, empty
 from feature_access.unavailable import OnlineStoreEmptyError as OnlineStoreEmptyError
 
@@ -20,17 +22,17 @@ class DefaultingSqliteOnlineStoreConfig(SqliteOnlineStoreConfig):  # type: ignor
 class DefaultingSqliteOnlineStore(
     HeartbeatOnlineStore,
     ForgetfulSqliteStore,
-    SqliteOnlineStore,  # type: ignore[misc]
+    ForwardSqliteStore,
 ):
     """Feast's SQLite online store with declared defaults and a heartbeat."""
 
     failures = (sqlite3.DatabaseError,)
 
-    def fault(self, view: str, error: Exception) -> OnlineStoreUnavailableError:
+    def fault(self, view: FeatureView, error: Exception) -> OnlineStoreUnavailableError:
         """A missing table is an empty store: the file is gone, and SQLite made a new one."""
         if "no such table" in str(error):
             return empty(view)
         return OnlineStoreDownError(
-            f"the online store cannot be read for {view}: {error}; see whether its file is whole "
-            "and not locked by another process"
+            f"the online store cannot be read for {view.name}: {error}; see whether its file is "
+            "whole and not locked by another process"
         )

@@ -3,7 +3,8 @@
 A materialization says how far it came, and `feast apply` leaves the pointer where it is.
 """
 
-from collections.abc import Callable
+import asyncio
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -15,6 +16,8 @@ from feast.infra.supported_async_methods import ProviderAsyncMethods
 from tenacity import Retrying, retry_if_exception_type, stop_after_attempt, wait_exponential
 
 from feature_access.declared_pointers import is_applying, refuse_to_move_pointers
+from feature_access.row_time import OnlineWrite, microseconds
+from feature_access.testimony import Testimony
 from feature_access.unavailable import OnlineStoreEmptyError, OnlineStoreUnavailableError
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -59,17 +62,15 @@ class HeartbeatProvider(PassthroughProvider):  # type: ignore[misc]
         """Write the view's rows from `start_date` to `end_date`, then the heartbeat.
 
         Where the store does not reach up to `start_date` (it was flushed, or restored from an older
-        copy), a heartbeat would testify to rows that are not there: all within the ttl is written
-        again.
+        copy), or lacks a field of the view as it is declared now, a heartbeat would testify to what
+        is not there: all within the ttl is written again, rows of equal times included.
 
         Raises:
             OnlineStoreUnavailableError: the store does not answer, or was flushed meanwhile.
         """
         self.online_store.begin(config, feature_view, end_date)
         before = self._testimony(config, feature_view)
-        held, begun = before
-        # Feast's SQLite store keeps whole seconds.
-        if held is None or held < start_date.replace(microsecond=0):
+        if before.until is None or before.until < start_date or not before.whole:
             whole = end_date - feature_view.ttl if feature_view.ttl else _EPOCH
             start_date = min(start_date, whole)
         if disable_event_timestamp or not self._written_by_columns(
@@ -85,7 +86,7 @@ class HeartbeatProvider(PassthroughProvider):  # type: ignore[misc]
                 tqdm_builder,
                 disable_event_timestamp,
             )
-        if begun is None or self._testimony(config, feature_view) != before:
+        if before.begun is None or self._testimony(config, feature_view) != before:
             raise OnlineStoreEmptyError(
                 f"the online store lost what it held of {feature_view.name} while it was written "
                 "to: materialize again"
@@ -129,7 +130,31 @@ class HeartbeatProvider(PassthroughProvider):  # type: ignore[misc]
         written: bool = write(config, view, job.to_arrow())
         return written
 
-    def _testimony(self, config: RepoConfig, view: FeatureView) -> tuple[datetime | None, ...]:
+    def online_write_batch(
+        self,
+        config: RepoConfig,
+        table: FeatureView,
+        data: Sequence[OnlineWrite],
+        progress: Callable[[int], Any] | None,
+    ) -> None:
+        """As Feast, for whoever pushes rows; a materialization goes to the store itself."""
+        super().online_write_batch(config, table, data, progress)
+        if data:
+            self.online_store.was_pushed(
+                config, table, max((at for _, _, at, _ in data), key=microseconds)
+            )
+
+    async def online_write_batch_async(
+        self,
+        config: RepoConfig,
+        table: FeatureView,
+        data: Sequence[OnlineWrite],
+        progress: Callable[[int], Any] | None,
+    ) -> None:
+        """See `online_write_batch`; in a thread, for not every store can do otherwise."""
+        await asyncio.to_thread(self.online_write_batch, config, table, data, progress)
+
+    def _testimony(self, config: RepoConfig, view: FeatureView) -> Testimony:
         """How far the view is materialized, and the mark; a job has more patience than a reader."""
         asking = Retrying(
             retry=retry_if_exception_type(OnlineStoreUnavailableError),
@@ -137,5 +162,5 @@ class HeartbeatProvider(PassthroughProvider):  # type: ignore[misc]
             stop=stop_after_attempt(5),
             reraise=True,
         )
-        found: tuple[datetime | None, ...] = asking(self.online_store.testimony, config, view)
+        found: Testimony = asking(self.online_store.testimony, config, view)
         return found

@@ -7,6 +7,7 @@ bytes. What is of another type than declared is left to Feast, which coerces it.
 
 from collections.abc import Callable, Iterator
 from functools import lru_cache
+from itertools import repeat
 from typing import Any
 
 import pyarrow as pa
@@ -17,6 +18,7 @@ from feast.types import Bool, FeastType, Float32, Float64, Int32, Int64, String
 
 from feature_access.redis_layout import RedisLayout
 from feature_access.redis_writer import Write
+from feature_access.row_time import NEVER
 
 _FIELDS: dict[FeastType, tuple[pa.DataType, str]] = {
     Int32: (pa.int32(), "int32_val"),
@@ -35,9 +37,10 @@ def as_declared(view: FeatureView, table: pa.Table) -> bool:
     declared = {field.name: field.dtype for field in [*view.entity_columns, *view.features]}
     needed = [column.name for column in view.entity_columns] + [_time(view)]
     held = dict(zip(table.column_names, table.schema.types, strict=True))
+    times = [_time(view), *_created(view)]
     return (
         all(t in _FIELDS and held.get(name) == _FIELDS[t][0] for name, t in declared.items())
-        and held.get(_time(view)) == _STAMP
+        and all(held.get(name) == _STAMP for name in times)
         and not any(table.column(name).null_count for name in needed)
     )
 
@@ -47,13 +50,17 @@ def writes_of_columns(layout: RedisLayout, view: FeatureView, table: pa.Table) -
     names = tuple(field.name for field in view.features)
     for batch in table.to_batches():
         stamps = batch.column(_time(view)).cast(pa.int64()).to_pylist()
+        created = repeat(NEVER)
+        for name in _created(view):
+            created = iter(batch.column(name).cast(pa.int64()).fill_null(NEVER).to_pylist())
         columns = [
             map(_serializer(field.dtype), batch.column(field.name).to_pylist())
             for field in view.features
         ]
-        rows = zip(_keys(layout, view, batch), stamps, zip(*columns, strict=True), strict=True)
-        for key, stamp, values in rows:
-            yield Write(key, stamp, names, values)
+        values = zip(*columns, strict=True)
+        rows = zip(_keys(layout, view, batch), stamps, values, created, strict=False)
+        for key, stamp, row, made in rows:
+            yield Write(key, stamp, names, row, made)
 
 
 def _keys(layout: RedisLayout, view: FeatureView, batch: pa.RecordBatch) -> Iterator[bytes]:
@@ -90,3 +97,9 @@ def _value(kind: str, value: Any) -> Value:
 def _time(view: FeatureView) -> str:
     name: str = view.batch_source.timestamp_field
     return name
+
+
+def _created(view: FeatureView) -> list[str]:
+    """The created column's name, where there is one."""
+    name = view.batch_source.created_timestamp_column
+    return [name] if name else []

@@ -12,6 +12,7 @@ from feast.types import Int64
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from feature_access.entity_keys import EntityKeys
+from feature_access.row_time import CREATED
 from feature_access.view_reader import Entities
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -29,6 +30,8 @@ class RedisLayout:
             view, config.registry.enable_online_feature_view_versioning
         )
         self.stamp = f"_ts:{self._view}".encode()
+        self.created = self.field(CREATED) if _created_column(view) else None
+        """Where a row's created time lies, which Feast keeps nowhere; None without one."""
         self._join_key, self.pack = self._packing(view)
 
     def field(self, feature: str) -> bytes:
@@ -55,9 +58,9 @@ class RedisLayout:
 
     def _packing(self, view: FeatureView) -> tuple[str, _Pack | None]:
         """The join key, and how to name a hash of one int64: its bytes between two constants."""
-        (column, *others) = view.entity_columns
-        if others or column.dtype != Int64:
-            return column.name, None
+        (column, *others) = view.entity_columns or [None]
+        if others or column is None or column.dtype != Int64:
+            return "", None
         probe = EntityKey(join_keys=[column.name], entity_values=[Value(int64_val=_PROBE)])
         before, _, after = self.key(probe).partition(struct.pack("<q", _PROBE))
         pack = struct.Struct(f"<{len(before)}sq{len(after)}s").pack
@@ -94,6 +97,12 @@ class HashNames:
             except struct.error:  # it has more than 64 bits
                 return None
         return packed
+
+
+def _created_column(view: FeatureView) -> str | None:
+    # An on-demand view that is written online has no batch source.
+    source = getattr(view, "batch_source", None)
+    return source and (source.created_timestamp_column or None)
 
 
 def stamped(raw: bytes | None) -> datetime | None:

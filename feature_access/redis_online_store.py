@@ -7,7 +7,7 @@ that the `connection_string` names goes before either.
 """
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from datetime import timedelta
 from typing import Any, Literal
 
@@ -17,19 +17,19 @@ from feast.infra.online_stores.helpers import _redis_key
 from feast.infra.online_stores.online_store import OnlineStore
 from feast.infra.online_stores.redis import RedisOnlineStore, RedisOnlineStoreConfig
 from pydantic import ConfigDict, model_validator
-from redis import RedisCluster
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import RedisError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
 from feature_access.forgetting import ForgetfulRedisStore
-from feature_access.heartbeat import HeartbeatOnlineStore, heartbeat_key, writing_key
+from feature_access.heartbeat import HeartbeatOnlineStore
 from feature_access.profile import refuse_unset
 from feature_access.redis_columns import as_declared, writes_of_columns
 from feature_access.redis_hashes import FieldsOf, Hash
 from feature_access.redis_layout import RedisLayout
 from feature_access.redis_reader import RedisReader
-from feature_access.redis_writer import OnlineWrite, RedisWriter, writes_of
+from feature_access.redis_rows import ForwardRedisStore
+from feature_access.testimony import reserved_keys
 from feature_access.unavailable import (
     OnlineStoreDownError,
     OnlineStoreHungError,
@@ -54,7 +54,7 @@ class DefaultingRedisOnlineStoreConfig(RedisOnlineStoreConfig):  # type: ignore[
 class DefaultingRedisOnlineStore(
     HeartbeatOnlineStore,
     ForgetfulRedisStore,
-    RedisOnlineStore,  # type: ignore[misc]
+    ForwardRedisStore,
 ):
     """Feast's Redis online store with declared defaults, a heartbeat and time limits."""
 
@@ -73,16 +73,16 @@ class DefaultingRedisOnlineStore(
         self._hasty: Any = None
         self._loop: asyncio.AbstractEventLoop | None = None
 
-    def fault(self, view: str, error: Exception) -> OnlineStoreUnavailableError:
+    def fault(self, view: FeatureView, error: Exception) -> OnlineStoreUnavailableError:
         """A time-out is a hung store, anything else one that is down."""
         if isinstance(error, RedisTimeoutError | TimeoutError):
             return OnlineStoreHungError(
-                f"the online store did not answer a read of {view} in time: see whether Redis is "
-                "hung, overloaded or out of reach"
+                f"the online store did not answer a read of {view.name} in time: see whether "
+                "Redis is hung, overloaded or out of reach"
             )
         return OnlineStoreDownError(
-            f"the online store cannot be read for {view}: {error}; see whether Redis is running "
-            "and the connection_string of feature_store.yaml is right"
+            f"the online store cannot be read for {view.name}: {error}; see whether Redis is "
+            "running and the connection_string of feature_store.yaml is right"
         )
 
     def update(
@@ -123,7 +123,7 @@ class DefaultingRedisOnlineStore(
         keys = [
             _redis_key(config.project, key, version)
             for view in views
-            for key in (heartbeat_key(view), writing_key(view))
+            for key in reserved_keys(view)
         ]
         if keys:
             self._get_client(config.online_store).delete(*keys)
@@ -132,42 +132,22 @@ class DefaultingRedisOnlineStore(
         self, config: RepoConfig, table: FeatureView, features: Sequence[str]
     ) -> RedisReader:
         """Those features of the view, ready to be read often."""
-        return RedisReader(self, config, table, features, heartbeat_key(table))
-
-    def online_write_batch(
-        self,
-        config: RepoConfig,
-        table: FeatureView,
-        data: Sequence[OnlineWrite],
-        progress: Callable[[int], Any] | None,
-    ) -> None:
-        """As Feast, with less work a row; by Feast itself in a cluster, or told to `skip_dedup`."""
-        options = config.online_store
-        client = self._get_client(options)
-        if options.skip_dedup or isinstance(client, RedisCluster):
-            super().online_write_batch(config, table, data, progress)
-        else:
-            layout = RedisLayout(config, table)
-            writer = RedisWriter(client, layout, options.key_ttl_seconds or None)
-            writer.write(writes_of(layout, data), progress)
+        return RedisReader(self, config, table, features)
 
     def write_columns(self, config: RepoConfig, view: FeatureView, table: pa.Table) -> bool:
         """Write the rows of an offline table, where nothing asks for Feast's own way.
 
-        It is asked for in a cluster, by `skip_dedup`, and by a column that is not as declared; then
-        nothing is written, and the answer is False.
+        It is asked for by `skip_dedup`, and by a column that is not as declared; then nothing is
+        written, and the answer is False.
 
         Raises:
             OnlineStoreDownError: not all of it was written.
         """
-        options = config.online_store
-        client = self._get_client(options)
-        if options.skip_dedup or isinstance(client, RedisCluster) or not as_declared(view, table):
+        if config.online_store.skip_dedup or not as_declared(view, table):
             return False
         layout = RedisLayout(config, view)
-        writer = RedisWriter(client, layout, options.key_ttl_seconds or None)
         try:
-            writer.write(writes_of_columns(layout, view, table), None)
+            self.writer(config, layout).write(writes_of_columns(layout, view, table), None)
         except self.failures as error:
             raise OnlineStoreDownError(
                 f"the online store failed while {view.name} was written: {error}; what was written "

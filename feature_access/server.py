@@ -26,7 +26,7 @@ from feature_access.callers import Callers
 from feature_access.catalogue import Asked, BadRequestError, Catalogue
 from feature_access.entity_keys import UnusableKeysError
 from feature_access.feast_json import answer
-from feature_access.freshness import fresh_within
+from feature_access.freshness import fresh_within, in_the_future
 from feature_access.read_ledger import ReadLedger, Recorder
 from feature_access.refusal import RefusedError
 from feature_access.server_metrics import (
@@ -38,7 +38,7 @@ from feature_access.server_metrics import (
     exposition,
 )
 from feature_access.terms import Terms
-from feature_access.unavailable import OnlineStoreUnavailableError, empty
+from feature_access.unavailable import OnlineStoreUnavailableError
 
 _READ = "/get-online-features"
 _LARGEST_BODY = 256 * 1024
@@ -153,9 +153,7 @@ class FeatureServer:
 
     def _heartbeat(self, view: Any) -> datetime:
         online_store = self._store._get_provider().online_store
-        until: datetime | None = online_store.materialized_to(self._store.config, view)
-        if until is None:
-            raise empty(view.name)
+        until: datetime = online_store.stands_at(self._store.config, view)
         return until
 
     async def metrics(self, request: Request) -> Response:
@@ -167,9 +165,11 @@ class FeatureServer:
         now, found = self._clock(), list[Standing]()
         for view, _ in self._catalogue.views.values():
             try:
-                found.append((view.name, now - self._heartbeat(view)))
+                until = self._heartbeat(view)
             except OnlineStoreUnavailableError:
                 found.append((view.name, None))
+            else:
+                found.append((view.name, None if in_the_future(until, now) else now - until))
         return found
 
     @asynccontextmanager

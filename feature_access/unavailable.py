@@ -1,5 +1,9 @@
 """Why the online store has no answer. Each fault is an error: never zeros in its place."""
 
+from collections.abc import Sequence
+
+from feast import FeatureView
+
 
 class OnlineStoreUnavailableError(RuntimeError):
     """The online store cannot answer now; the message says what is wrong and what to do."""
@@ -21,9 +25,26 @@ class OnlineStoreStaleError(OnlineStoreUnavailableError):
     """What it holds of a view is older than the caller may use."""
 
 
-def empty(view: str) -> OnlineStoreEmptyError:
-    """The error for a view without a heartbeat."""
+def empty(view: FeatureView) -> OnlineStoreEmptyError:
+    """The error for a view that is to be materialized and has no heartbeat."""
     return OnlineStoreEmptyError(
-        f"the online store holds nothing of {view}: it was never materialized, or was "
-        "flushed; run `feast apply` and scripts/refresh.py before serving it"
+        f"the online store holds nothing of {view.name}: it was never materialized, or was "
+        f"flushed; {remedy(view)} before serving it"
     )
+
+
+def lacking(view: FeatureView, fields: Sequence[str]) -> OnlineStoreEmptyError:
+    """The error for fields that the heartbeat does not testify to."""
+    return OnlineStoreEmptyError(
+        f"the online store holds nothing of {', '.join(fields)} of {view.name}: added since it "
+        f"was materialized, or given another type or default; {remedy(view)} before serving it"
+    )
+
+
+def remedy(view: FeatureView) -> str:
+    """What fills the view: the refresh of a feature under contract, or its owner's own job."""
+    of, version = view.tags.get("feature"), view.tags.get("version")
+    if version and view.name == f"{of}_{version}":
+        return "run `feast apply` and scripts/refresh.py"
+    owner = f", or ask {view.owner} to," if view.owner else ""
+    return f"run `feast apply` and `feast materialize`{owner}"

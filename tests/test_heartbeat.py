@@ -68,7 +68,11 @@ def writing(store, patch, change) -> None:
         write = RedisWriter.write
 
         def changed(self, rows, progress):
-            change(list(rows), lambda chosen: write(self, chosen, progress))
+            rows = list(rows)
+            if b"__heartbeat__" in rows[0].key:  # which is no entity's
+                write(self, rows, progress)
+            else:
+                change(rows, lambda chosen: write(self, chosen, progress))
 
         patch.setattr(RedisWriter, "write", changed)
     else:

@@ -1,0 +1,53 @@
+"""Rows of Feast's Redis store that only move forward, of equal times to the later created."""
+
+import asyncio
+from collections.abc import Callable, Sequence
+from copy import copy
+from typing import Any
+
+from feast import FeatureView, Field, RepoConfig
+from feast.infra.online_stores.redis import RedisOnlineStore
+from feast.types import Int64
+
+from feature_access.redis_layout import RedisLayout
+from feature_access.redis_writer import RedisWriter, writes_of
+from feature_access.row_time import CREATED, OnlineWrite
+
+
+class ForwardRedisStore(RedisOnlineStore):  # type: ignore[misc]
+    """Feast's Redis store, in which no row gives way to an older one (see `row_time`)."""
+
+    def online_write_batch(
+        self,
+        config: RepoConfig,
+        table: FeatureView,
+        data: Sequence[OnlineWrite],
+        progress: Callable[[int], Any] | None,
+    ) -> None:
+        """As Feast, of those rows that are not older; by Feast itself where told `skip_dedup`."""
+        if config.online_store.skip_dedup:
+            super().online_write_batch(config, table, data, progress)
+        else:
+            layout = RedisLayout(config, table)
+            self.writer(config, layout).write(writes_of(layout, data), progress)
+
+    async def online_write_batch_async(
+        self,
+        config: RepoConfig,
+        table: FeatureView,
+        data: Sequence[OnlineWrite],
+        progress: Callable[[int], Any] | None,
+    ) -> None:
+        """See `online_write_batch`; in a thread."""
+        await asyncio.to_thread(self.online_write_batch, config, table, data, progress)
+
+    def delete_table(self, config: RepoConfig, table: FeatureView) -> None:
+        """As Feast, with the created times of the rows, of which it does not know."""
+        whole = copy(table)
+        whole.features = [*table.features, Field(name=CREATED, dtype=Int64)]
+        super().delete_table(config, whole)
+
+    def writer(self, config: RepoConfig, layout: RedisLayout) -> RedisWriter:
+        """What writes the rows of one view."""
+        options = config.online_store
+        return RedisWriter(self._get_client(options), layout, options.key_ttl_seconds or None)
