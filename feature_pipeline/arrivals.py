@@ -7,16 +7,18 @@ import duckdb
 
 from feature_pipeline.engine import one_row
 from feature_pipeline.erased_customers import NOBODY, ErasedCustomers, leave_out
-from feature_pipeline.events_table import events_view, parts_reaching, refuse_broken_rules
+from feature_pipeline.event_parts import event_parts
+from feature_pipeline.events_table import events_view, parts_reaching, readable
+from feature_pipeline.instants import arrived_by, arrives_after
 from feature_pipeline.intake import (
     MICROSECOND,
+    NOT_YET,
     REASON,
     IntakeCounts,
     accept,
     judge,
     quarantine,
 )
-from feature_pipeline.parquet_table import parts_of
 
 
 def stage_arrivals(
@@ -36,57 +38,57 @@ def stage_arrivals(
     event is superseded, too, where it takes the place of one that had arrived before.
 
     Raises:
-        RefusedError: an arrival breaks a producer's rule.
+        RefusedError: a part cannot be read.
     """
     # Whole days, since the states of a day supersede each other; a microsecond, since `after` is.
     midnight = (since - max(lookback_window, lateness)).astimezone(UTC)
     counting = datetime.combine(midnight, time(), UTC)
     reaching = {"created_timestamp": since, "event_timestamp": counting - MICROSECOND}
-    events_view(connection, parts_reaching(events, reaching) or parts_of(events)[:1])
+    parts = parts_reaching(events, reaching) or event_parts(events)[:1]
     bounds = {"as_of": as_of, "lateness_us": lateness // MICROSECOND}
-    judge(
-        connection,
-        "FROM events_file WHERE created_timestamp > $since",
-        "deliveries",
-        bounds | {"since": since},
-    )
-    connection.execute("CREATE TEMP VIEW delivered AS FROM deliveries")
-    leave_out(connection, "delivered", erased)
-    refuse_broken_rules(connection, "delivered", events)
     leaving = {"leave_from": since - lookback_window, "leave_by": as_of - lookback_window}
-    connection.execute(
-        f"""
-        CREATE TEMP TABLE touched AS
-        SELECT customer_id FROM delivered WHERE reason IS NULL
-        UNION
-        SELECT customer_id FROM events_file
-        WHERE event_timestamp > $leave_from AND event_timestamp <= $leave_by AND {REASON} IS NULL
-        """,
-        bounds | leaving,
-    )
-    connection.execute("CREATE TEMP VIEW affected AS FROM touched")
-    leave_out(connection, "affected", erased)
-    judge(
-        connection,
-        """FROM (
-            FROM events_file WHERE event_timestamp >= $counting AND created_timestamp <= $as_of
-        ) SEMI JOIN affected USING (customer_id)""",
-        "going_on",
-        bounds | {"counting": counting},
-    )
-    accept(connection, "going_on")
-    quarantine(connection, "delivered")
-    return _count_arrivals(connection, since, as_of)
+    with readable(parts):
+        events_view(connection, parts)
+        judge(
+            connection,
+            f"FROM events_file WHERE {arrives_after('$since')}",
+            "deliveries",
+            bounds | {"since": since},
+        )
+        connection.execute("CREATE TEMP VIEW delivered AS FROM deliveries")
+        leave_out(connection, "delivered", erased)
+        connection.execute(
+            f"""
+            CREATE TEMP TABLE touched AS
+            SELECT customer_id FROM delivered WHERE reason IS NULL
+            UNION
+            SELECT customer_id FROM events_file
+            WHERE event_timestamp > $leave_from AND event_timestamp <= $leave_by
+              AND {REASON} IS NULL
+            """,
+            bounds | leaving,
+        )
+        connection.execute("CREATE TEMP VIEW affected AS FROM touched")
+        leave_out(connection, "affected", erased)
+        judge(
+            connection,
+            f"""FROM (
+                FROM events_file
+                WHERE event_timestamp >= $counting AND {arrived_by("$as_of")}
+            ) SEMI JOIN affected USING (customer_id)""",
+            "going_on",
+            bounds | {"counting": counting},
+        )
+        accept(connection, "going_on")
+        quarantine(connection, "delivered", parts, bounds)
+    return _count_arrivals(connection, since)
 
 
-def _count_arrivals(
-    connection: duckdb.DuckDBPyConnection, since: datetime, as_of: datetime
-) -> IntakeCounts:
+def _count_arrivals(connection: duckdb.DuckDBPyConnection, since: datetime) -> IntakeCounts:
     ingested, not_yet_arrived = one_row(
         connection,
-        """SELECT count(*) FILTER (WHERE created_timestamp <= $as_of),
-                  count(*) FILTER (WHERE created_timestamp > $as_of) FROM delivered""",
-        {"as_of": as_of},
+        f"""SELECT count(*) FILTER (reason IS NULL OR reason <> '{NOT_YET}'),
+                   count(*) FILTER (reason = '{NOT_YET}') FROM delivered""",
     )
     (quarantined,) = one_row(connection, "SELECT count(*) FROM quarantined_events")
     accepted, new_days = one_row(

@@ -1,5 +1,7 @@
-"""What `customer_events` must be: its columns, and the rules that every producer keeps."""
+"""What `customer_events` must be, part by part, and how its parts are read."""
 
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from functools import lru_cache
@@ -10,13 +12,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from pyarrow import types
 
-from feature_pipeline.engine import one_row, parquet_at
-from feature_pipeline.parquet_table import parts_of
+from feature_pipeline.engine import parquet_at
+from feature_pipeline.event_columns import COLUMNS, KEYS
+from feature_pipeline.event_parts import event_parts
 from feature_pipeline.refusal import RefusedError
-
-KEYS = ("customer_id", "event_timestamp", "created_timestamp")
-COUNTS = ("orders", "sessions")
-AMOUNTS = (*COUNTS, "order_value")
 
 
 def refuse_wrong_schema(events: Path) -> int:
@@ -25,13 +24,13 @@ def refuse_wrong_schema(events: Path) -> int:
     Raises:
         RefusedError: it is missing, cannot be read, or lacks a column or the column's type.
     """
-    parts = parts_of(events)
+    parts = event_parts(events)
     if not parts:
         raise RefusedError(
             f"no events file at {events}: write customer_events there as parquet, or name another"
         )
     rows = sum(map(_rows_of_right_schema, parts))
-    kinds = {_footer_of(part).schema.field("customer_id").type for part in parts}
+    kinds = {_kind_of(_footer_of(part).schema.field("customer_id")) for part in parts}
     if len(kinds) > 1:
         raise RefusedError(
             f"the parts of {events} spell customer_id as {' and '.join(sorted(map(str, kinds)))}: "
@@ -49,7 +48,7 @@ def parts_reaching(events: Path, beyond: dict[str, datetime]) -> list[Path]:
     """
     return [
         part
-        for part in parts_of(events)
+        for part in event_parts(events)
         if any(
             (newest := _footer_of(part).newest.get(column)) is None or newest > instant
             for column, instant in beyond.items()
@@ -65,9 +64,72 @@ def rows_if_all_beyond(part: Path, column: str, instant: datetime) -> int | None
 
 
 def events_view(connection: duckdb.DuckDBPyConnection, parts: list[Path]) -> None:
-    """Create `events_file`; parts may hold their amounts in types of different widths."""
-    every_part = connection.read_parquet([parquet_at(p) for p in parts], union_by_name=True)
-    every_part.create_view("events_file", replace=True)
+    """Create the view `events_file`: the columns of events alone, whatever else the parts hold.
+
+    Parts may hold their amounts in types of different widths.
+    """
+    _create_view(connection, "events_file", ", ".join(COLUMNS), _by_schema(parts))
+
+
+def events_as_written(connection: duckdb.DuckDBPyConnection, parts: list[Path]) -> None:
+    """Create the view `events_as_written`, with every column of the parts.
+
+    Raises:
+        duckdb.Error: the types of two parts' columns do not go together.
+    """
+    _create_view(connection, "events_as_written", "*", _by_schema(parts))
+
+
+def _create_view(
+    connection: duckdb.DuckDBPyConnection, name: str, columns: str, groups: list[list[Path]]
+) -> None:
+    selects = []
+    for number, parts in enumerate(groups):
+        paths = [parquet_at(part) for part in parts]
+        # Of a Hive folder the value is no column of an event, and may be no value for DuckDB.
+        alike = connection.read_parquet(paths, hive_partitioning=False)
+        alike.create_view(f"{name}_{number}", replace=True)
+        selects.append(f"SELECT {columns} FROM {name}_{number}")
+    connection.execute(
+        f"CREATE OR REPLACE TEMP VIEW {name} AS {' UNION ALL BY NAME '.join(selects)}"
+    )
+
+
+def _by_schema(parts: Iterable[Path]) -> list[list[Path]]:
+    """Parts with the same columns together: one that no event has must not come between others."""
+    alike: dict[pa.Schema, list[Path]] = {}
+    for part in parts:
+        alike.setdefault(_footer_of(part).schema.remove_metadata(), []).append(part)
+    return list(alike.values())
+
+
+@contextmanager
+def readable(parts: Iterable[Path]) -> Iterator[None]:
+    """Tell of a part that the engine cannot read to its end as a refusal that names it.
+
+    Raises:
+        RefusedError: there is such a part.
+    """
+    try:
+        yield
+    except duckdb.Error as error:
+        for part in parts:
+            if why := _why_unreadable(part):
+                raise RefusedError(
+                    f"{part} cannot be read to its end ({why}): write it anew from where its "
+                    "events came; nothing was written"
+                ) from error
+        raise
+
+
+def _why_unreadable(part: Path) -> str | None:
+    with duckdb.connect() as connection:
+        try:
+            rows = connection.read_parquet(parquet_at(part), hive_partitioning=False)
+            rows.aggregate(", ".join(f"max({column})" for column in COLUMNS)).execute()
+        except duckdb.Error as error:
+            return str(error).splitlines()[0]
+    return None
 
 
 @dataclass(frozen=True)
@@ -95,7 +157,7 @@ def _read_footer(part: Path, written: int, size: int) -> _Footer:
     newest: dict[str, datetime] = {}
     for place in range(metadata.num_columns):
         columns = [group.column(place) for group in groups]
-        name = metadata.schema.column(place).name
+        name = metadata.schema.column(place).path
         told_by_all = bool(columns) and all(c.is_stats_set for c in columns)
         if name not in KEYS[1:] or not told_by_all:
             continue
@@ -122,18 +184,19 @@ def _rows_of_right_schema(events: Path) -> int:
             f"{events} is not a readable parquet file ({error}): write customer_events anew"
         ) from error
 
-    if doubled := sorted({name for name in schema.names if schema.names.count(name) > 1}):
+    lower = [name.lower() for name in schema.names]  # to Spark and DuckDB they are one
+    if doubled := sorted(name for name in COLUMNS if lower.count(name) > 1):
         raise RefusedError(f"{events} has two columns {', '.join(doubled)}: write each once")
-    missing = [name for name in (*KEYS, *AMOUNTS) if name not in schema.names]
+    missing = [name for name in COLUMNS if name not in schema.names]
     if missing:
         raise RefusedError(
             f"{events} lacks {', '.join(missing)}; customer_events has the columns "
-            f"{', '.join((*KEYS, *AMOUNTS))}, this file has {', '.join(schema.names)}"
+            f"{', '.join(COLUMNS)}, this file has {', '.join(schema.names)}"
         )
     wrong = [
         f"{name} is {schema.field(name).type}, expected {expected}"
         for name, expected, fits in _EXPECTED_TYPES
-        if not fits(schema.field(name).type)
+        if not fits(_kind_of(schema.field(name)))
     ]
     if wrong:
         raise RefusedError(
@@ -142,8 +205,15 @@ def _rows_of_right_schema(events: Path) -> int:
     return footer.rows
 
 
+def _kind_of(field: pa.Field) -> pa.DataType:
+    """What the values are, however they are laid out."""
+    kind = field.type.value_type if types.is_dictionary(field.type) else field.type
+    text = types.is_string(kind) or types.is_large_string(kind) or types.is_string_view(kind)
+    return pa.string() if text else kind
+
+
 def _is_identifier(kind: pa.DataType) -> bool:
-    return bool(types.is_integer(kind) or types.is_string(kind) or types.is_large_string(kind))
+    return bool(types.is_string(kind) or (types.is_integer(kind) and kind != pa.uint64()))
 
 
 def _is_zoned_timestamp(kind: pa.DataType) -> bool:
@@ -151,87 +221,24 @@ def _is_zoned_timestamp(kind: pa.DataType) -> bool:
 
 
 def _is_number(kind: pa.DataType) -> bool:
-    return bool(types.is_integer(kind) or types.is_floating(kind) or types.is_decimal(kind))
+    """One that every engine reads as it is: no decimal of more than 38 digits, no half float."""
+    if types.is_decimal(kind):
+        return bool(kind.precision <= 38)
+    return bool(types.is_integer(kind) or types.is_float32(kind) or types.is_float64(kind))
 
 
 _ZONED = "a timestamp with time zone (a naive one names no instant)"
 _EXPECTED_TYPES = (
-    ("customer_id", "an integer or a string", _is_identifier),
+    ("customer_id", "an integer or a string, of no more than 64 bits with a sign", _is_identifier),
     ("event_timestamp", _ZONED, _is_zoned_timestamp),
     ("created_timestamp", _ZONED, _is_zoned_timestamp),
     ("orders", "an integer", types.is_integer),
     ("sessions", "an integer", types.is_integer),
-    ("order_value", "a number", _is_number),
+    ("order_value", "a number of at most 38 digits, and no half float", _is_number),
 )
-
-
-def refuse_broken_rules(connection: duckdb.DuckDBPyConnection, rows: str, events: Path) -> None:
-    """Make sure that the view `rows` of the events keeps what every producer must.
-
-    Raises:
-        RefusedError: a key is missing, an amount is negative, or an event stands there twice.
-    """
-    rules = {f"{key} is null": f"{key} IS NULL" for key in KEYS}
-    rules |= {f"{amount} is negative": f"{amount} < 0" for amount in AMOUNTS}
-    counted = ", ".join(f"count(*) FILTER ({broken})" for broken in rules.values())
-    counts = one_row(connection, f"SELECT {counted} FROM {rows}")
-    faults = [
-        f"{rule} in {count:,} rows, first {_first(connection, rows, rules[rule])}"
-        for rule, count in zip(rules, counts, strict=True)
-        if count
-    ]
-    if _some_stand_twice(connection, rows):
-        faults += _doubled(connection, rows)
-    if faults:
-        raise RefusedError(
-            f"{events} breaks the producer's rules: {'; '.join(faults)}. "
-            "Mend the ingestion job or the file and run again; nothing was written."
-        )
-
-
-def _some_stand_twice(connection: duckdb.DuckDBPyConnection, rows: str) -> bool:
-    """Whether two have one hash; a fifth of the time that it takes to group them by their keys.
-
-    The hashes lie in memory, 8 bytes each, so many at a time.
-    """
-    (count,) = one_row(connection, f"SELECT count(*) FROM {rows}")
-    for part in range(parts := -(-count // _HASHES_AT_ONCE)):
-        keys = f"SELECT hash({', '.join(KEYS)}) AS event FROM {rows}"
-        of_part = f"SELECT event FROM ({keys}) WHERE event % {parts} = {part}"
-        hashes = connection.execute(of_part).fetchnumpy()["event"]
-        hashes.sort()
-        if (hashes[1:] == hashes[:-1]).any():
-            return True
-    return False
-
-
-_HASHES_AT_ONCE = 20_000_000
-
-
-def _doubled(connection: duckdb.DuckDBPyConnection, rows: str) -> list[str]:
-    shown = f"customer_id, {iso('event_timestamp')}, {iso('created_timestamp')}"
-    doubled = connection.execute(
-        f"""SELECT count(*) OVER (), {shown}, count(*)
-        FROM {rows}
-        WHERE {" AND ".join(f"{key} IS NOT NULL" for key in KEYS)}
-        GROUP BY {", ".join(KEYS)} HAVING count(*) > 1 ORDER BY {", ".join(KEYS)} LIMIT 1"""
-    ).fetchone()
-    if not doubled:
-        return []
-    count, customer, happened, arrived, times = doubled
-    return [
-        f"{count:,} events stand there more than once, first customer_id {customer} at "
-        f"{happened}, arrived {arrived}, {times} times"
-    ]
 
 
 def iso(instant: str) -> str:
     """SQL that spells an instant as ISO 8601 has it."""
     # Spelled by the engine: Python's datetime ends at the year 9999, a column of events need not.
     return f"replace(CAST({instant} AS VARCHAR), ' ', 'T') || ':00'"
-
-
-def _first(connection: duckdb.DuckDBPyConnection, rows: str, broken: str) -> str:
-    keys = ", ".join(f"{key}: CAST({key} AS VARCHAR)" for key in KEYS)
-    (first,) = one_row(connection, f"SELECT min({{{keys}}}) FROM {rows} WHERE {broken}")
-    return str(first)

@@ -1,8 +1,9 @@
-"""Take in `customer_events`: refuse what no one can mean, quarantine what came too late.
+"""Take in `customer_events`: refuse what no one can mean, quarantine what no one can count.
 
-A whole file is *refused* when it cannot be the events table (columns, types, time zone) or breaks a
-rule every producer must keep (keys present, amounts not negative, no event twice). A single row is
-*quarantined* when it is well-formed but inadmissible; it is kept, with its reason, and counted.
+A whole file is *refused* when it cannot be the events table: its columns, their types, a part that
+cannot be read. A single row is *quarantined* when it is inadmissible by itself: it breaks a rule
+every producer must keep (keys present, amounts not negative, no event twice), came too late, is
+future-dated or holds no amount. It is kept, with its reason, and counted; the others go on.
 """
 
 from dataclasses import dataclass
@@ -11,19 +12,21 @@ from pathlib import Path
 
 import duckdb
 
+from feature_pipeline.doubled_events import set_doubles_aside
 from feature_pipeline.engine import one_row
 from feature_pipeline.erased_customers import NOBODY, ErasedCustomers, leave_out
+from feature_pipeline.event_columns import AMOUNTS, KEYS
+from feature_pipeline.event_parts import event_parts
 from feature_pipeline.events_table import (
+    events_as_written,
     events_view,
-    iso,
-    refuse_broken_rules,
+    readable,
     refuse_wrong_schema,
 )
-from feature_pipeline.parquet_table import parts_of
+from feature_pipeline.instants import arrives_after, is_no_instant, iso
+from feature_pipeline.money import MONEY_OF_ORDER_VALUE
 from feature_pipeline.refusal import RefusedError
 
-# Wide enough for any amount of money, fine enough to hold every decimal a float can honestly carry.
-MONEY = "DECIMAL(38, 12)"
 MICROSECOND = timedelta(microseconds=1)
 
 
@@ -83,16 +86,17 @@ def stage_events(
     happened, and no microsecond later. The session zone must be UTC. The `erased` are left out.
 
     Raises:
-        RefusedError: the table is missing, is not the events table, or breaks a producer's rule.
+        RefusedError: the table is missing, is not the events table, or a part cannot be read.
     """
     rows = refuse_wrong_schema(events)
-    events_view(connection, parts_of(events))
-    rows -= leave_out(connection, "events_file", erased)
+    parts = event_parts(events)
     bounds = {"as_of": as_of, "lateness_us": lateness // MICROSECOND}
-    judge(connection, "FROM events_file", "judged", bounds)
-    refuse_broken_rules(connection, "judged", events)
-    accept(connection, "judged")
-    quarantine(connection, "judged")
+    with readable(parts):
+        events_view(connection, parts)
+        rows -= leave_out(connection, "events_file", erased)
+        judge(connection, "FROM events_file", "judged", bounds)
+        accept(connection, "judged")
+        quarantine(connection, "judged", parts, bounds)
     return _reconcile(connection, events, as_of, rows)
 
 
@@ -104,6 +108,7 @@ def judge(
     connection.execute(
         f"CREATE TEMP TABLE {judged} AS SELECT {REASON} AS reason, * FROM ({rows})", bounds
     )
+    set_doubles_aside(connection, judged)
 
 
 def accept(connection: duckdb.DuckDBPyConnection, judged: str) -> None:
@@ -115,21 +120,41 @@ def accept(connection: duckdb.DuckDBPyConnection, judged: str) -> None:
                make_timestamp(epoch_us(event_timestamp)) AS event_timestamp,
                make_timestamp(epoch_us(created_timestamp)) AS created_timestamp,
                CAST(orders AS BIGINT) AS orders,
-               CAST(order_value AS {MONEY}) AS order_value,
+               {MONEY_OF_ORDER_VALUE} AS order_value,
                CAST(sessions AS BIGINT) AS sessions
         FROM {judged} WHERE reason IS NULL
         """
     )
 
 
-def quarantine(connection: duckdb.DuckDBPyConnection, judged: str) -> None:
-    """Create the view `quarantined_events`, with the reason last."""
+def quarantine(
+    connection: duckdb.DuckDBPyConnection,
+    judged: str,
+    parts: list[Path],
+    bounds: dict[str, object],
+) -> None:
+    """Create the table `quarantined_events`: with all that its events hold, the reason last.
+
+    Columns that no event has are read for these rows alone, and left out where that fails: nothing
+    depends on them, so they must not keep events from being taken in.
+    """
+    same = " AND ".join(f"e.{key} IS NOT DISTINCT FROM q.{key}" for key in KEYS)
     connection.execute(
-        f"""
-        CREATE TEMP VIEW quarantined_events AS
-        SELECT * EXCLUDE (reason), reason FROM {judged} WHERE reason <> '{NOT_YET}'
-        ORDER BY customer_id, event_timestamp, created_timestamp
-        """
+        f"""CREATE TEMP TABLE quarantined_keys AS
+        SELECT DISTINCT {", ".join(KEYS)} FROM {judged} WHERE reason <> '{NOT_YET}'"""
+    )
+    rows = judged
+    try:
+        events_as_written(connection, parts)
+        theirs = f"FROM events_as_written AS e SEMI JOIN quarantined_keys AS q ON {same}"
+        judge(connection, theirs, "judged_whole", bounds)
+        rows = "judged_whole"
+    except duckdb.Error:
+        connection.execute("DROP TABLE IF EXISTS judged_whole")
+    connection.execute(
+        f"""CREATE TEMP TABLE quarantined_events AS
+        SELECT * EXCLUDE (reason), reason FROM {rows} WHERE reason <> '{NOT_YET}'
+        ORDER BY {", ".join(KEYS)}"""
     )
 
 
@@ -139,14 +164,18 @@ NOT_YET = "not yet arrived"
 # one that has not arrived for nothing.
 REASON = f"""
     CASE
-        WHEN created_timestamp > $as_of THEN '{NOT_YET}'
+        WHEN {arrives_after("$as_of")} THEN '{NOT_YET}'
+        {" ".join(f"WHEN {key} IS NULL THEN 'malformed: {key} is null'" for key in KEYS)}
+        WHEN {is_no_instant("created_timestamp")}
+            THEN 'malformed: created_timestamp is no instant'
         WHEN orders IS NULL THEN 'malformed: orders is null'
         WHEN sessions IS NULL THEN 'malformed: sessions is null'
         WHEN TRY_CAST(orders AS BIGINT) IS NULL THEN 'malformed: orders is not a count'
         WHEN TRY_CAST(sessions AS BIGINT) IS NULL THEN 'malformed: sessions is not a count'
         WHEN order_value IS NULL THEN 'malformed: order_value is null'
-        WHEN TRY_CAST(order_value AS {MONEY}) IS NULL THEN 'malformed: order_value is not an amount'
-        WHEN NOT isfinite(event_timestamp) THEN 'malformed: event_timestamp is no instant'
+        {" ".join(f"WHEN {one} < 0 THEN 'malformed: {one} is negative'" for one in AMOUNTS)}
+        WHEN {MONEY_OF_ORDER_VALUE} IS NULL THEN 'malformed: order_value is not an amount'
+        WHEN {is_no_instant("event_timestamp")} THEN 'malformed: event_timestamp is no instant'
         WHEN event_timestamp > created_timestamp THEN 'future-dated: happened after it arrived'
         WHEN epoch_us(created_timestamp) - epoch_us(event_timestamp) > $lateness_us
             THEN 'late: arrived after the allowed lateness'
@@ -159,11 +188,16 @@ def _reconcile(
 ) -> Staged:
     ingested, not_yet_arrived, first = one_row(
         connection,
-        f"""SELECT count(*) FILTER (created_timestamp <= $as_of),
-                   count(*) FILTER (created_timestamp > $as_of), {iso("min(created_timestamp)")}
+        f"""SELECT count(*) FILTER (reason IS NULL OR reason <> '{NOT_YET}'),
+                   count(*) FILTER (reason = '{NOT_YET}'), {iso("min(created_timestamp)")}
         FROM judged""",
-        {"as_of": as_of},
     )
+    # `rows` is the footers' own count, the others are counted from what became of the rows.
+    if rows != ingested + not_yet_arrived:
+        raise RefusedError(
+            f"the footers of {events} tell of {rows:,} rows, but {ingested + not_yet_arrived:,} "
+            "can be read: write it anew from where its events came; nothing was written"
+        )
     if ingested == 0:
         raise RefusedError(
             f"no event of {events} had arrived by {as_of.isoformat()}; the first arrived at "
@@ -172,8 +206,7 @@ def _reconcile(
     (accepted,) = one_row(connection, "SELECT count(*) FROM accepted_events")
     (quarantined,) = one_row(connection, "SELECT count(*) FROM quarantined_events")
     staged = Staged(ingested, accepted, quarantined, not_yet_arrived)
-    # `rows` is the file's own count, the others are counted from what became of its rows.
-    if rows != ingested + not_yet_arrived or ingested != accepted + quarantined:
+    if ingested != accepted + quarantined:
         raise AssertionError(f"rows were lost or doubled on the way in: {staged} of {rows}")
     return staged
 

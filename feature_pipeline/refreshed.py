@@ -8,7 +8,8 @@ import duckdb
 
 from feature_pipeline.engine import one_row, parquet_at
 from feature_pipeline.erased_customers import NOBODY, ErasedCustomers, leave_out
-from feature_pipeline.events_table import parts_reaching, rows_if_all_beyond
+from feature_pipeline.events_table import parts_reaching, readable, rows_if_all_beyond
+from feature_pipeline.instants import arrived_by, arrives_after
 from feature_pipeline.intake import IntakeCounts
 
 
@@ -60,27 +61,28 @@ def later_than(instant: datetime, events: Path, erased: ErasedCustomers = NOBODY
     for part in parts_reaching(events, {"created_timestamp": instant}):
         rows = None if erased else rows_if_all_beyond(part, "created_timestamp", instant)
         if rows is None:
-            parts.append(parquet_at(part))
+            parts.append(part)
         else:
             count += rows
     if not parts:
         return count
-    later = "FROM read_parquet($parts) WHERE created_timestamp > $instant"
-    bounds = {"parts": parts, "instant": instant}
-    with duckdb.connect() as connection:
+    every_part = "read_parquet($parts, hive_partitioning = false)"
+    later = f"FROM {every_part} WHERE {arrives_after('$instant')}"
+    bounds = {"parts": [parquet_at(part) for part in parts], "instant": instant}
+    with readable(parts), duckdb.connect() as connection:
         if not erased:
             return count + int(one_row(connection, f"SELECT count(*) {later}", bounds)[0])
         connection.execute(f"CREATE TABLE theirs AS SELECT customer_id {later}", bounds)
         connection.execute("CREATE VIEW later AS FROM theirs")
         leave_out(connection, "later", erased)
-        return int(one_row(connection, "SELECT count(*) FROM later")[0])
+        return count + int(one_row(connection, "SELECT count(*) FROM later")[0])
 
 
 def newest_arrival(
     connection: duckdb.DuckDBPyConnection, events: str, as_of: datetime
 ) -> datetime | None:
     """When the newest event of a view had arrived by then."""
-    query = f"SELECT max(created_timestamp) FROM {events} WHERE created_timestamp <= $as_of"
+    query = f"SELECT max(created_timestamp) FROM {events} WHERE {arrived_by('$as_of')}"
     newest: datetime | None = one_row(connection, query, {"as_of": as_of})[0]
     return newest
 

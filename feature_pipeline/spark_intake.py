@@ -8,12 +8,10 @@ import pyarrow as pa
 from pyspark.sql import DataFrame, SparkSession
 
 from feature_pipeline import spark_sql as sql
-from feature_pipeline.events_table import AMOUNTS, KEYS
+from feature_pipeline.event_parts import event_parts
 from feature_pipeline.intake import MICROSECOND, IntakeCounts
-from feature_pipeline.parquet_table import parts_of
 from feature_pipeline.refreshed import Tables, Terms
-from feature_pipeline.refusal import RefusedError
-from feature_pipeline.spark_lake import own_session, read_parts
+from feature_pipeline.spark_lake import own_session, read_events
 
 
 @dataclass(frozen=True)
@@ -59,19 +57,22 @@ class Statements:
 
 
 def stage(run: Statements, tables: Tables, terms: Terms, delivered: str) -> Arrivals:
-    """Create `events_file`, what was `delivered` of it, and `judged`; the erased are left out.
-
-    Raises:
-        RefusedError: what was delivered breaks a producer's rule.
-    """
-    events = read_parts(run.session, parts_of(tables.events))
+    """Create `events_file`, what was `delivered` of it, and `judged`; the erased are left out."""
+    events = read_events(run.session, event_parts(tables.events))
     if terms.erased:
         events = _without_erased(run, events, terms)
     events.createOrReplaceTempView("events_file")
     run.view("delivered", delivered)
-    _refuse_broken_rules(run, tables)
     run.view("judged", sql.JUDGED)
     return Arrivals(*run.row(sql.ARRIVED))
+
+
+def set_doubles_aside(run: Statements) -> None:
+    """Give events in `judged` that stand there more than once their reason."""
+    if run.view("doubled", sql.DOUBLED).isEmpty():
+        return
+    run.view("judged_alone", "SELECT * FROM judged")
+    run.view("judged", sql.JUDGED_WITH_DOUBLES)
 
 
 def _without_erased(run: Statements, events: DataFrame, terms: Terms) -> DataFrame:
@@ -86,20 +87,6 @@ def _without_erased(run: Statements, events: DataFrame, terms: Terms) -> DataFra
         return events
     erased = run.session.createDataFrame(pa.table({"customer_id": gone}))
     return events.join(erased, "customer_id", "left_anti")
-
-
-def _refuse_broken_rules(run: Statements, tables: Tables) -> None:
-    broken = [f"{key} is null" for key in KEYS] + [f"{amount} is negative" for amount in AMOUNTS]
-    counts = run.row(sql.BROKEN_RULES)
-    faults = [f"{rule} in {rows:,} rows" for rule, rows in zip(broken, counts, strict=True) if rows]
-    doubled, first = run.row(sql.DOUBLED)
-    if doubled:
-        faults.append(f"{doubled:,} events stand there more than once, first {first}")
-    if faults:
-        raise RefusedError(
-            f"{tables.events} breaks the producer's rules: {'; '.join(faults)}. "
-            "Mend the ingestion job or the file and run again; nothing was written."
-        )
 
 
 def counted(run: Statements, arrivals: Arrivals, quarantined: int) -> IntakeCounts:

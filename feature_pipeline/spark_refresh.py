@@ -19,7 +19,7 @@ from feature_pipeline.refresh import what_is_there
 from feature_pipeline.refreshed import Refreshed, Tables, Terms, later_than
 from feature_pipeline.refusal import RefusedError
 from feature_pipeline.retention import begin_at, kept_from
-from feature_pipeline.spark_intake import Statements, counted, stage
+from feature_pipeline.spark_intake import Statements, counted, set_doubles_aside, stage
 from feature_pipeline.spark_lake import adding_parts_to, read_parts, write_parts
 from feature_pipeline.watermark import Watermark, digest_of_terms
 from feature_pipeline.whole_log import refuse_another_past, refuse_to_take_back
@@ -74,6 +74,7 @@ def _made_anew(
             f"no event of {tables.events} had arrived by {as_of.isoformat()}; the first arrived "
             f"at {arrived.first}: name a later as-of time"
         )
+    set_doubles_aside(run)
     run.view("accepted_events", sql.ACCEPTED)
     with new_version(history) as log:
         with new_version(tables.quarantine) as quarantine:
@@ -149,6 +150,7 @@ def _continued(
     }
     arrived = stage(run, tables, terms, sql.DELIVERED)
     run.view("touched", sql.TOUCHED)
+    set_doubles_aside(run)
     run.view("accepted_events", sql.ACCEPTED + sql.OF_THE_TOUCHED)
     on_step("writing quarantined arrivals")
     with adding_parts_to(

@@ -10,28 +10,68 @@ from importlib.resources import files
 import sqlglot
 from sqlglot import exp
 
-from feature_pipeline.events_table import AMOUNTS, KEYS
-from feature_pipeline.intake import MONEY
+from feature_pipeline.doubled_events import CONFLICTING, REPEATED
+from feature_pipeline.event_columns import AMOUNTS, KEYS
+from feature_pipeline.money import MONEY
+
+# The years 1 to 9999, as in feature_pipeline/instants.py.
+_FIRST, _BEYOND = "timestamp_micros(-62135596800000000)", "timestamp_micros(253402300800000000)"
+
+
+def _is_no_instant(column: str) -> str:
+    return f"({column} < {_FIRST} OR {column} >= {_BEYOND})"
+
+
+def _arrives_after(bound: str) -> str:
+    """False where it tells no instant of it."""
+    return f"coalesce(created_timestamp > {bound} AND created_timestamp < {_BEYOND}, false)"
+
 
 # NULL for an admissible event, else why not: the reasons of feature_pipeline/intake.py, in its
-# order. Spark has no infinite instants; what DuckDB reads as one is the largest number there is.
+# order.
 _REASON = f"""
     CASE
+        {" ".join(f"WHEN {key} IS NULL THEN 'malformed: {key} is null'" for key in KEYS)}
+        WHEN {_is_no_instant("created_timestamp")}
+            THEN 'malformed: created_timestamp is no instant'
         WHEN orders IS NULL THEN 'malformed: orders is null'
         WHEN sessions IS NULL THEN 'malformed: sessions is null'
         WHEN try_cast(orders AS BIGINT) IS NULL THEN 'malformed: orders is not a count'
         WHEN try_cast(sessions AS BIGINT) IS NULL THEN 'malformed: sessions is not a count'
         WHEN order_value IS NULL THEN 'malformed: order_value is null'
+        {" ".join(f"WHEN {one} < 0 THEN 'malformed: {one} is negative'" for one in AMOUNTS)}
         WHEN try_cast(order_value AS {MONEY}) IS NULL THEN 'malformed: order_value is not an amount'
-        WHEN unix_micros(event_timestamp) IN (9223372036854775807, -9223372036854775807)
-            THEN 'malformed: event_timestamp is no instant'
+        WHEN {_is_no_instant("event_timestamp")} THEN 'malformed: event_timestamp is no instant'
         WHEN event_timestamp > created_timestamp THEN 'future-dated: happened after it arrived'
         WHEN unix_micros(created_timestamp) - unix_micros(event_timestamp) > :lateness_us
             THEN 'late: arrived after the allowed lateness'
     END
 """
 
-JUDGED = f"SELECT *, {_REASON} AS reason FROM events_file WHERE created_timestamp <= :as_of"
+JUDGED = f"SELECT *, {_REASON} AS reason FROM events_file WHERE NOT {_arrives_after(':as_of')}"
+
+_EVENT = ", ".join(KEYS)
+DOUBLED = f"""
+    SELECT {_EVENT}, min(said) <> max(said) AS conflicting FROM (
+        SELECT {_EVENT}, struct(orders, CAST(order_value AS {MONEY}) AS value, sessions) AS said
+        FROM judged WHERE reason IS NULL
+    ) GROUP BY {_EVENT} HAVING count(*) > 1
+"""
+"""Admissible events that stand there more than once; see feature_pipeline/doubled_events.py."""
+JUDGED_WITH_DOUBLES = f"""
+    SELECT * FROM judged_alone WHERE reason IS NOT NULL
+    UNION ALL
+    SELECT * FROM judged_alone AS alone WHERE reason IS NULL
+        AND NOT EXISTS (SELECT 1 FROM doubled WHERE {{same}})
+    UNION ALL
+    SELECT alone.* EXCEPT (reason), CASE
+        WHEN conflicting THEN '{CONFLICTING}'
+        WHEN row_number() OVER (
+            PARTITION BY {", ".join(f"alone.{key}" for key in KEYS)} ORDER BY alone.orders
+        ) > 1 THEN '{REPEATED}'
+    END AS reason
+    FROM judged_alone AS alone JOIN doubled ON {{same}} WHERE reason IS NULL
+""".format(same=" AND ".join(f"doubled.{key} = alone.{key}" for key in KEYS))
 
 ACCEPTED = f"""
     SELECT customer_id, event_timestamp, created_timestamp,
@@ -53,27 +93,11 @@ TOUCHED = """
 """Customers of whom an event arrived since the last refresh, or left the window."""
 
 QUARANTINED = "SELECT * FROM judged WHERE reason IS NOT NULL"
-QUARANTINED_SINCE = f"{QUARANTINED} AND created_timestamp > :since"
+QUARANTINED_SINCE = f"{QUARANTINED} AND {_arrives_after(':since')}"
 
-BROKEN_RULES = "SELECT {}, {} FROM delivered".format(
-    ", ".join(f"count_if({key} IS NULL) AS null_{key}" for key in KEYS),
-    ", ".join(f"count_if({amount} < 0) AS negative_{amount}" for amount in AMOUNTS),
-)
-DOUBLED = f"""
-    SELECT count(*), min(concat(
-        'customer_id ', customer_id, ' at ', event_timestamp, ', arrived ', created_timestamp,
-        ', ', times, ' times'
-    ))
-    FROM (
-        SELECT {", ".join(KEYS)}, count(*) AS times FROM delivered
-        WHERE {" AND ".join(f"{key} IS NOT NULL" for key in KEYS)}
-        GROUP BY {", ".join(KEYS)} HAVING count(*) > 1
-    )
-"""
-
-ARRIVED = """
-    SELECT count_if(created_timestamp <= :as_of), count_if(created_timestamp > :as_of),
-           max(CASE WHEN created_timestamp <= :as_of THEN created_timestamp END),
+ARRIVED = f"""
+    SELECT count_if(NOT {_arrives_after(":as_of")}), count_if({_arrives_after(":as_of")}),
+           max(CASE WHEN created_timestamp BETWEEN {_FIRST} AND :as_of THEN created_timestamp END),
            CAST(min(created_timestamp) AS STRING)
     FROM delivered
 """
@@ -85,7 +109,7 @@ COUNTED = """
 """
 """Accepted events since then, and the days of a customer that began with one."""
 
-DELIVERED = "SELECT * FROM events_file WHERE created_timestamp > :since"
+DELIVERED = f"SELECT * FROM events_file WHERE {_arrives_after(':since')}"
 NEW = "SELECT * FROM made WHERE event_timestamp > :since"
 
 TAKEN_BACK = """

@@ -3,6 +3,7 @@
 from datetime import datetime
 
 from feature_pipeline.erased_customers import ErasedCustomers
+from feature_pipeline.instants import arrives_after
 from feature_pipeline.warehouse import EVENTS, KEPT_FROM, Session, one_row
 from feature_pipeline.warehouse_sql import ADMITTED
 
@@ -34,8 +35,8 @@ def left_out(
     (count,) = one_row(
         connection,
         f"""SELECT count(*) FROM {EVENTS} JOIN erased_here USING (customer_id)
-        WHERE created_timestamp <= %(as_of)s
-          AND created_timestamp > coalesce(%(since)s, '-infinity'::timestamptz)""",
+        WHERE ({arrives_after("%(as_of)s")}) IS NOT TRUE
+          AND (created_timestamp > %(since)s OR %(since)s IS NULL)""",
         {"since": since, "as_of": as_of},
     )
     return int(count)

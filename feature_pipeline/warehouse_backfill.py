@@ -59,6 +59,8 @@ def compare_in_warehouse(
         on_step("aggregating")
         admit(warehouse, erased)
         warehouse.execute(sql.ACCEPTED, bounds)
+        warehouse.execute(sql.DOUBLED)
+        warehouse.execute(sql.WITHOUT_DOUBLES)
         warehouse.execute("ANALYZE accepted_events")
         warehouse.execute(sql.made(), {k: without_zone(v) for k, v in bounds.items()})
         on_step("comparing with the history on record")

@@ -1,112 +1,141 @@
-"""Load events into the warehouse in bulk (COPY): those of a file that are not there yet."""
+"""Load events into the warehouse in bulk (COPY): those of a table that are not there yet.
+
+Every row comes in, for the refresh to judge, and sound ones wait for no other. One alone stays
+out: an event that the warehouse holds with other amounts. Values may have been made of what it
+holds, and an event is never edited; the newcomer is set aside with its reason.
+"""
 
 from dataclasses import dataclass
 from pathlib import Path
 
 import psycopg
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from pyarrow import csv
 
-from feature_pipeline.events_table import AMOUNTS, KEYS
+from feature_pipeline.doubled_events import OF_ONE_HELD
+from feature_pipeline.event_columns import AMOUNTS, COLUMNS, KEYS
+from feature_pipeline.event_parts import event_parts
+from feature_pipeline.events_table import refuse_wrong_schema
 from feature_pipeline.refusal import RefusedError
-from feature_pipeline.warehouse import EVENTS, Session, one_row, session
+from feature_pipeline.warehouse import EVENTS, QUARANTINE, Session, session
 
-_COLUMNS = (*KEYS, *AMOUNTS)
-_NAMED = ", ".join(_COLUMNS)
-_SAID = ", ".join(f"{{0}}.{amount}" for amount in AMOUNTS)
+_NAMED = ", ".join(COLUMNS)
+_SAME_EVENT = " AND ".join(f"held.{key} = arriving.{key}" for key in KEYS)
+_SAYS_THE_SAME = " AND ".join(f"held.{one} IS NOT DISTINCT FROM arriving.{one}" for one in AMOUNTS)
+_WITHOUT_KEY = f"num_nulls({', '.join(KEYS)}) > 0"
 
-# It refuses what the table itself would refuse.
-_ARRIVING = f"""
-    CREATE TEMP TABLE arriving (LIKE {EVENTS} INCLUDING CONSTRAINTS INCLUDING INDEXES)
-    ON COMMIT DROP
+_ARRIVING = f"CREATE TEMP TABLE arriving (LIKE {EVENTS}) ON COMMIT DROP"
+_APPEND = f"""
+    INSERT INTO {EVENTS} ({_NAMED}) SELECT {_NAMED} FROM arriving
+    WHERE NOT {_WITHOUT_KEY} AND NOT EXISTS (SELECT FROM {EVENTS} AS held WHERE {_SAME_EVENT})
+"""
+_APPEND_WITHOUT_KEY = f"""
+    INSERT INTO {EVENTS} ({_NAMED}) (
+        SELECT {_NAMED} FROM arriving WHERE {_WITHOUT_KEY}
+        EXCEPT ALL SELECT {_NAMED} FROM {EVENTS} WHERE {_WITHOUT_KEY}
+    )
+"""
+_OTHERWISE = f"""
+    CREATE TEMP TABLE otherwise ON COMMIT DROP AS
+    SELECT {_NAMED}, '{OF_ONE_HELD}' AS reason FROM arriving
+    WHERE EXISTS (SELECT FROM {EVENTS} AS held WHERE {_SAME_EVENT})
+      AND NOT EXISTS (SELECT FROM {EVENTS} AS held WHERE {_SAME_EVENT} AND {_SAYS_THE_SAME})
+"""
+_SET_ASIDE = f"""
+    INSERT INTO {QUARANTINE} ({_NAMED}, reason) (
+        SELECT {_NAMED}, reason FROM otherwise EXCEPT SELECT {_NAMED}, reason FROM {QUARANTINE}
+    )
 """
 
 
 @dataclass(frozen=True)
 class Loaded:
-    """What became of the rows of one file."""
+    """What became of the rows of one table."""
 
     appended: int
     there_already: int
+    set_aside: int
+    """Events that the warehouse holds with other amounts."""
 
 
 def load_events(address: str, events: Path) -> Loaded:
-    """Append the events of a parquet file to `data_warehouse.customer_events`, all or none.
+    """Append the events of a parquet table to `data_warehouse.customer_events`, all or none.
 
-    A file may repeat what the warehouse holds; an event (customer, happened, arrived) counts once.
+    A table may repeat what the warehouse holds; an event (customer, happened, arrived) counts once.
     `address` is a libpq connection string of a login with the role `feature_store_pipeline`.
 
     Raises:
-        RefusedError: the file is not there or is not the events table, one of its rows breaks a
-            producer's rule or says otherwise than the warehouse of the same event, or the
-            warehouse cannot be reached or written to.
+        RefusedError: the table is not there or is not the events table, a part cannot be read, its
+            customers are not the warehouse's, or the warehouse cannot be reached or written to.
     """
-    file = _opened(events)
+    rows = refuse_wrong_schema(events)
     with session(address) as connection, connection.transaction():
         try:
             connection.execute(_ARRIVING)
-            _copy(connection, file)
-            _refuse_other_accounts(connection, events)
-            arriving = file.metadata.num_rows
-            appended = connection.execute(
-                f"INSERT INTO {EVENTS} ({_NAMED}) SELECT {_NAMED} FROM arriving "
-                "ON CONFLICT DO NOTHING"
-            ).rowcount
+            for part in event_parts(events):
+                _copy(connection, part)
+            connection.execute("ANALYZE arriving")
+            connection.execute(_OTHERWISE)
+            appended = connection.execute(_APPEND).rowcount
+            appended += connection.execute(_APPEND_WITHOUT_KEY).rowcount
+            set_aside = connection.execute("SELECT FROM otherwise").rowcount
+            connection.execute(_SET_ASIDE)
         except (psycopg.DataError, psycopg.IntegrityError, psycopg.ProgrammingError) as error:
             raise RefusedError(
                 f"{events} cannot be loaded: {error.diag.message_primary}. Mend the ingestion job, "
                 "the file or the login's rights and run again; nothing was written"
             ) from None  # its details quote rows
-    return Loaded(appended, arriving - appended)
+    return Loaded(appended, rows - appended - set_aside, set_aside)
 
 
-def _opened(events: Path) -> pq.ParquetFile:
-    if not events.is_file():
-        raise RefusedError(f"no events file at {events}: name a parquet file of customer_events")
-    try:
-        file = pq.ParquetFile(events)
-    except (pa.ArrowException, OSError) as error:
-        raise RefusedError(f"{events} is not a readable parquet file ({error})") from error
-    schema = file.schema_arrow
-    if missing := [name for name in _COLUMNS if name not in schema.names]:
-        raise RefusedError(f"{events} lacks {', '.join(missing)}: customer_events has {_NAMED}")
-    for name in KEYS[1:]:
-        kind = schema.field(name).type
-        if not pa.types.is_timestamp(kind) or kind.tz is None:
-            raise RefusedError(
-                f"{events}: {name} is {kind}, which names no instant: write it with its time zone"
-            )
-    return file
-
-
-def _copy(connection: Session, file: pq.ParquetFile) -> None:
+def _copy(connection: Session, part: Path) -> None:
     plain = csv.WriteOptions(include_header=False)
-    with connection.cursor().copy(f"COPY arriving ({_NAMED}) FROM STDIN (FORMAT csv)") as copy:
-        for batch in file.iter_batches(columns=list(_COLUMNS)):
-            text = pa.BufferOutputStream()
-            csv.write_csv(_in_microseconds(batch.select(list(_COLUMNS))), text, plain)
-            copy.write(text.getvalue().to_pybytes())
-
-
-def _in_microseconds(batch: pa.RecordBatch) -> pa.RecordBatch:
-    """Finer times are cut off, as the embedded engine does; PostgreSQL would round them up."""
-    fields = [
-        field.with_type(pa.timestamp("us", "UTC")) if pa.types.is_timestamp(field.type) else field
-        for field in batch.schema
-    ]
-    columns = [c.cast(f.type, safe=False) for c, f in zip(batch.columns, fields, strict=True)]
-    return pa.RecordBatch.from_arrays(columns, schema=pa.schema(fields))
-
-
-def _refuse_other_accounts(connection: Session, events: Path) -> None:
-    (others,) = one_row(
-        connection,
-        f"""SELECT count(*) FROM arriving JOIN {EVENTS} AS held USING ({", ".join(KEYS)})
-        WHERE ({_SAID.format("arriving")}) IS DISTINCT FROM ({_SAID.format("held")})""",
-    )
-    if others:
+    try:
+        file = pq.ParquetFile(part, page_checksum_verification=True)
+        with connection.cursor().copy(f"COPY arriving ({_NAMED}) FROM STDIN (FORMAT csv)") as copy:
+            for batch in file.iter_batches(columns=list(COLUMNS)):
+                text = pa.BufferOutputStream()
+                csv.write_csv(_as_postgres_reads_it(batch), text, plain)
+                copy.write(text.getvalue().to_pybytes())
+    except (pa.ArrowException, OSError) as error:
         raise RefusedError(
-            f"{others:,} events of {events} are in {EVENTS} with other amounts: an event is never "
-            "edited, send a later state of its day; nothing was written"
-        )
+            f"{part} cannot be read to its end ({error}): write it anew from where its events "
+            "came; nothing was written"
+        ) from error
+
+
+def _as_postgres_reads_it(batch: pa.RecordBatch) -> pa.RecordBatch:
+    columns = {name: _spelled(batch.column(name)) for name in COLUMNS}
+    return pa.RecordBatch.from_pydict(columns)
+
+
+def _spelled(values: pa.Array) -> pa.Array:
+    if pa.types.is_timestamp(values.type):
+        return _instants(values)
+    if pa.types.is_float32(values.type):
+        return values.cast(pa.float64())  # it is the double that it is, not what it rounds to
+    if pa.types.is_dictionary(values.type):
+        return values.dictionary_decode()
+    return values
+
+
+def _instants(times: pa.Array) -> pa.Array:
+    """Microseconds in UTC as text; outside the years 1 to 9999 they are infinite.
+
+    Finer times are cut off, as the embedded engine does; PostgreSQL would round them up.
+    """
+    since_1970 = times.cast(pa.int64())
+    in_a_second = {"s": 1, "ms": 10**3, "us": 10**6, "ns": 10**9}[times.type.unit]
+    before, beyond = (
+        compare(since_1970, max(-(2**63), min(seconds * in_a_second, 2**63 - 1)))
+        for compare, seconds in ((pc.less, _YEAR_1), (pc.greater_equal, _YEAR_10000))
+    )
+    named = pc.if_else(pc.or_(before, beyond), pa.scalar(None, times.type), times)
+    text = named.cast(pa.timestamp("us", "UTC"), safe=False).cast(pa.string())
+    return pc.if_else(before, "-infinity", pc.if_else(beyond, "infinity", text))
+
+
+_YEAR_1, _YEAR_10000 = -62_135_596_800, 253_402_300_800
+"""Where they begin, in seconds since 1970."""

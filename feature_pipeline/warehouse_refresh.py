@@ -24,7 +24,6 @@ from feature_pipeline.refusal import RefusedError
 from feature_pipeline.warehouse import (
     EVENTS,
     HISTORY,
-    QUARANTINE,
     REFRESHES,
     Session,
     one_row,
@@ -137,7 +136,8 @@ def _refresh(
 
     on_step("staging events")
     _stage(connection, bounds, last)
-    quarantined = connection.execute(sql.SET_ASIDE, bounds).rowcount
+    set_aside = sql.SET_NEW_ASIDE if last else sql.SET_ALL_ASIDE
+    quarantined = connection.execute(set_aside, bounds).rowcount
     on_step("aggregating")
     in_utc = {name: sql.without_zone(bound) for name, bound in bounds.items()}
     connection.execute(sql.made(), in_utc)
@@ -169,7 +169,8 @@ def _refresh(
     connection.execute(sql.ON_RECORD, {**bounds, **vars(counts), "history_rows": rows})
     since = last.as_of if last else None
     gone = left_out(connection, erased, since, this.as_of)
-    return Refreshed(counts, rows, appended, since, newest, newest_arrival, gone, made_anew=why)
+    arrived_last = newest_arrival or this.as_of
+    return Refreshed(counts, rows, appended, since, newest, arrived_last, gone, made_anew=why)
 
 
 def _last_refresh(connection: Session) -> _Refresh | None:
@@ -182,7 +183,7 @@ def _last_refresh(connection: Session) -> _Refresh | None:
 def _stage(connection: Session, bounds: dict[str, Any], last: _Refresh | None) -> None:
     """The accepted events that rows are made of: all, or those that a row since then may count."""
     if last is None:
-        connection.execute(f"DELETE FROM {QUARANTINE}")
+        connection.execute(sql.FORGET_QUARANTINE)
         connection.execute(sql.ACCEPTED, bounds)
     else:
         window, lateness = last.lookback_window, last.allowed_lateness
@@ -193,6 +194,8 @@ def _stage(connection: Session, bounds: dict[str, Any], last: _Refresh | None) -
         connection.execute(sql.AFFECTED, bounds)
         connection.execute("ANALYZE affected")
         connection.execute(f"{sql.ACCEPTED} {sql.OF_THE_AFFECTED}", bounds)
+    connection.execute(sql.DOUBLED)
+    connection.execute(sql.WITHOUT_DOUBLES)
     connection.execute("ANALYZE accepted_events")
 
 

@@ -12,31 +12,43 @@ from typing import Any
 
 import sqlglot
 
+from feature_pipeline.doubled_events import CONFLICTING, OF_ONE_HELD, REPEATED
+from feature_pipeline.event_columns import AMOUNTS, KEYS
+from feature_pipeline.instants import arrived_by, arrives_after, is_no_instant
 from feature_pipeline.warehouse import HISTORY, QUARANTINE, REFRESHES
 
 ADMITTED = "admitted_events"
 """The session's view of the events without the customers who were erased."""
 
 # NULL for an admissible event, else why not: the reasons of feature_pipeline/intake.py, in its
-# order. That a count is one, and that keys are there, the table's own types and rules see to. NaN
-# is greater than any number here.
-_REASON = """
+# order. That a count is one the table's own types see to. NaN is greater than any number here.
+_REASON = f"""
     CASE
+        {" ".join(f"WHEN {key} IS NULL THEN 'malformed: {key} is null'" for key in KEYS)}
+        WHEN {is_no_instant("created_timestamp")}
+            THEN 'malformed: created_timestamp is no instant'
         WHEN orders IS NULL THEN 'malformed: orders is null'
         WHEN sessions IS NULL THEN 'malformed: sessions is null'
         WHEN order_value IS NULL THEN 'malformed: order_value is null'
+        {" ".join(f"WHEN {one} < 0 THEN 'malformed: {one} is negative'" for one in AMOUNTS)}
         WHEN round(order_value, 12) >= 1e26 THEN 'malformed: order_value is not an amount'
-        WHEN NOT isfinite(event_timestamp) THEN 'malformed: event_timestamp is no instant'
+        WHEN {is_no_instant("event_timestamp")} THEN 'malformed: event_timestamp is no instant'
         WHEN event_timestamp > created_timestamp THEN 'future-dated: happened after it arrived'
         WHEN created_timestamp - event_timestamp > %(allowed_lateness)s
             THEN 'late: arrived after the allowed lateness'
     END
 """
 
+
+def _has_arrived(bound: str) -> str:
+    """Also where it tells no instant of it: it is there."""
+    return f"({arrives_after(bound)}) IS NOT TRUE"
+
+
 ARRIVALS = f"""
     SELECT count(*),
-           count(*) FILTER (WHERE created_timestamp <= %(as_of)s),
-           count(*) FILTER (WHERE created_timestamp <= %(last_as_of)s),
+           count(*) FILTER (WHERE {_has_arrived("%(as_of)s")}),
+           count(*) FILTER (WHERE {_has_arrived("%(last_as_of)s")}),
            CAST(min(created_timestamp) AS TEXT)
     FROM {ADMITTED}
 """
@@ -68,15 +80,42 @@ OF_THE_AFFECTED = """
     AND event_timestamp >= %(whole_days_from)s AND customer_id IN (SELECT customer_id FROM affected)
 """
 
-SET_ASIDE = f"""
-    INSERT INTO {QUARANTINE}
-    SELECT customer_id, event_timestamp, created_timestamp, orders, order_value, sessions, reason
-    FROM (
-        SELECT *, {_REASON} AS reason FROM {ADMITTED}
-        WHERE created_timestamp > %(since)s AND created_timestamp <= %(as_of)s
-    ) AS judged
-    WHERE reason IS NOT NULL
+_EVENT = ", ".join(KEYS)
+DOUBLED = f"""
+    CREATE TEMP TABLE doubled_events ON COMMIT DROP AS
+    SELECT * FROM (
+        SELECT place, {_EVENT}, orders, order_value, sessions, CASE
+            WHEN min(said) OVER event <> max(said) OVER event THEN '{CONFLICTING}'
+            WHEN row_number() OVER (event ORDER BY place) > 1 THEN '{REPEATED}'
+        END AS reason
+        FROM (
+            SELECT ctid AS place, *, concat_ws(' ', orders, order_value, sessions) AS said
+            FROM accepted_events WHERE ({_EVENT}) IN (
+                SELECT {_EVENT} FROM accepted_events GROUP BY {_EVENT} HAVING count(*) > 1
+            )
+        ) AS same WINDOW event AS (PARTITION BY {_EVENT})
+    ) AS judged WHERE reason IS NOT NULL
 """
+"""Of accepted events those that stand there more than once; see feature_pipeline/doubled_events."""
+WITHOUT_DOUBLES = """
+    DELETE FROM accepted_events WHERE ctid = ANY (ARRAY (SELECT place FROM doubled_events))
+"""
+
+_NEW = "created_timestamp > %(since)s AND created_timestamp <= %(as_of)s"
+_SET_ASIDE = f"""
+    INSERT INTO {QUARANTINE}
+    SELECT {_EVENT}, orders, order_value, sessions, reason
+    FROM (SELECT *, {_REASON} AS reason FROM {ADMITTED} WHERE {{which}}) AS judged
+    WHERE reason IS NOT NULL
+    UNION ALL
+    SELECT customer_id, event_timestamp AT TIME ZONE 'UTC', created_timestamp AT TIME ZONE 'UTC',
+           orders, order_value, sessions, reason
+    FROM doubled_events WHERE created_timestamp > %(since)s AT TIME ZONE 'UTC'
+"""
+SET_ALL_ASIDE = _SET_ASIDE.format(which=_has_arrived("%(as_of)s"))
+SET_NEW_ASIDE = _SET_ASIDE.format(which=_NEW)
+FORGET_QUARANTINE = f"DELETE FROM {QUARANTINE} WHERE reason <> '{OF_ONE_HELD}'"
+"""What a refresh put there; it will not meet again what was set aside before it came in."""
 
 COUNTED = """
     SELECT coalesce(sum(new), 0), count(*) FILTER (WHERE first > %(since)s)
@@ -102,7 +141,7 @@ ANOTHER_PAST = f"""
     ) AS more
 """
 NEWEST_ARRIVAL = f"""
-    SELECT max(created_timestamp) FROM {ADMITTED} WHERE created_timestamp <= %(as_of)s
+    SELECT max(created_timestamp) FROM {ADMITTED} WHERE {arrived_by("%(as_of)s")}
 """
 APPEND_NEWER = f"INSERT INTO {HISTORY} TABLE made"
 APPEND_MISSING = f"INSERT INTO {HISTORY} TABLE made EXCEPT ALL TABLE {HISTORY}"
@@ -137,7 +176,7 @@ def made() -> str:
 @cache
 def digest_of_aggregation() -> str:
     """Tells whether what makes a row has changed: another text, another digest."""
-    return sha256((_aggregation() + ACCEPTED).encode()).hexdigest()
+    return sha256((_aggregation() + ACCEPTED + DOUBLED).encode()).hexdigest()
 
 
 def _aggregation() -> str:

@@ -10,11 +10,16 @@ from scripts.command_line import EVENTS, ROOT, refusals_exit
 
 
 def main(
-    events: Annotated[Path, typer.Argument(help="customer_events, parquet.")] = EVENTS,
+    events: Annotated[
+        Path, typer.Argument(help="customer_events: a parquet file, or a folder of them.")
+    ] = EVENTS,
 ) -> None:
     """Append to `data_warehouse.customer_events` what the file holds and the warehouse does not.
 
-    Exit code 0: all of it is there; 2: refused, nothing written.
+    Rows that break a rule come in too: the refresh sets them aside. What contradicts an event
+    that the warehouse holds is set aside at once.
+
+    Exit code 0: all of it is there or set aside; 2: refused, nothing written.
     """
     with refusals_exit(RefusedError):
         # Imported late: Feast takes seconds, which --help should not.
@@ -30,6 +35,11 @@ def main(
             )
         loaded = load_events(address, events)
     typer.echo(f"{loaded.appended:,} events loaded; {loaded.there_already:,} were there already")
+    if loaded.set_aside:
+        typer.echo(
+            f"{loaded.set_aside:,} are in the warehouse with other amounts and were set aside: an "
+            "event is never edited, send a later state of its day"
+        )
 
 
 if __name__ == "__main__":

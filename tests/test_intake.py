@@ -96,35 +96,12 @@ NOT_THE_EVENTS_TABLE = [
         ]
     ),
 ]
-BROKEN_RULES = [
-    (with_column("customer_id", [None, None], pa.int64()), "customer_id is null in 2 rows, first"),
-    *((with_column(name, [None, None], ZONED), f"{name} is null in 2 rows, f") for name in TIMES),
-    (with_column("orders", [0, -1]), "orders is negative in 1 rows, first {'customer_id': '7'"),
-    (with_column("sessions", [-3, 0]), "sessions is negative in 1 rows, first"),
-    (with_column("order_value", [Decimal("-0.01")]), "order_value is negative in 1 rows"),
-    (with_column("order_value", [-0.01, -INFINITE]), "order_value is negative in 2 rows"),
-    (
-        events_table([EVENT, EVENT._replace(customer_id=8), EVENT._replace(orders=5), EVENT]),
-        "1 events stand there more than once, first customer_id 7 at 2024-02-29T12:00:00+00:00",
-    ),
-    (  # Each fault after the other, not the first alone.
-        events_table([EVENT._replace(customer_id=None, sessions=-1), EVENT, EVENT]),
-        "'2024-02-29 13:00:00+00'}; 1 events stand there more than once",
-    ),
-]
 
 
 @pytest.mark.parametrize(("table", "says"), NOT_THE_EVENTS_TABLE)
 def test_not_the_events_table(table, says, tmp_path, out):
     pq.write_table(table, events := tmp_path / "events.parquet")
     assert_refused(events, out, str(events), says)
-
-
-@pytest.mark.parametrize(("table", "says"), BROKEN_RULES)
-def test_a_broken_rule_of_the_producers(table, says, tmp_path, out):
-    pq.write_table(table, events := tmp_path / "events.parquet")
-    mend = "Mend the ingestion job or the file and run again; nothing was written"
-    assert_refused(events, out, f"{events} breaks the producer's rules", says, mend)
 
 
 def test_an_as_of_before_the_first_arrival(tmp_path, out):

@@ -81,12 +81,6 @@ def test_again_up_to_the_same_instant_nothing_is_written(place: Lake) -> None:
     assert [part.stat().st_mtime_ns for part in parts_of(place.tables.history)] == written
 
 
-def test_an_event_that_stands_there_twice_is_refused(place: Lake) -> None:
-    place.deliver(EVENTS[-1:])
-    with pytest.raises(RefusedError, match="1 events stand there more than once"):
-        place.bring_up_to(NOON + HOUR, TERMS)
-
-
 def test_whoever_is_reading_the_version_before_reads_it_to_its_end(place: Lake) -> None:
     reading = parts_of(place.tables.history)
     rows = [pq.read_table(part).num_rows for part in reading]

@@ -78,24 +78,20 @@ def test_each_role_can_do_its_job_and_no_more(shared_warehouse: Database, login:
 
 
 @pytest.mark.parametrize(
-    ("event", "refused"),
+    "event",
     [
-        ("(NULL, '2024-01-01Z', '2024-01-01Z', 1, 1, 1)", psycopg.errors.NotNullViolation),
-        ("(1, NULL, '2024-01-01Z', 1, 1, 1)", psycopg.errors.NotNullViolation),
-        ("(1, '2024-01-01Z', NULL, 1, 1, 1)", psycopg.errors.NotNullViolation),
-        ("(1, '2024-01-01Z', '2024-01-01Z', -1, 1, 1)", psycopg.errors.CheckViolation),
-        ("(1, '2024-01-01Z', '2024-01-01Z', 1, -0.01, 1)", psycopg.errors.CheckViolation),
-        ("(1, '2024-01-01Z', '2024-01-01Z', 1, 1, -1)", psycopg.errors.CheckViolation),
-        ("(7, '2024-01-01Z', '2024-01-01Z', 1, 1, 1)", psycopg.errors.UniqueViolation),
+        "(NULL, '2024-01-01Z', '2024-01-01Z', 1, 1, 1)",
+        "(1, NULL, '2024-01-01Z', 1, 1, 1)",
+        "(1, '2024-01-01Z', NULL, 1, 1, 1)",
+        "(1, '-infinity', 'infinity', 1, 1, 1)",
+        "(1, '2024-01-01Z', '2024-01-01Z', -1, -0.01, -1)",
+        "(7, '2024-01-01Z', '2024-01-01Z', 1, 1, 1), (7, '2024-01-01Z', '2024-01-01Z', 1, 1, 1)",
     ],
 )
-def test_the_producers_rules_are_the_tables(
-    shared_warehouse: Database, event: str, refused: type[Exception]
-) -> None:
-    with shared_warehouse.connect() as connection:
-        connection.execute(AN_EVENT.replace("(1,", "(7,") + " ON CONFLICT DO NOTHING")
-        with pytest.raises(refused):
-            connection.execute(f"INSERT INTO {EVENTS} VALUES {event}")
+def test_every_row_comes_in_and_can_be_set_aside(shared_warehouse: Database, event: str) -> None:
+    with shared_warehouse.seen_by(PIPELINE, SECRET).connect() as connection:
+        connection.execute(f"INSERT INTO {EVENTS} VALUES {event}")
+        connection.execute(f"INSERT INTO {QUARANTINE} SELECT *, 'why' FROM {EVENTS}")
 
 
 def dumped(database: Database) -> list[tuple[str, ...]]:

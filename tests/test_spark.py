@@ -94,18 +94,6 @@ def test_the_parts_of_a_day_that_is_over_are_joined(spark, tmp_path) -> None:
     assert sorted(read_change_log(tables.history).rows) == whole
 
 
-def test_what_no_producer_may_write_is_refused(spark, tmp_path) -> None:
-    negative = FEW.events[0]._replace(orders=-1)
-    tables = lake(tmp_path / "lake", [negative, FEW.events[1], FEW.events[1]])
-    with pytest.raises(RefusedError) as refusal:
-        by_spark(spark, NOON + DAY, tables, terms_of(FEW))
-    assert "orders is negative in 1 rows" in str(refusal.value)
-    assert "1 events stand there more than once, first customer_id 1 at 2024-02-29 13:00:00" in str(
-        refusal.value
-    )
-    assert not tables.history.exists()
-
-
 def test_nanoseconds_are_refused(spark, tmp_path) -> None:
     tables = lake(tmp_path / "lake", FEW.events)
     rows = pq.read_table(tables.events)

@@ -1,0 +1,22 @@
+"""How an amount of money becomes an exact decimal: the same of every type, on every engine.
+
+A float counts as the decimal that it is written as, in the fewest digits that name it, the way Java
+and PostgreSQL write it; a float of 32 bits counts as the double that it is. What is finer than
+10^-12 is rounded, half away from zero.
+"""
+
+# Wide enough for any amount of money, fine enough to hold every decimal a float can honestly carry.
+MONEY = "DECIMAL(38, 12)"
+
+# DuckDB 1.4.5 casts a float to a decimal by a product of floats: 16777216.1 comes out 2e-9 too
+# large, of 32 bits 16777216 comes out a quarter too small. Its text is exact; that is read into 64
+# bits where it fits, which takes a two hundredth of the time that 128 bits take.
+_AS_WRITTEN = "CAST(CAST(order_value AS DOUBLE) AS VARCHAR)"
+MONEY_OF_ORDER_VALUE = f"""
+    CASE
+        WHEN typeof(order_value) NOT IN ('FLOAT', 'DOUBLE') THEN TRY_CAST(order_value AS {MONEY})
+        WHEN order_value < 1000000 THEN CAST(TRY_CAST({_AS_WRITTEN} AS DECIMAL(18, 12)) AS {MONEY})
+        ELSE TRY_CAST({_AS_WRITTEN} AS {MONEY})
+    END
+"""
+"""DuckDB's SQL for it; null where it is no amount."""
