@@ -26,7 +26,8 @@ def flag_outliers(
         numeric = (name for name, type_, *_ in columns if type_ not in ("VARCHAR", "BOOLEAN"))
         features = sorted(name for name in numeric if name not in _KEYS)
         bounds = ", ".join(f'quantile_cont("{f}", $share) AS "{f}"' for f in features)
-        above = ", ".join(f'count_if(log."{f}" > bound."{f}")' for f in features)
+        # Of no rows `count_if` gives null in DuckDB 1.4, and `count` 0.
+        above = ", ".join(f'count(*) FILTER (log."{f}" > bound."{f}")' for f in features)
         counts = one_row(
             connection,
             f"""WITH log AS (

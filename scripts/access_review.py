@@ -17,7 +17,7 @@ from contract_checks.language.contract import Contract
 from contract_checks.language.loader import InvalidContract, load
 from contract_checks.measures.calendar import one_period_before
 from contract_checks.operations.log import Record
-from scripts.command_line import CONTRACT, ROOT, DocumentOption, present, refusals_exit
+from scripts.command_line import CONTRACT, ROOT, DocumentOption, present, refusals_exit, run_job
 from scripts.recording import recorded
 
 _ONLINE = "online_reads"
@@ -161,4 +161,4 @@ def _when(reader: Reader) -> str:
 
 
 if __name__ == "__main__":
-    typer.run(main)
+    run_job(main)

@@ -12,7 +12,7 @@ from contract_checks.language.loader import InvalidContract, load
 from feature_access.profile import chosen_profile, offline_store_of
 from feature_pipeline.change_log import aggregate
 from feature_pipeline.refusal import RefusedError
-from scripts.command_line import CONTRACT, ROOT, present, refusals_exit
+from scripts.command_line import CONTRACT, ROOT, present, refusals_exit, run_job
 from scripts.progress import steps
 
 
@@ -59,4 +59,4 @@ def _by_a_warehouse() -> bool:
 
 
 if __name__ == "__main__":
-    typer.run(main)
+    run_job(main)

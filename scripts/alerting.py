@@ -17,6 +17,7 @@ from filelock import FileLock
 
 from contract_checks.evidence.facts import MissingEvidence
 from contract_checks.evidence.operations import read_operations
+from contract_checks.failure import one_line
 from contract_checks.language.contract import Contract
 from contract_checks.operations.incidents import Standing, has_ended, key_of, standing
 from contract_checks.operations.log import Record
@@ -46,18 +47,43 @@ def alert(contract: Contract, as_of: datetime, *news: News) -> None:
     """Begin and end the incidents that the news calls for, and deliver all that is undelivered.
 
     A webhook that is down or missing is told on stderr and fails nothing. Without any news it sends
-    again what did not arrive.
+    again what did not arrive. Where the log cannot be read or written, what is broken is sent all
+    the same, before that is raised.
     """
-    # Two jobs at once would both begin the same incident.
-    with FileLock(ROOT / "data" / "alerts.lock"):
-        alerts = alerts_on_record(contract)
-        # A job that took long must not stamp an alert before those told meanwhile.
-        at = max([as_of, *(record.at for record in alerts[-1:])])
-        before = standing(alerts)
-        records = changes(contract, at, news, before)
-        if records:
-            operations_log().append(*records)
-        _deliver([*before.undelivered, *records], contract, at, configured())
+    try:
+        # Two jobs at once would both begin the same incident.
+        with FileLock(ROOT / "data" / "alerts.lock"):
+            _alert(contract, as_of, news)
+    except Exception as error:
+        _send_without_record(contract, as_of, news, one_line(error))
+        raise
+
+
+def _alert(contract: Contract, as_of: datetime, news: Sequence[News]) -> None:
+    alerts = alerts_on_record(contract)
+    # A job that took long must not stamp an alert before those told meanwhile.
+    at = max([as_of, *(record.at for record in alerts[-1:])])
+    before = standing(alerts)
+    records = changes(contract, at, news, before)
+    if records:
+        operations_log().append(*records)
+    _deliver([*before.undelivered, *records], contract, at, configured())
+
+
+def _send_without_record(
+    contract: Contract, as_of: datetime, news: Sequence[News], why: str
+) -> None:
+    """What is broken, whether it was told before or not: there is no log that could say."""
+    webhook = configured()
+    for record in changes(contract, as_of, news, standing([])):
+        text = f"{text_of(record)}\nnot on record: {why}"
+        try:
+            if webhook is None:
+                raise UndeliveredError(f"{ADDRESS_VARIABLE} is not set", again=False)
+            webhook.send(text)
+        except UndeliveredError as undelivered:
+            typer.echo(f"1 alert neither delivered ({undelivered}) nor on record: {text}", err=True)
+            return
 
 
 def alerts_on_record(contract: Contract) -> tuple[Record, ...]:

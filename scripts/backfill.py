@@ -29,6 +29,7 @@ from scripts.command_line import (
     DocumentOption,
     present,
     refusals_exit,
+    run_job,
 )
 from scripts.erased import erased_customers
 from scripts.freeze_baseline import registered
@@ -135,4 +136,4 @@ def _last_refresh(contract: Contract, as_of: datetime) -> datetime:
 
 
 if __name__ == "__main__":
-    typer.run(main)
+    run_job(main)

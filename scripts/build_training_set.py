@@ -18,7 +18,7 @@ from feature_access.hashing import hash_key_from
 from feature_access.refusal import RefusedError
 from feature_pipeline.atomic import replacing
 from feature_pipeline.refusal import RefusedError as TargetRefusedError
-from scripts.command_line import CONTRACT, ROOT, DocumentOption, present, refusals_exit
+from scripts.command_line import CONTRACT, ROOT, DocumentOption, present, refusals_exit, run_job
 from scripts.lineage import training_flow
 from scripts.recording import recorded
 from scripts.training_receipt import keyed_digest, receipt_beside, receipt_text
@@ -165,4 +165,4 @@ def _from_the_repository(file: Path) -> str:
 
 
 if __name__ == "__main__":
-    typer.run(main)
+    run_job(main)

@@ -12,7 +12,7 @@ from contract_checks.language.loader import InvalidContract, load
 from contract_checks.measures.comparison import Comparison, compare
 from feature_access.refusal import RefusedError as ReadRefusedError
 from feature_pipeline.refusal import RefusedError
-from scripts.command_line import CONTRACT, ROOT, DocumentOption, present, refusals_exit
+from scripts.command_line import CONTRACT, ROOT, DocumentOption, present, refusals_exit, run_job
 from scripts.recording import digests_of, recorded
 from scripts.sampling import features_of, known_by, offline_answers, pinned_service, sampled
 
@@ -76,4 +76,4 @@ def outcome(compared: Comparison) -> Outcome:
 
 
 if __name__ == "__main__":
-    typer.run(main)
+    run_job(main)

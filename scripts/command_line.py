@@ -1,16 +1,20 @@
 """What every job's command line shares: where the repository is, refusals, exit codes."""
 
-from collections.abc import Iterator
+import os
+import sys
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import datetime, timedelta
+from functools import wraps
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 from filelock import FileLock, Timeout
 from rich.console import Console
 
 from contract_checks.clock import now
+from contract_checks.failure import run
 from feature_access.refusal import RefusedError as UnusableProfileError
 from feature_pipeline.refusal import RefusedError
 
@@ -94,3 +98,23 @@ def refusals_exit(*refusals: type[Exception]) -> Iterator[None]:
         console.print("refused:", style="bold red", end=" ")
         console.print(str(refusal), markup=False, highlight=False)
         raise typer.Exit(COULD_NOT_JUDGE) from None
+
+
+def run_job(main: Callable[..., None]) -> None:
+    """Run a job's command line to its exit code; what no refusal explains is told to the channel.
+
+    What a job writes is for its own user: it may hold identifiers.
+    """
+    os.umask(0o077)
+
+    @wraps(main)
+    def job(**given: Any) -> None:
+        # Imported late: `--help` needs no engine.
+        from scripts.job_failure import job_failure_told
+
+        with job_failure_told(Path(sys.argv[0]).stem, given):
+            main(**given)
+
+    app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
+    app.command()(job)
+    run(app, ROOT)

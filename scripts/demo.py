@@ -35,7 +35,7 @@ from feature_pipeline.refreshed import Refreshed
 from feature_pipeline.refusal import RefusedError
 from scripts.answers import answers_table
 from scripts.build_training_set import build
-from scripts.command_line import CONTRACT, EVENTS, HISTORY, ROOT, present, refusals_exit
+from scripts.command_line import CONTRACT, EVENTS, HISTORY, ROOT, present, refusals_exit, run_job
 from scripts.customer_activity import MADE
 from scripts.feature_server import feature_server, online_features
 from scripts.ingest import ingest
@@ -208,4 +208,4 @@ def _show(
 
 
 if __name__ == "__main__":
-    typer.run(main)
+    run_job(main)

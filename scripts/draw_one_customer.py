@@ -11,7 +11,7 @@ from contract_checks.language.loader import load
 from contract_checks.language.sentence import spell
 from feature_pipeline.atomic import replacing
 from feature_pipeline.refusal import RefusedError
-from scripts.command_line import CONTRACT, ROOT, refusals_exit
+from scripts.command_line import CONTRACT, ROOT, refusals_exit, run_job
 from scripts.one_customer import (
     DAY,
     EVENTS,
@@ -223,4 +223,4 @@ def main(
 
 
 if __name__ == "__main__":
-    typer.run(main)
+    run_job(main)

@@ -23,7 +23,7 @@ from contract_checks.measures.psi import reaches
 from contract_checks.operations.incidents import Standing, standing
 from feature_pipeline.refusal import RefusedError
 from scripts.alerting import News, alert, alerts_on_record, changes, text_of
-from scripts.command_line import CONTRACT, ROOT, DocumentOption, present, refusals_exit
+from scripts.command_line import CONTRACT, ROOT, DocumentOption, present, refusals_exit, run_job
 from scripts.freeze_baseline import registered
 from scripts.recording import recorded
 
@@ -198,4 +198,4 @@ def _show(measured: Drift, verdicts: Mapping[str, Verdict], console: Console) ->
 
 
 if __name__ == "__main__":
-    typer.run(main)
+    run_job(main)

@@ -34,6 +34,7 @@ from scripts.command_line import (
     DocumentOption,
     present,
     refusals_exit,
+    run_job,
     writing_alone,
 )
 from scripts.customer import identity_of, online_keys
@@ -229,4 +230,4 @@ def _search_table(searched: Sequence[Searched]) -> Table:
 
 
 if __name__ == "__main__":
-    typer.run(main)
+    run_job(main)

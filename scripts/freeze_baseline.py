@@ -17,7 +17,7 @@ from contract_checks.evidence.registry import read_registry
 from contract_checks.language.contract import Contract
 from contract_checks.language.loader import InvalidContract, load
 from contract_checks.measures.psi import Bins
-from scripts.command_line import CONTRACT, ROOT, DocumentOption, present, refusals_exit
+from scripts.command_line import CONTRACT, ROOT, DocumentOption, present, refusals_exit, run_job
 from scripts.recording import recorded
 
 _ALWAYS = datetime.max.replace(tzinfo=UTC)
@@ -116,4 +116,4 @@ def _table(figures: dict[str, Any]) -> Table:
 
 
 if __name__ == "__main__":
-    typer.run(main)
+    run_job(main)

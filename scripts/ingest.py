@@ -11,7 +11,7 @@ from contract_checks.clock import instant
 from contract_checks.language.contract import Contract
 from contract_checks.language.loader import InvalidContract, load
 from feature_pipeline.refusal import RefusedError
-from scripts.command_line import CONTRACT, EVENTS, present, refusals_exit
+from scripts.command_line import CONTRACT, EVENTS, present, refusals_exit, run_job
 from scripts.customer_activity import append_events, write_events
 from scripts.lineage import upstream_flow
 from scripts.offline_rows import chosen_warehouse
@@ -58,4 +58,4 @@ def ingest(contract: Contract, as_of: datetime, events: Path = EVENTS) -> int:
 
 
 if __name__ == "__main__":
-    typer.run(main)
+    run_job(main)

@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from feature_pipeline.refusal import RefusedError
-from scripts.command_line import EVENTS, ROOT, refusals_exit
+from scripts.command_line import EVENTS, ROOT, refusals_exit, run_job
 
 
 def main(
@@ -43,4 +43,4 @@ def main(
 
 
 if __name__ == "__main__":
-    typer.run(main)
+    run_job(main)

@@ -14,7 +14,7 @@ from contract_checks.language.loader import InvalidContract, load
 from contract_checks.language.sentence import spell
 from contract_checks.measures.proportions import at_most, upper_bound
 from feature_access.refusal import RefusedError
-from scripts.command_line import CONTRACT, ROOT, DocumentOption, present, refusals_exit
+from scripts.command_line import CONTRACT, ROOT, DocumentOption, present, refusals_exit, run_job
 from scripts.recording import digests_of, recorded
 from scripts.sampling import pinned_service, sampled
 
@@ -110,4 +110,4 @@ def _ms(duration: timedelta) -> float:
 
 
 if __name__ == "__main__":
-    typer.run(main)
+    run_job(main)

@@ -7,7 +7,7 @@ from rich.console import Console
 
 from contract_checks.clock import now
 from scripts.answers import answers_table
-from scripts.command_line import ROOT, refusals_exit
+from scripts.command_line import ROOT, refusals_exit, run_job
 
 
 def main(
@@ -41,4 +41,4 @@ def main(
 
 
 if __name__ == "__main__":
-    typer.run(main)
+    run_job(main)

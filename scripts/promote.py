@@ -19,7 +19,7 @@ from contract_checks.operations.incidents import standing
 from feature_access.refusal import RefusedError as ReadRefusedError
 from feature_pipeline.refusal import RefusedError
 from scripts.alerting import News, alert, alerts_on_record
-from scripts.command_line import CONTRACT, ROOT, present, refusals_exit, to_declare
+from scripts.command_line import CONTRACT, ROOT, present, refusals_exit, run_job, to_declare
 from scripts.moving import finish, move
 from scripts.progress import steps
 from scripts.webhook import configured
@@ -151,4 +151,4 @@ def _served(contract: Contract) -> tuple[RegisteredView, ProbeRun]:
 
 
 if __name__ == "__main__":
-    typer.run(main)
+    run_job(main)

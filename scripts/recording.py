@@ -7,7 +7,10 @@ from contextlib import contextmanager
 from datetime import datetime
 from typing import Any
 
+import typer
+
 from contract_checks.digest import digest_of_file
+from contract_checks.failure import one_line
 from contract_checks.operations.log import OperationsLog, Record, address_of
 from scripts.command_line import ROOT
 from scripts.lineage import Flow, Lineage, configured
@@ -48,7 +51,10 @@ def recorded(
     try:
         yield figures
     except Exception as error:
-        figures["error"] = f"{type(error).__name__}: {error}"
-        record(passed=False)
+        figures["error"] = one_line(error)
+        try:
+            record(passed=False)
+        except Exception as unrecorded:  # what failed first is what the job tells
+            typer.echo(f"not on record: {one_line(unrecorded)}", err=True)
         raise
     record(bool(figures.pop("passed", True)))

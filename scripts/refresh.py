@@ -15,6 +15,7 @@ from contract_checks.language.contract import Contract
 from contract_checks.language.loader import InvalidContract, load
 from feature_pipeline.atomic import clear_drafts
 from feature_pipeline.outliers import flag_outliers
+from feature_pipeline.parquet_table import is_table
 from feature_pipeline.refresh import bring_up_to
 from feature_pipeline.refreshed import Refreshed, Tables, Terms
 from feature_pipeline.refusal import RefusedError
@@ -30,6 +31,7 @@ from scripts.command_line import (
     NotBegunError,
     present,
     refusals_exit,
+    run_job,
     writing_alone,
 )
 from scripts.erased import erased_customers
@@ -68,12 +70,31 @@ def main(
         from feature_access.registry import open_store
 
         with told(contract, moment) as verdicts:
-            done = refresh(open_store(ROOT), contract, moment, events, on_step)
+            store = open_store(ROOT)
+            _refuse_what_was_given(store, as_of, events)
+            done = refresh(store, contract, moment, events, on_step)
             on_step("judging the new rows")
             verdict = judged(contract, done, moment)
             verdicts.append(verdict)
     _show(done, moment, verdict)
     raise typer.Exit(verdict.exit_code)
+
+
+def _refuse_what_was_given(store: "FeatureStore", as_of: datetime | None, events: Path) -> None:
+    """Let a caller's mistake be no failure of the job, which would alert others.
+
+    Raises:
+        NotBegunError: there are no such events, or the stores are past that time already.
+    """
+    from feature_pipeline.materialize import refuse_to_go_back
+
+    if events != EVENTS and not is_table(events):
+        raise NotBegunError(f"no parquet file or folder of them at {events}: name another")
+    try:
+        if as_of is not None:
+            refuse_to_go_back(store, as_of)
+    except RefusedError as refusal:
+        raise NotBegunError(str(refusal)) from refusal
 
 
 def _show(done: Refreshed, moment: datetime, verdict: Verdict) -> None:
@@ -214,4 +235,4 @@ def _versions(store: "FeatureStore", contract: Contract) -> dict[str, datetime |
 
 
 if __name__ == "__main__":
-    typer.run(main)
+    run_job(main)

@@ -48,6 +48,9 @@ def write_metrics(
     registry.register(_Figures(contract.view_name, told))
     METRICS.parent.mkdir(parents=True, exist_ok=True)
     write_to_textfile(str(METRICS), registry)
+    # The node exporter is another user; nothing of a customer is in there.
+    METRICS.parent.chmod(0o755)
+    METRICS.chmod(0o644)
 
 
 class _Figures(Collector):

@@ -2,12 +2,13 @@
 
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime
 
 from contract_checks import checks as _bound  # noqa: F401  (importing binds the checks)
 from contract_checks.evidence.gather import gather_rows
+from contract_checks.failure import one_line
 from contract_checks.findings import Finding, Outcome, worst_of
 from contract_checks.judge import judge
 from contract_checks.language.contract import Contract
@@ -102,17 +103,21 @@ def told(contract: Contract, as_of: datetime) -> Iterator[list[Verdict]]:
     except NotBegunError:
         raise
     except Exception as error:
-        why = f"{type(error).__name__}: {error}"
-        alert(contract, as_of, News(_FAILED, SUBJECT, True, "the refresh failed", why))
-        write_metrics(contract, as_of, None, broken=0, silent=False, seconds=None)
+        failed = News(_FAILED, SUBJECT, True, "the refresh failed", one_line(error))
+        with suppress(Exception):  # what failed first is what to tell, and each tells of itself
+            alert(contract, as_of, failed)
+        with suppress(OSError):
+            write_metrics(contract, as_of, None, broken=0, silent=False, seconds=None)
         raise
     (verdict,) = verdicts
-    alert(contract, as_of, *verdict.news)
-    write_metrics(
-        contract,
-        as_of,
-        verdict.done,
-        broken=len({finding.clause for finding in verdict.broken}),
-        silent=bool(verdict.silent),
-        seconds=time.monotonic() - started,
-    )
+    try:
+        write_metrics(
+            contract,
+            as_of,
+            verdict.done,
+            broken=len({finding.clause for finding in verdict.broken}),
+            silent=bool(verdict.silent),
+            seconds=time.monotonic() - started,
+        )
+    finally:
+        alert(contract, as_of, *verdict.news)

@@ -37,6 +37,7 @@ from scripts.command_line import (
     DocumentOption,
     present,
     refusals_exit,
+    run_job,
     writing_alone,
 )
 from scripts.erased import erased_customers
@@ -206,4 +207,4 @@ def _table(done: Retention, dry_run: bool) -> Table:
 
 
 if __name__ == "__main__":
-    typer.run(main)
+    run_job(main)

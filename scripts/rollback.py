@@ -13,7 +13,7 @@ from contract_checks.evidence.versions import moves_of_the_pointer, version_befo
 from contract_checks.language.contract import Contract
 from contract_checks.language.loader import InvalidContract, load
 from feature_pipeline.refusal import RefusedError
-from scripts.command_line import CONTRACT, ROOT, present, refusals_exit, to_declare
+from scripts.command_line import CONTRACT, ROOT, present, refusals_exit, run_job, to_declare
 from scripts.moving import finish, move, unfinished
 
 if TYPE_CHECKING:
@@ -91,4 +91,4 @@ def _served_and_before(
 
 
 if __name__ == "__main__":
-    typer.run(main)
+    run_job(main)

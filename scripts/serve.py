@@ -17,7 +17,7 @@ from contract_checks.operations.log import Record
 from feature_access.callers import Callers, callers_from
 from feature_access.refusal import RefusedError
 from feature_access.terms import Terms
-from scripts.command_line import CONTRACT, ROOT, present, refusals_exit
+from scripts.command_line import CONTRACT, ROOT, present, refusals_exit, run_job
 from scripts.recording import operations_log
 
 if TYPE_CHECKING:
@@ -61,6 +61,7 @@ def main(
             # A worker imports Feast before it reports, which takes seconds.
             "timeout": 120,
             "graceful_timeout": 10,
+            "umask": 0o077,  # gunicorn would let everybody write to what a worker makes
             "loglevel": "warning",
             "child_exit": _forget_the_worker,
         }
@@ -128,4 +129,4 @@ def _forget_the_worker(server: Any, worker: Any) -> None:
 
 
 if __name__ == "__main__":
-    typer.run(main)
+    run_job(main)

@@ -20,7 +20,7 @@ from feature_access.hashing import HASH_KEY_VARIABLE, hash_key_from
 from feature_access.offline_table import BeforeRetentionError, NotYetKnownError
 from feature_access.refusal import RefusedError
 from feature_pipeline.refusal import RefusedError as EventsRefusedError
-from scripts.command_line import CONTRACT, ROOT, DocumentOption, present, refusals_exit
+from scripts.command_line import CONTRACT, ROOT, DocumentOption, present, refusals_exit, run_job
 from scripts.logged_requests import read_requests
 from scripts.mismatch_evidence import Stamps
 from scripts.recording import digests_of, recorded
@@ -210,4 +210,4 @@ def _refuse_unless_materialized(store: "FeatureStore", contract: Contract, as_of
 
 
 if __name__ == "__main__":
-    typer.run(main)
+    run_job(main)

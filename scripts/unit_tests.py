@@ -17,7 +17,7 @@ from contract_checks.findings import Outcome
 from contract_checks.language.contract import Contract
 from contract_checks.language.loader import InvalidContract, load
 from feature_pipeline.refusal import RefusedError
-from scripts.command_line import CONTRACT, ROOT, DocumentOption, present, refusals_exit
+from scripts.command_line import CONTRACT, ROOT, DocumentOption, present, refusals_exit, run_job
 from scripts.recording import digests_of, recorded
 
 TESTS = ROOT / "tests" / "test_known_answers.py"
@@ -97,4 +97,4 @@ def _why(case: TestCase) -> str:
 
 
 if __name__ == "__main__":
-    typer.run(main)
+    run_job(main)

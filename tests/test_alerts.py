@@ -16,6 +16,7 @@ import slack_channel
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from slack_channel import SECRET, Answer, Channel, status
+from sqlalchemy.exc import DatabaseError
 from typer import Typer
 from typer.testing import CliRunner
 from waiting import wait_until
@@ -23,10 +24,12 @@ from waiting import wait_until
 from contract_checks.commands.gate import GateResult
 from contract_checks.findings import Finding, Outcome, Report
 from contract_checks.language.loader import load
-from contract_checks.operations.incidents import standing
+from contract_checks.operations.incidents import Standing, standing
 from contract_checks.operations.log import ADDRESS_VARIABLE as LOG_VARIABLE
 from contract_checks.operations.log import OperationsLog, Record
+from feature_pipeline.refusal import RefusedError
 from scripts import alerting, promote, recording
+from scripts import alerts as dropping
 from scripts.alerting import REPORT_VARIABLE, News, alert
 from scripts.command_line import CONTRACT
 from scripts.webhook import ADDRESS_VARIABLE, UndeliveredError, Webhook
@@ -213,7 +216,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     (tmp_path / "data").mkdir()
     for variable in (LOG_VARIABLE, ADDRESS_VARIABLE, REPORT_VARIABLE):
         monkeypatch.delenv(variable, raising=False)
-    for module in (alerting, recording, promote):
+    for module in (alerting, dropping, recording, promote):
         monkeypatch.setattr(module, "ROOT", tmp_path)
     return tmp_path
 
@@ -287,6 +290,111 @@ def test_incidents_are_told_apart_by_clause_feature_and_view(
         ("§7 warn", "sessions_30d"),
         ("§7 fail", "orders_30d"),
     }
+
+
+@pytest.mark.parametrize("garbage", [b"no database", b"SQLite format 3\x00" + b"\x81" * 5000])
+def test_what_breaks_is_sent_though_no_log_can_be_read(
+    folder: Path, channel: Channel, garbage: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(ADDRESS_VARIABLE, channel.address)
+    (folder / "data" / "operations.db").write_bytes(garbage)
+    with pytest.raises(DatabaseError):
+        alert(TERMS, AS_OF, drifted(), drifted(False, feature="sessions_30d"))
+    (told,) = channel.told
+    assert told.startswith(f"{VIEW} §7 warn orders_30d begun: drifted")
+    assert told.splitlines()[-1].startswith("not on record: DatabaseError: ")
+
+
+def test_a_log_that_cannot_be_written_holds_no_alert_back(
+    folder: Path, channel: Channel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(self: OperationsLog, *records: Record) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setenv(ADDRESS_VARIABLE, channel.address)
+    monkeypatch.setattr(OperationsLog, "append", full)
+    with pytest.raises(OSError, match="No space left"):
+        alert(TERMS, AS_OF, drifted())
+    (told,) = channel.told
+    assert told.splitlines()[-1] == "not on record: OSError: No space left on device"
+
+
+def test_neither_log_nor_webhook_says_so(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (folder / "data" / "operations.db").write_bytes(b"no database")
+    with pytest.raises(DatabaseError):
+        alert(TERMS, AS_OF, drifted())
+    said = capsys.readouterr().err
+    assert said.startswith(f"1 alert neither delivered ({ADDRESS_VARIABLE} is not set) nor on rec")
+    assert f"{VIEW} §7 warn orders_30d begun" in said
+
+
+# Dropped by a person
+
+
+def test_an_alert_that_nobody_can_deliver_is_dropped_with_a_reason(
+    folder: Path, channel: Channel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    alert(TERMS, AS_OF, drifted(), drifted(feature="sessions_30d"))
+    key = ("§7 warn", "orders_30d")
+    shown = dropping.listed(standing(alerts(folder)))
+    assert [line.split(",")[0] for line in shown[:2]] == [
+        "lasts     §7 warn orders_30d",
+        "lasts     §7 warn sessions_30d",
+    ]
+    assert [line.split(":")[0] for line in shown[2:]] == [
+        f"waits     {VIEW} §7 warn orders_30d begun",
+        f"waits     {VIEW} §7 warn sessions_30d begun",
+    ]
+    assert dropping.drop(TERMS, key, " the webhook was never set ", AS_OF - HOUR) == 1
+    stand = standing(alerts(folder))
+    assert set(stand.open) == {("§7 warn", "sessions_30d")}
+    assert [r.figures["feature"] for r in stand.undelivered] == ["sessions_30d"]
+    left = [r for r in alerts(folder) if "dropped" in r.figures]
+    assert [(r.at, r.passed, r.figures["state"], r.figures["delivered"]) for r in left] == [
+        (AS_OF, False, "begun", False),  # never before the alerts it is of
+        (AS_OF, False, "ended", False),
+    ]
+    assert {r.figures["dropped"] for r in left} == {"the webhook was never set"}
+
+    monkeypatch.setenv(ADDRESS_VARIABLE, channel.address)
+    alert(TERMS, AS_OF + HOUR, drifted())  # it still breaks, and so it begins again
+    assert [text.split(":")[0] for text in channel.told] == [
+        f"{VIEW} §7 warn sessions_30d begun",
+        f"{VIEW} §7 warn orders_30d begun",
+    ]
+
+
+def test_an_incident_that_was_told_is_dropped_as_well_and_its_end_waits_no_more(
+    folder: Path, channel: Channel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hurry(monkeypatch, channel.address)
+    alert(TERMS, AS_OF, drifted())
+    assert dropping.drop(TERMS, ("§7 warn", "orders_30d"), "known", AS_OF) == 0
+    assert standing(alerts(folder)) == Standing({}, ())
+    alert(TERMS, AS_OF + HOUR, drifted())
+    channel.plan = [status(500)]
+    alert(TERMS, AS_OF + 2 * HOUR, drifted(broken=False))
+    assert dropping.drop(TERMS, ("§7 warn", "orders_30d"), "known", AS_OF) == 1  # its end alone
+    assert standing(alerts(folder)) == Standing({}, ())
+    assert dropping.listed(standing(alerts(folder))) == ["no incident lasts, and no alert waits"]
+
+
+@pytest.mark.parametrize(
+    ("key", "reason", "why"),
+    [
+        (("§7 warn", "orders_30d"), "", "without a reason"),
+        (("§7 warn", "orders_30d"), "  ", "without a reason"),
+        (("§7 fail", "orders_30d"), "known", "no incident §7 fail orders_30d of customer_profile"),
+        (("§7 warn", "sessions_30d"), "known", "no incident §7 warn sessions_30d"),
+        (("", ""), "known", "no incident named"),
+    ],
+)
+def test_nothing_else_is_dropped(folder: Path, key: tuple[str, str], reason: str, why: str) -> None:
+    alert(TERMS, AS_OF, drifted())
+    before = alerts(folder)
+    with pytest.raises(RefusedError, match=why):
+        dropping.drop(TERMS, key, reason, AS_OF)
+    assert alerts(folder) == before
 
 
 @pytest.mark.parametrize("answer", [answer for answer, *_ in UNDELIVERED[:2] + UNDELIVERED[5:9]])

@@ -94,17 +94,21 @@ def test_the_repositorys_own_document_is_read_where_none_is_named(
     assert command == ["lint"] or done.stderr.startswith("name one document: contracts/another.md")
 
 
-def test_an_error_nobody_foresaw_exits_2(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+def test_an_error_nobody_foresaw_exits_70(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
     def fail() -> None:
         raise ArithmeticError("unforeseen")
 
+    monkeypatch.chdir(tmp_path)
+
     monkeypatch.setattr("contract_checks.cli.app", fail)
     with pytest.raises(SystemExit) as left:
         main()
-    assert left.value.code == 2
-    assert "ArithmeticError: unforeseen" in capsys.readouterr().err
+    assert left.value.code == 70
+    said = capsys.readouterr().err
+    assert said.startswith("failed: ArithmeticError")
+    assert (said.count("\n"), "unforeseen" in said) == (1, False)
 
 
 @pytest.mark.parametrize(

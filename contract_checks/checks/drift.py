@@ -12,7 +12,7 @@ from contract_checks.language.contract import Contract
 from contract_checks.language.sentence import Unreadable, spell
 from contract_checks.language.terms import AllowedValues, DriftThreshold
 from contract_checks.measures.psi import reaches
-from contract_checks.operations.incidents import standing
+from contract_checks.operations.incidents import is_settled, standing
 from contract_checks.operations.log import Record
 
 _MEASURED = "psi"
@@ -120,7 +120,10 @@ def join_has_not_drifted(contract: Contract, evidence: Evidence) -> Iterator[Ver
 
 @check("§7 alert routing", held_in="registry, operations")
 def alerts_reach_their_channel(contract: Contract, evidence: Evidence) -> Iterator[Verdict]:
-    """The view names the contract's channel, and the last alert of each kind arrived there."""
+    """The view names the contract's channel, and the last alert of each kind arrived there.
+
+    One that a person dropped, with a reason on record, awaits nothing.
+    """
     channel = contract.drift.alert_channel
     text = served_view(contract, evidence).tags.get("alerts", "")
     named = _channel(text) == channel
@@ -213,7 +216,7 @@ def _channel(text: str) -> str | None:
 
 
 def _arrived(alert: Record, channel: str) -> bool:
-    return alert.figures.get("channel") == channel and alert.figures.get("delivered") is True
+    return alert.figures.get("channel") == channel and is_settled(alert)
 
 
 def _told(alert: Record) -> str:

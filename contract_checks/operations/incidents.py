@@ -1,7 +1,8 @@
 """Incidents: what the alerts on record say has begun, was told, and has ended.
 
 An incident is one clause broken for one feature. Its beginning and its end are put on record as not
-yet delivered, and once more when they are: so nothing that happens in between loses a message.
+yet delivered, and once more when they are: so nothing that happens in between loses a message. A
+person may drop what is never to be delivered; the reason is on record.
 """
 
 from collections.abc import Iterable
@@ -46,6 +47,11 @@ def was_delivered(alert: Record) -> bool:
     return alert.figures.get("delivered") is True
 
 
+def is_settled(alert: Record) -> bool:
+    """Whether an alert awaits delivery no more: it arrived, or was dropped with a reason."""
+    return was_delivered(alert) or "dropped" in alert.figures
+
+
 def standing(alerts: Iterable[Record]) -> Standing:
     """Where the alerts of one feature view, oldest first, leave its incidents."""
     incidents: dict[Key, Incident] = {}
@@ -57,9 +63,9 @@ def standing(alerts: Iterable[Record]) -> Standing:
             # It tells what is on record already, and begins or ends nothing.
             waiting.remove(awaited)
             if key in incidents and incidents[key].begun is awaited:
-                incidents[key] = replace(incidents[key], told=True)
+                incidents[key] = replace(incidents[key], told=was_delivered(alert))
             continue
-        if not was_delivered(alert):
+        if not is_settled(alert):
             waiting.append(alert)
         if has_ended(alert):
             incidents.pop(key, None)
@@ -69,8 +75,8 @@ def standing(alerts: Iterable[Record]) -> Standing:
 
 
 def _awaited(alert: Record, waiting: list[Record]) -> Record | None:
-    """The oldest undelivered alert that this one delivers."""
-    if not was_delivered(alert):
+    """The oldest undelivered alert that this one settles."""
+    if not is_settled(alert):
         return None
     said = key_of(alert), has_ended(alert)
     return next((each for each in waiting if (key_of(each), has_ended(each)) == said), None)

@@ -1,0 +1,65 @@
+"""Tell the alert channel of a scheduled job that fails, and of the next run that does not.
+
+A refusal is not such a failure: it has its own words and exit code, for whoever ran the job.
+"""
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from datetime import datetime
+from typing import Any
+
+import typer
+
+from contract_checks.clock import now
+from contract_checks.failure import one_line
+from contract_checks.language.contract import Contract
+from contract_checks.language.loader import load
+from contract_checks.operations.incidents import standing
+from scripts.alerting import News, alert, alerts_on_record
+from scripts.command_line import CONTRACT
+
+_CLAUSES = {
+    "ingest": "§4 upstream dependencies",
+    "refresh": "§4 refresh cadence",
+    "drift": "§7 alert routing",
+    "retain": "§9 retention policy",
+    "backfill": "§11 backfill validation",
+    "access_review": "§9 audit requirements",
+}
+"""What is not kept while a job of the schedules fails."""
+_TELLS_ITSELF = "refresh"
+"""It does so from its first step to its verdict, refusals included."""
+
+
+@contextmanager
+def job_failure_told(job: str, given: Mapping[str, Any]) -> Iterator[None]:
+    """Begin an incident where the block fails, and end it where it does not.
+
+    `given` are the arguments of its command line.
+    """
+    clause = _CLAUSES.get(job)
+    if clause is None or job == _TELLS_ITSELF or given.get("dry_run"):
+        yield
+        return
+    try:
+        yield
+    except typer.Exit as ended:
+        if ended.exit_code != 2:
+            _end(clause, job, given)
+        raise
+    except Exception as error:
+        with suppress(Exception):  # what failed first is what to tell; `alert` tells of itself
+            contract, at = _of(given)
+            alert(contract, at, News(clause, job, True, f"{job} failed", one_line(error)))
+        raise
+    _end(clause, job, given)
+
+
+def _end(clause: str, job: str, given: Mapping[str, Any]) -> None:
+    contract, at = _of(given)
+    if (clause, job) in standing(alerts_on_record(contract)).open:
+        alert(contract, at, News(clause, job, False, f"{job} runs again", "no failure"))
+
+
+def _of(given: Mapping[str, Any]) -> tuple[Contract, datetime]:
+    return load(given.get("document", CONTRACT)), given.get("as_of") or now()
