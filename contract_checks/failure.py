@@ -60,26 +60,26 @@ def tell(error: BaseException, repository: Path) -> int:
         line = f"{one_line(error)}: mend that, then run again"
     else:
         line = (
-            f"{one_line(error)}: an error of this program, not of what it was given. Report it to "
-            f"its maintainers{_with_the_traceback(error, repository)}"
+            f"{one_line(error)}{_place(error)}: an error of this program, not of its input. Report "
+            f"it to its maintainers{_with_the_traceback(error, repository)}"
         )
     _say(f"failed: {line}")
     return OUTSIDE if damaged or _is_outside(error) else OUR_OWN
 
 
 def one_line(error: BaseException) -> str:
-    """An error in one line that quotes no value, for it may be an identifier or a secret.
+    """An error in one line, without the numbers and quoted values that may be an identifier.
 
-    What our own refusals say was written for people to read, and stands whole.
+    Secrets of the environment are blotted out as well. What our own refusals say was written for
+    people to read, and stands whole.
     """
     kind, text = type(error).__name__, str(error)
     if _room(type(error)) in _ROOMS:
         return f"{kind}: {text}"
     if isinstance(error, OSError) and error.strerror:
         return ": ".join(map(str, filter(None, (kind, error.strerror, error.filename))))
-    if _room(type(error)) in _LIBRARIES and text.strip():
-        return f"{kind}: {_redacted(text.strip().splitlines()[0])[:_LONGEST]}"
-    return f"{kind}{_place(error)}"
+    lines = _redacted(text.strip()).splitlines()
+    return f"{kind}: {lines[0][:_LONGEST]}" if lines else kind
 
 
 def _is_outside(error: BaseException) -> bool:
@@ -116,7 +116,7 @@ def _with_the_traceback(error: BaseException, repository: Path) -> str:
     told = [
         line
         for each in reversed(chain)
-        for line in (*_frames(each).format(), f"{type(each).__name__}\n\n")
+        for line in (*_frames(each).format(), f"{one_line(each)}\n\n")
     ]
     try:
         if not is_feature_repository(repository):

@@ -2,7 +2,7 @@
 
 Secrets come from the worker's environment. A task fails with its job's exit code: 1 is a broken
 clause, which the job tells the alert channel, 2 a refusal, such as that another job is writing,
-which the next try may find ended.
+which the next try may find ended. A run fails with any of its tasks.
 """
 
 from datetime import UTC, datetime, timedelta
@@ -36,17 +36,36 @@ def job(name: str, command: str, trigger_rule: str = "all_success") -> BashOpera
     )
 
 
+def watcher() -> BashOperator:
+    """Fail where any task before it did: Airflow judges a run by its last tasks alone."""
+    return BashOperator(
+        task_id="watcher",
+        bash_command="echo 'a task of this run failed' && exit 1",
+        trigger_rule="one_failed",
+        retries=0,
+    )
+
+
 # Every hour (contract §4): upstream, refresh, then drift (§7), whatever those before it found.
 with dag("hourly", "5 * * * *"):
     upstream = job("ingest", "ingest.py")
     refresh = job("refresh", "refresh.py", trigger_rule="all_done")
     drift = job("drift", "drift.py", trigger_rule="all_done")
     upstream >> refresh >> drift
+    [upstream, refresh, drift] >> watcher()
 
 # Every day, between two refreshes: retention (§9), then the backfill that validates history (§11).
 with dag("daily", "35 2 * * *"):
     job("retain", "retain.py --ahead-hours 24") >> job("backfill", "backfill.py")
 
-# Every quarter: who read the feature since the last review (§9), up to the turn of the quarter.
+# Every quarter: who read the feature in the one before (§9). Airflow may run a tick late, such as
+# the last one when the DAG is unpaused: the quarter is the tick's. By hand there may be none.
 with dag("quarterly", "10 0 1 1,4,7,10 *"):
-    job("access_review", 'access_review.py --as-of "$(date -u +%Y-%m-01T00:00Z)"')
+    job(
+        "access_review",
+        "access_review.py"
+        "{% if data_interval_end is defined and data_interval_end %}"
+        "{% set first_month = (data_interval_end.month - 1) // 3 * 3 + 1 %}"
+        " --as-of {{ '%d-%02d-01T00:00Z' % (data_interval_end.year, first_month) }}"
+        "{% endif %}",
+    )

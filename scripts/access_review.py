@@ -9,13 +9,13 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from contract_checks.clock import instant
+from contract_checks.clock import instant, now
 from contract_checks.evidence.facts import MissingEvidence
 from contract_checks.evidence.operations import read_operations
 from contract_checks.findings import Outcome
 from contract_checks.language.contract import Contract
 from contract_checks.language.loader import InvalidContract, load
-from contract_checks.measures.calendar import one_period_before
+from contract_checks.measures.calendar import one_period_before, turn_of_the_period
 from contract_checks.operations.log import Record
 from scripts.command_line import CONTRACT, ROOT, DocumentOption, present, refusals_exit, run_job
 from scripts.recording import recorded
@@ -56,17 +56,23 @@ class Review:
 def main(
     as_of: Annotated[
         datetime | None,
-        typer.Option(parser=instant, metavar="TIME", help="End of the period; default now."),
+        typer.Option(
+            parser=instant, metavar="TIME", help="End of the period; default the last turn of it."
+        ),
     ] = None,
     document: DocumentOption = CONTRACT,
 ) -> None:
     """Show who read the feature in the review period up to a time, and record that it was reviewed.
 
+    Without a time it is the last whole period, such as the quarter before this one, however late
+    the review is run.
+
     Exit code 0: approved consumers alone; 1: another one was given data; 2: refused.
     """
     with refusals_exit(MissingEvidence, InvalidContract):
         contract = load(document)
-        review = access_review(contract, present(as_of))
+        turn = turn_of_the_period(now(), contract.privacy.access_review)
+        review = access_review(contract, present(as_of) if as_of else turn)
     Console().print(_table(review, contract))
     typer.echo(f"{len(review.readers)} readers, {review.start:%Y-%m-%d} to {review.end:%Y-%m-%d}")
     raise typer.Exit(outcome(review).value)

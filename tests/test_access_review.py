@@ -5,14 +5,18 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+import typer
 from feast_copy import copy_of_the_whole_project, run
 from oracle import MICROSECOND
+from typer.testing import CliRunner
 
 from contract_checks.evidence.facts import MissingEvidence
 from contract_checks.findings import Outcome
 from contract_checks.language.loader import load
+from contract_checks.measures import calendar
+from contract_checks.measures.calendar import turn_of_the_period
 from contract_checks.operations.log import ADDRESS_VARIABLE, OperationsLog, Record
-from scripts.access_review import Reader, access_review, outcome
+from scripts.access_review import Reader, access_review, main, outcome
 from scripts.command_line import CONTRACT
 
 VIEW = "customer_profile_v1"
@@ -131,6 +135,50 @@ def test_a_read_that_names_nobody_breaks_it(log: OperationsLog) -> None:
     review = access_review(load(CONTRACT), MAY)
     assert review.readers == (Reader("nobody named", False, 1, 0, 3, (), 0, MAY, MAY),)
     assert outcome(review) is Outcome.BROKEN
+
+
+@pytest.mark.parametrize(
+    ("moment", "cadence", "turn"),
+    [
+        (datetime(2026, 7, 1, 0, 10, tzinfo=UTC), "quarterly", "2026-07-01"),
+        (datetime(2026, 7, 1, tzinfo=UTC), "quarterly", "2026-07-01"),
+        (datetime(2026, 7, 1, tzinfo=UTC) - MICROSECOND, "quarterly", "2026-04-01"),
+        (datetime(2026, 9, 30, 23, 59, tzinfo=UTC), "quarterly", "2026-07-01"),  # a late boot
+        (datetime(2027, 1, 2, tzinfo=UTC), "quarterly", "2027-01-01"),
+        (datetime(2026, 8, 15, tzinfo=UTC), "monthly", "2026-08-01"),
+        (datetime(2026, 8, 15, tzinfo=UTC), "half-yearly", "2026-07-01"),
+        (datetime(2026, 6, 30, tzinfo=UTC), "half-yearly", "2026-01-01"),
+        (datetime(2026, 8, 15, tzinfo=UTC), "yearly", "2026-01-01"),
+        (datetime(2026, 8, 16, 9, tzinfo=UTC), "weekly", "2026-08-10"),  # a Sunday, its Monday
+        (datetime(2026, 8, 17, tzinfo=UTC), "weekly", "2026-08-17"),
+    ],
+)
+def test_a_period_turns_with_the_calendar(moment: datetime, cadence: str, turn: str) -> None:
+    assert turn_of_the_period(moment, cadence).isoformat() == f"{turn}T00:00:00+00:00"
+
+
+def test_every_period_of_the_language_has_a_turn() -> None:
+    for cadence in calendar._PERIODS:
+        turn = turn_of_the_period(MAY, cadence)
+        assert turn <= MAY < calendar.one_period_after(turn, cadence)
+
+
+def test_a_review_that_is_late_is_of_the_quarter_before_and_of_no_other(
+    log: OperationsLog, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    log.append(
+        read("of the quarter", at=datetime(2026, 3, 31, 23, tzinfo=UTC)),
+        read("of this one", at=datetime(2026, 4, 1, 0, 5, tzinfo=UTC)),
+    )
+    app = typer.Typer()
+    app.command()(main)
+    for late in (datetime(2026, 4, 1, 0, 10, tzinfo=UTC), MAY):
+        monkeypatch.setattr("scripts.access_review.now", lambda late=late: late)
+        said = CliRunner().invoke(app, []).stdout
+        assert "1 readers, 2026-01-01 to 2026-04-01" in said
+    for review in log.records(MAY, ["access_review"]):
+        assert review.at == datetime(2026, 4, 1, tzinfo=UTC)
+        assert list(review.figures["reads"]) == ["of the quarter"]
 
 
 def test_where_no_job_ran_there_is_nothing_to_review(log: OperationsLog, tmp_path: Path) -> None:

@@ -163,10 +163,9 @@ def above(values: Any) -> int:
 @pytest.mark.parametrize(
     ("spoil", "at", "says"),
     [
-        (lambda events: None, YESTERDAY, "materialized up to"),
         (lambda events: events.write_bytes(b"no parquet"), PRESENT + DAY, "not a readable parquet"),
     ],
-    ids=["back in time", "on damaged events"],
+    ids=["on damaged events"],
 )
 def test_a_refused_refresh_did_not_pass(
     repository: Path,

@@ -5,12 +5,16 @@ import re
 import shlex
 import shutil
 import subprocess
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import jinja2
 import pytest
 import typer
 from feast_copy import ROOT
+
+from contract_checks.clock import instant
 
 SCHEDULES = ROOT / "schedules"
 INSTALLED = "/opt/feature-store"
@@ -21,7 +25,7 @@ PROMISED = [
     ("hourly", "scripts/drift.py"),
     ("daily", "scripts/retain.py --ahead-hours 24"),
     ("daily", "scripts/backfill.py"),
-    ("quarterly", "scripts/access_review.py --as-of TURN_OF_THE_QUARTER"),
+    ("quarterly", "scripts/access_review.py"),
 ]
 """Every schedule runs these, in this order."""
 CALENDAR = {
@@ -32,13 +36,11 @@ CALENDAR = {
     "*-*-* 02:35:00 UTC": "daily",
     "*-01,04,07,10-01 00:10:00 UTC": "quarterly",
 }
-TURN = '"$(date -u +%Y-%m-01T00:00Z)"'
 
 
 def plain(command: str) -> str:
-    """The script and its arguments, however a schedule has to quote them."""
-    command = re.sub(r"[\\%]%", "%", command).replace(TURN, "TURN_OF_THE_QUARTER").strip(" '")
-    return command.partition(".venv/bin/python ")[2]
+    """The script and its arguments; what Airflow adds of a run's own time is told apart."""
+    return command.partition(".venv/bin/python ")[2].partition("{%")[0].strip()
 
 
 def crontab() -> list[tuple[str, str]]:
@@ -80,7 +82,7 @@ def airflow() -> list[tuple[str, str]]:
             for node in ast.walk(block)
             if isinstance(node, ast.Call) and isinstance(node.func, ast.Name)
         ]
-        commands = [ast.literal_eval(j.args[1]) for j in jobs if j is not dag]
+        commands = [ast.literal_eval(j.args[1]) for j in jobs if j.func.id == "job"]
         found += [
             (CALENDAR[schedule], plain(f".venv/bin/python scripts/{command}"))
             for command in commands
@@ -102,19 +104,49 @@ def test_a_command_exists_and_takes_those_options(period: str, command: str) -> 
     module = importlib.import_module(script.removesuffix(".py").replace("/", "."))
     app = typer.Typer(add_completion=False)
     app.command()(module.main)
-    turn = [a.replace("TURN_OF_THE_QUARTER", "2026-04-01T00:00Z") for a in arguments]
-    parsed = typer.main.get_command(app).make_context(script, turn)  # raises on what it won't take
-    assert parsed.params
+    # raises on what it won't take
+    assert typer.main.get_command(app).make_context(script, arguments).params
 
 
-def test_the_turn_of_the_quarter_is_a_time_the_review_reads() -> None:
-    from contract_checks.clock import instant
+@pytest.mark.parametrize(
+    ("tick", "turn"),
+    [
+        (datetime(2026, 7, 1, 0, 10, tzinfo=UTC), "2026-07-01T00:00Z"),
+        (datetime(2026, 12, 31, 23, 59, tzinfo=UTC), "2026-10-01T00:00Z"),
+        (datetime(2027, 1, 1, tzinfo=UTC), "2027-01-01T00:00Z"),
+        (datetime(2026, 5, 31, 12, tzinfo=UTC), "2026-04-01T00:00Z"),
+        (None, None),
+    ],
+)
+def test_airflow_reviews_the_quarter_of_the_tick(tick: datetime | None, turn: str | None) -> None:
+    text = (SCHEDULES / "airflow_dag.py").read_text("utf-8")
+    (review,) = (
+        ast.literal_eval(call.args[1])
+        for call in ast.walk(ast.parse(text))
+        if isinstance(call, ast.Call) and call.args[1:] and "access_review" in ast.unparse(call)
+        if getattr(call.func, "id", "") == "job"
+    )
+    template = jinja2.Environment(undefined=jinja2.StrictUndefined, autoescape=False)
+    for given in ({"data_interval_end": tick}, *([{}] if tick is None else [])):
+        command = template.from_string(review).render(**given)
+        assert shlex.split(command) == ["access_review.py", *(["--as-of", turn] if turn else [])]
+    assert turn is None or instant(turn).tzinfo is not None
 
-    shown = subprocess.run(
-        ["/bin/sh", "-c", f"echo {TURN}"], capture_output=True, text=True, check=True
-    ).stdout.strip()
-    assert instant(shown).day == 1
-    assert (instant(shown).hour, instant(shown).minute) == (0, 0)
+
+def test_a_run_of_airflow_fails_with_any_of_its_tasks() -> None:
+    """Tasks that run whatever those before them found would hide them: a watcher sees all."""
+    tree = ast.parse((SCHEDULES / "airflow_dag.py").read_text("utf-8"))
+    hiding = 0
+    for block in (node for node in tree.body if isinstance(node, ast.With)):
+        written = ast.unparse(block)
+        hiding += "all_done" in written
+        assert ("all_done" in written) == ("[upstream, refresh, drift] >> watcher()" in written)
+    assert hiding == 1
+
+
+@pytest.mark.parametrize("unit", [unit for unit in UNITS if unit.suffix == ".service"])
+def test_what_a_unit_writes_is_for_its_own_user(unit: Path) -> None:
+    assert "\nUMask=0077\n" in unit.read_text("utf-8")
 
 
 def test_the_crontab_hands_over_secrets_and_the_folder(tmp_path: Path) -> None:
