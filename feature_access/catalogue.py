@@ -6,7 +6,7 @@ Here a request is understood in full, or refused with its reason.
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any, NamedTuple
 
@@ -42,6 +42,17 @@ class Asked:
     """In the order of the answer."""
     entities: dict[str, list[Any]]
     full_feature_names: bool
+    keys: EntityKeys
+
+    def named(self) -> "Asked":
+        """The same, its entities by their keys in the declared types.
+
+        Raises:
+            UnusableKeysError: a value names no entity.
+        """
+        declared = zip(self.keys.names, self.entities.values(), strict=True)
+        columns = self.keys.columns(dict(declared)).values()
+        return replace(self, entities=dict(zip(self.entities, columns, strict=True)))
 
     @property
     def rows(self) -> int:
@@ -125,7 +136,8 @@ class Catalogue:
         ordered = {name: entities[name] for name in keys}
         reader = with_keys_called(shown.keys, self._reader(shown.view, shown.features))
         return Asked(
-            *(shown.view, shown.called, served.terms, reader, shown.features, ordered, full)
+            *(shown.view, shown.called, served.terms, reader, shown.features, ordered, full),
+            served.keys,
         )
 
     def _opened(self, view: str, features: tuple[str, ...]) -> ViewReader:

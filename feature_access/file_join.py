@@ -15,7 +15,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from feature_access.entity_rows import ROW, EntityRows
+from feature_access.entity_rows import ROW, EntityRows, refuse_unlike
 from feature_access.offline_table import parts_of, refuse_unless_it_knows
 from feature_access.ordered_rows import OrderedRows, in_order, in_order_as_created, queried
 from feature_access.parquet_rows import Integers, ParquetRows
@@ -52,11 +52,11 @@ class FileJoin:
         rows = self._rows(parts, _integers(times.cast(pa.int64())))
         try:
             numbers = self._numbers(entity_rows, rows)
-        except duckdb.ConversionException as error:
+        except duckdb.ConversionException:  # its message quotes the key
             raise ValueError(
                 f"the entity frame's {', '.join(self.asked.join_keys)} cannot be compared with "
-                f"those of {self.asked.view}: give them in its type ({str(error).splitlines()[0]})"
-            ) from error
+                f"those of {self.asked.view}: declare the entity in the type of its table"
+            ) from None
         values = self._values(numbers, rows)
         if _identity(parts) != as_it_was:
             raise RuntimeError(f"{self.path} was replaced while it was read: read it again")
@@ -109,6 +109,8 @@ class FileJoin:
             there = np.arange(entity_rows.rows.num_rows if spans else 0)
             return there, np.zeros_like(there)
         given = entity_rows.rows[asked[0]]
+        for key, there in zip(asked, of_span, strict=True):
+            refuse_unlike(entity_rows.rows[key].type, there.type, key, self.asked.view)
         if len(asked) == 1 and given.type == of_span[0].type and _is_exact(given.type):
             which = places_among(of_span[0], given)
             there = np.flatnonzero(which >= 0)

@@ -16,6 +16,7 @@ from feast import FeatureStore, FeatureView
 from feast.infra.offline_stores.offline_utils import get_offline_store_from_config
 from numpy.typing import NDArray
 
+from feature_access.instants import INSTANT, instants
 from feature_access.offline_table import NotYetKnownError
 
 
@@ -27,10 +28,8 @@ class Known:
     because: str
 
     def knows(self, times: pd.Series) -> NDArray[np.bool_]:
-        """Which of the times have an answer; one that is none is left to whoever reads it."""
-        if pd.api.types.is_numeric_dtype(times):
-            return np.full(len(times), True)
-        later = pc.greater(instants(times), pa.scalar(self.until, pa.timestamp("us", "UTC")))
+        """Which of the instants have an answer; one that is none is left to whoever reads it."""
+        later = pc.greater(instants(times, str(times.name)), pa.scalar(self.until, INSTANT))
         answered: NDArray[np.bool_] = ~later.fill_null(False).to_numpy(zero_copy_only=False)
         return answered
 
@@ -63,9 +62,3 @@ def how_far_known(
         ends.append((until, f"{view.name} is known"))
     told = [Known(until, because) for until, because in ends if until is not None]
     return min(told, key=lambda known: known.until, default=None)
-
-
-def instants(times: pd.Series) -> pa.Array:
-    """The times in UTC microseconds, naive ones being UTC; no time stays none."""
-    instants = pa.array(pd.to_datetime(times, utc=True))
-    return instants.cast(pa.timestamp("us", tz="UTC"), safe=False)

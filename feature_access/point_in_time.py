@@ -19,6 +19,7 @@ from feast.infra.offline_stores.offline_store import RetrievalJob, RetrievalMeta
 from feast.infra.registry.base_registry import BaseRegistry
 
 from feature_access.defaults import default_of
+from feature_access.entity_keys import declared_keys
 from feature_access.entity_rows import EntityRows
 
 MATCHED = "__matched"
@@ -95,7 +96,8 @@ class PointInTimeJob(RetrievalJob):  # type: ignore[misc]
         full_feature_names: bool,
     ) -> None:
         super().__init__()
-        self._entity_rows = entity_rows
+        self.entity_rows = entity_rows
+        """Whose features are asked for, as every engine joins them."""
         self._read = read
         self._feature_refs = feature_refs
         self._on_demand_feature_views = on_demand_feature_views
@@ -104,8 +106,8 @@ class PointInTimeJob(RetrievalJob):  # type: ignore[misc]
         """Entity rows that found a feature row, per view; filled when the result is read."""
 
     def _to_arrow_internal(self, timeout: int | None = None) -> pa.Table:
-        rows = self._entity_rows.rows
-        for asked, found in self._read(self._entity_rows):
+        rows = self.entity_rows.rows
+        for asked, found in self._read(self.entity_rows):
             self.matched[asked.view] = pc.sum(found[MATCHED]).as_py() or 0
             for feature in asked.features:
                 rows = rows.append_column(feature, found[feature])
@@ -121,7 +123,7 @@ class PointInTimeJob(RetrievalJob):  # type: ignore[misc]
 
     @property
     def metadata(self) -> RetrievalMetadata:
-        rows, time_column = self._entity_rows.rows, self._entity_rows.time_column
+        rows, time_column = self.entity_rows.rows, self.entity_rows.time_column
         times = rows[time_column].to_pandas()
         keys = [c for c in rows.column_names if c != time_column]
         return RetrievalMetadata(self._feature_refs, keys, times.min(), times.max())
@@ -160,7 +162,7 @@ def point_in_time_job(
     return PointInTimeJob(
         entity_rows=EntityRows.of(
             entity_df,
-            keys={key for one in asked for key in one.join_keys},
+            keys=declared_keys(feature_views),
             features={name for one in asked for name in one.features},
         ),
         read=partial(read, joins),

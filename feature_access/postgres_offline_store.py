@@ -33,7 +33,7 @@ from feast.infra.utils.postgres.connection_utils import _get_conn
 from pydantic import ConfigDict, model_validator
 
 from feature_access.arrow_copy import Session, copied_in, copied_out
-from feature_access.entity_rows import ROW, EntityRows
+from feature_access.entity_rows import ROW, EntityRows, refuse_unlike
 from feature_access.offline_table import OfflineStoreEmptyError, refuse_times_outside
 from feature_access.point_in_time import MATCHED, Asked, Found, point_in_time_job
 from feature_access.profile import refuse_unset
@@ -152,15 +152,18 @@ class _IndexJoin:
             FROM {self.table} AS f LIMIT 0
             """
         )
+        rows = entity_rows.asked(list(asked.join_keys))
+        there = copied_out(session, "TABLE asked").schema
+        for key in asked.join_keys:
+            refuse_unlike(rows[key].type, there.field(key).type, key, asked.view)
         try:
-            rows = entity_rows.asked(list(asked.join_keys))
             # In the index's own order neighbours look at the same pages.
             along = [(key, "ascending") for key in (*asked.join_keys, entity_rows.time_column)]
             copied_in(session, rows.take(pc.sort_indices(rows, along)), "asked")
-        except psycopg.DataError as error:
+        except psycopg.DataError:  # its message quotes the key
             raise ValueError(
                 f"the entity frame's {', '.join(asked.join_keys)} cannot be compared with those of "
-                f"{asked.view}: give them in its type ({error.diag.message_primary})"
+                f"{asked.view}: declare the entity in the type of its table"
             ) from None
         found = copied_out(session, self._query(entity_rows.time_column))
         found = found.take(pc.sort_indices(found[ROW]))

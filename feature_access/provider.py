@@ -1,6 +1,7 @@
-"""What every way into Feast passes, our jobs or plain Feast: materializing and applying.
+"""What every way into Feast passes, our jobs or plain Feast: reads, materializing and applying.
 
-A materialization says how far it came, and `feast apply` leaves the pointer where it is.
+A key is one before Feast coerces it, a materialization says how far it came, and `feast apply`
+leaves the pointer where it is.
 """
 
 import asyncio
@@ -8,14 +9,16 @@ from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-from feast import FeatureView, RepoConfig
+from feast import FeatureService, FeatureView, RepoConfig
 from feast.infra.compute_engines.local.compute import LocalComputeEngine
 from feast.infra.passthrough_provider import PassthroughProvider
 from feast.infra.registry.base_registry import BaseRegistry
 from feast.infra.supported_async_methods import ProviderAsyncMethods
+from feast.online_response import OnlineResponse
 from tenacity import Retrying, retry_if_exception_type, stop_after_attempt, wait_exponential
 
 from feature_access.declared_pointers import is_applying, refuse_to_move_pointers
+from feature_access.entity_requests import EntityRequest, entities_named
 from feature_access.row_time import OnlineWrite, microseconds
 from feature_access.testimony import Testimony
 from feature_access.unavailable import OnlineStoreEmptyError, OnlineStoreUnavailableError
@@ -47,6 +50,42 @@ class HeartbeatProvider(PassthroughProvider):  # type: ignore[misc]
         that for a large answer, every other read misses its time-out, though Redis answered.
         """
         return ProviderAsyncMethods()
+
+    def get_online_features(
+        self,
+        config: RepoConfig,
+        features: list[str] | FeatureService,
+        entity_rows: EntityRequest,
+        registry: BaseRegistry,
+        project: str,
+        full_feature_names: bool = False,
+        **more: Any,
+    ) -> OnlineResponse:
+        """As Feast, of the entities that are named and of no other.
+
+        Raises:
+            UnusableKeysError: a value names no entity (see `entity_value`).
+        """
+        named = entities_named(entity_rows, features, registry, project, full_feature_names)
+        return super().get_online_features(
+            config, features, named, registry, project, full_feature_names, **more
+        )
+
+    async def get_online_features_async(
+        self,
+        config: RepoConfig,
+        features: list[str] | FeatureService,
+        entity_rows: EntityRequest,
+        registry: BaseRegistry,
+        project: str,
+        full_feature_names: bool = False,
+        **more: Any,
+    ) -> OnlineResponse:
+        """See `get_online_features`."""
+        named = entities_named(entity_rows, features, registry, project, full_feature_names)
+        return await super().get_online_features_async(
+            config, features, named, registry, project, full_feature_names, **more
+        )
 
     def materialize_single_feature_view(
         self,

@@ -200,8 +200,9 @@ class FeatureServer:
 
 
 def _answered(asked: Asked) -> bytes:
-    rows = asked.reader.read(asked.each)
-    return answer(asked.entities, asked.names, rows)
+    named = asked.named()
+    rows = named.reader.read(named.each)
+    return answer(named.entities, named.names, rows)
 
 
 async def _body(request: Request) -> bytes:

@@ -29,7 +29,7 @@ from feast.infra.registry.base_registry import BaseRegistry
 from pydantic import model_validator
 from pyspark.sql import SparkSession
 
-from feature_access.entity_rows import ROW, EntityRows
+from feature_access.entity_rows import ROW, EntityRows, refuse_unlike
 from feature_access.offline_table import known_up_to, parts_of, refuse_unless_it_knows
 from feature_access.point_in_time import MATCHED, Asked, Found, point_in_time_job
 from feature_access.profile import refuse_unset
@@ -161,17 +161,19 @@ class _SortedJoin:
         return found
 
     def _keyed(self, entity_rows: EntityRows, parts: Sequence[Path]) -> pa.Table:
-        """The asked rows, with keys of the table's own types: 1.5 is not customer 1."""
+        """The asked rows, with keys of the table's own types."""
         rows = entity_rows.asked(list(self.asked.join_keys))
         schema = pq.read_schema(parts[0])
         for entity, key in self.asked.join_keys.items():
+            there = schema.field(key).type
+            refuse_unlike(rows[entity].type, there, entity, self.asked.view)
             try:
-                keys = rows[entity].cast(schema.field(key).type)
-            except pa.ArrowException as error:
+                keys = rows[entity].cast(there)
+            except pa.ArrowException:  # its message quotes the key
                 raise ValueError(
                     f"the entity frame's {entity} cannot be compared with that of "
-                    f"{self.asked.view}: give it in its type ({error})"
-                ) from error
+                    f"{self.asked.view}: declare the entity in the type of its table"
+                ) from None
             rows = rows.set_column(rows.schema.get_field_index(entity), entity, keys)
         return rows
 

@@ -16,7 +16,8 @@ from feast.infra.offline_stores.offline_utils import infer_event_timestamp_from_
 from feature_access.as_served import materialization_ends, moved_back
 from feature_access.entity_frame import as_pandas
 from feature_access.hashing import hashed_once
-from feature_access.known_times import Known, how_far_known, instants
+from feature_access.instants import instants
+from feature_access.known_times import Known, how_far_known
 from feature_access.refusal import RefusedError
 
 
@@ -93,24 +94,27 @@ def build_training_set(
     Raises:
         RefusedError: there is no such feature service; or, `as_served`, see `materialization_ends`.
         NotYetKnownError: a row's time lies beyond what is known.
-        ValueError: the entity frame lacks a join key or a time, or an identifier is a fraction.
+        ValueError: the entity frame lacks a join key or a time, or holds what is none.
     """
     declared = _service(store, service)
     views = [store.get_feature_view(p.name) for p in declared.feature_view_projections]
     frame = as_pandas(entities) if isinstance(entities, pa.Table) else entities
     time = infer_event_timestamp_from_entity_df(dict(frame.dtypes))
+    frame = frame.assign(**{time: instants(frame[time], time).to_pandas().array})
     ends = materialization_ends(views) if as_served else []
     known = how_far_known(store, views, as_of, max(ends, default=None))
     given = len(frame)
     frame = _known_rows(frame, time, known, known_only)
-    asked = frame.assign(**{time: _served_at(frame[time], ends)}) if as_served else frame
+    asked = frame.assign(**{time: moved_back(frame[time], ends)}) if as_served else frame
     job = store.get_historical_features(entity_df=asked, features=declared)
-    join_keys = tuple(sorted({key.name for view in views for key in view.entity_columns}))
+    join_keys = tuple(sorted(job.entity_rows.keys))
     with ThreadPoolExecutor(1) as beside:  # two cores: hashing waits for no read, nor it for that
-        hashing = beside.submit(_hashed, frame[list(join_keys)], hash_key)
+        hashing = beside.submit(_hashed, job.entity_rows.rows.select(join_keys), hash_key)
         rows = job.to_arrow()
         if as_served:
-            rows = rows.set_column(rows.schema.get_field_index(time), time, instants(frame[time]))
+            rows = rows.set_column(
+                rows.schema.get_field_index(time), time, instants(frame[time], time)
+            )
         for join_key, ids in hashing.result().items():
             rows = rows.set_column(rows.schema.get_field_index(join_key), join_key, ids)
     return TrainingSet(
@@ -132,10 +136,9 @@ def _known_rows(
     return frame[answered]
 
 
-def _hashed(identifiers: pd.DataFrame, hash_key: bytes) -> dict[str, pa.DictionaryArray]:
+def _hashed(keys: pa.Table, hash_key: bytes) -> dict[str, pa.DictionaryArray]:
     """Each column's; of as many rows, in the order that the read keeps."""
-    columns = pa.Table.from_pandas(identifiers, preserve_index=False)
-    return {name: hashed_once(_whole(columns[name]), hash_key) for name in columns.column_names}
+    return {name: hashed_once(keys[name], hash_key) for name in keys.column_names}
 
 
 def _service(store: FeatureStore, name: str) -> FeatureService:
@@ -145,18 +148,6 @@ def _service(store: FeatureStore, name: str) -> FeatureService:
     except FeatureServiceNotFoundException as error:
         known = ", ".join(sorted(s.name for s in store.list_feature_services()))
         raise RefusedError(f"no feature service {name}: name one of {known}") from error
-
-
-def _served_at(times: pd.Series, ends: list[datetime]) -> pd.Series:
-    if pd.api.types.is_numeric_dtype(times):
-        return times  # they name no instant: the join refuses them
-    return moved_back(pd.to_datetime(times, utc=True), ends)
-
-
-def _whole(identifiers: pa.ChunkedArray) -> pa.ChunkedArray:
-    """Integers again, where a null beside them had made pandas keep them as floats."""
-    floating = pa.types.is_floating(identifiers.type)
-    return identifiers.cast(pa.int64()) if floating else identifiers
 
 
 def _one_form(rows: pa.Table, given: list[str]) -> pa.Table:

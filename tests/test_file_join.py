@@ -13,6 +13,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from feast.types import Int64, String
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -26,6 +27,7 @@ pytestmark = pytest.mark.usefixtures("one_engine")
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 UTC_MICROSECONDS = pa.timestamp("us", "UTC")
 KEYS = {"customer_id": pa.int64(), "shop": pa.string()}
+TYPES = {"customer_id": Int64, "shop": String}
 TTL = 3
 
 MOMENTS = st.integers(-6, 6)
@@ -50,7 +52,9 @@ def asked(ttl: int | None, keys: dict[str, str]) -> Asked:
 
 def answers(folder: Path, of: Asked, entities: pa.Table) -> pa.Table:
     frame = entities.to_pandas(types_mapper={pa.int64(): pd.Int64Dtype()}.get)
-    rows = EntityRows.of(frame, keys=of.join_keys.keys(), features=of.features.keys())
+    rows = EntityRows.of(
+        frame, keys={k: TYPES[k] for k in of.join_keys}, features=of.features.keys()
+    )
     return FileJoin(of, str(folder)).read(rows)
 
 
@@ -213,10 +217,16 @@ def test_a_table_that_is_replaced_between_the_passes_is_not_answered_from(log, m
 @pytest.mark.parametrize(
     "keys", [pa.array(["1", "100"]), pa.array([1.0, 100.0]), pa.array([1, 100])]
 )
-def test_a_key_of_another_type_is_compared_as_the_engine_does(log, keys):
+def test_a_key_of_another_type_is_the_entity_it_names(log, keys):
     of = asked(None, {"customer_id": "customer_id"})
     assert answers(log, of, entities_of(keys))["value"].to_pylist() == [1, 100]
-    assert answers(log, of, entities_of(pa.array([1.5])))["value"].to_pylist() == [-1]
+
+
+def test_a_key_of_text_equals_no_number_of_the_table(log, monkeypatch):
+    monkeypatch.setitem(TYPES, "customer_id", String)
+    of = asked(None, {"customer_id": "customer_id"})
+    with pytest.raises(ValueError, match="declare the entity in the table's type"):
+        answers(log, of, entities_of(pa.array(["01"])))
 
 
 @pytest.mark.parametrize(("age", "right"), [(0, 7), (TTL, 7), (TTL + 1, -1), (-1, -1)])

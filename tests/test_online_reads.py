@@ -162,12 +162,11 @@ def test_another_service_than_the_terms_are_of_is_refused(fresh):
 
 UNUSABLE = {
     "nobody": ([], "name one at least"),
-    "a null": ([{"customer_id": None}], "customer_id is None"),
-    "a fraction": ([{"customer_id": 1.5}], r"customer_id is 1\.5"),
-    "a whole float": ([{"customer_id": 1.0}], r"customer_id is 1\.0"),
-    "a truth": ([{"customer_id": True}], "customer_id is True"),
-    "a text": ([{"customer_id": "1"}], "customer_id is '1'"),
-    "too large": ([{"customer_id": 2**63}], "customer_id is 9223372036854775808"),
+    "a null": ([{"customer_id": None}], "declared Int64, and row 1: holds null"),
+    "a fraction": ([{"customer_id": 1}, {"customer_id": 1.5}], "row 2: holds a float"),
+    "a truth": ([{"customer_id": True}], "row 1: holds a truth value"),
+    "another text": ([{"customer_id": "01"}], "row 1: holds a text that is no whole number"),
+    "too large": ([{"customer_id": 2**63}], "row 1: holds a whole number of more than 64 bits"),
     "another key": ([{"customer": 1}], "named by customer_id, not by customer"),
     "one key too many": ([{"customer_id": 1, "shop": 2}], "named by customer_id, not by"),
 }

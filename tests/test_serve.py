@@ -225,12 +225,12 @@ ENTITIES = {
     "another entity": ({"customer": [1]}, "named by customer_id"),
     "an entity too many": ({"customer_id": [1], "shop": [1]}, "named by customer_id"),
     "nobody": ({"customer_id": []}, "name one at least"),
-    "a null": ({"customer_id": [1, None]}, "customer_id is None"),
-    "a text": ({"customer_id": ["1"]}, "customer_id is '1'"),
-    "a fraction": ({"customer_id": [1.5]}, "customer_id is 1.5"),
-    "a truth": ({"customer_id": [True]}, "customer_id is True"),
-    "too large": ({"customer_id": [2**63]}, "customer_id is 9223372036854775808"),
-    "a list": ({"customer_id": [[1]]}, "customer_id is [1]"),
+    "a null": ({"customer_id": [1, None]}, "row 2: holds null"),
+    "a text": ({"customer_id": ["01"]}, "row 1: holds a text that is no whole number"),
+    "a fraction": ({"customer_id": [1.5]}, "row 1: holds a float that is no whole number"),
+    "a truth": ({"customer_id": [True]}, "row 1: holds a truth value"),
+    "too large": ({"customer_id": [2**63]}, "row 1: holds a whole number of more than 64 bits"),
+    "a list": ({"customer_id": [[1]]}, "row 1: holds a value of type list"),
 }
 
 

@@ -217,12 +217,12 @@ def test_the_job_writes_hashed_rows_in_order(build_from_the_command_line):
 
 
 def test_an_identifier_that_is_a_fraction_is_refused(store):
-    with pytest.raises(ValueError, match=r"1\.5"):
+    with pytest.raises(ValueError, match="row 1: holds a float that is no whole number"):
         build(store, entity_frame(at(PRESENT, [1.5])))
 
 
 def test_an_identifier_of_another_type_is_refused_in_words(store):
-    with pytest.raises(ValueError, match="customer_id cannot be compared"):
+    with pytest.raises(ValueError, match="customer_id is declared Int64, and row 1"):
         build(store, entity_frame(at(PRESENT, ["one"])))
 
 
