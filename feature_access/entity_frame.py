@@ -2,18 +2,31 @@
 
 from collections.abc import Collection, Mapping
 from contextlib import suppress
-from datetime import UTC, datetime
 from pathlib import Path
 
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 from feast import FeatureStore
+from feast.types import String
 from sqlalchemy import create_engine
 from sqlalchemy.engine import Connection, make_url
 from sqlalchemy.exc import SQLAlchemyError
 
+from feature_access.csv_rows import read_csv
+from feature_access.instants import instants
 from feature_access.refusal import RefusedError
+
+_NULLABLE = {
+    pa.int8(): pd.Int8Dtype(),
+    pa.int16(): pd.Int16Dtype(),
+    pa.int32(): pd.Int32Dtype(),
+    pa.int64(): pd.Int64Dtype(),
+    pa.uint8(): pd.UInt8Dtype(),
+    pa.uint16(): pd.UInt16Dtype(),
+    pa.uint32(): pd.UInt32Dtype(),
+    pa.uint64(): pd.UInt64Dtype(),
+}
 
 DATABASE_VARIABLE = "FEATURE_STORE_ENTITIES_DATABASE"
 """SQLAlchemy address of the database that a .sql file's SELECT is sent to."""
@@ -27,8 +40,8 @@ def read_entity_frame(
 ) -> pa.Table:
     """The rows of a parquet file, a CSV file (.csv), or the SELECT that a .sql file holds.
 
-    `time` names the column of instants: ISO 8601 where it is text, UTC where it has no zone. The
-    columns in `text` are text in a CSV as well, which does not say: 007 is not 7.
+    `time` names the column of instants (see `feature_access.instants`). The columns in `text` are
+    text in a CSV as well, which does not say: 7 may be one (see `feature_access.csv_rows`).
 
     Raises:
         RefusedError: there is no such file, it cannot be read, a time cannot, or the database did
@@ -38,7 +51,7 @@ def read_entity_frame(
         raise RefusedError(f"no such file as {file}: name a parquet, CSV or SQL file")
     try:
         if file.suffix.lower() == ".csv":
-            rows = _csv(file, text)
+            rows = read_csv(file, text)
         elif file.suffix.lower() == ".sql":
             rows = _selected(file.read_text(encoding="utf-8"), environment)
         else:
@@ -48,38 +61,23 @@ def read_entity_frame(
         raise RefusedError(f"{file} cannot be read: {_first_line(error)}") from error
 
 
-def text_keys(store: FeatureStore) -> list[str]:
-    """The join keys that the registry declares to be text."""
-    return [e.join_key for e in store.list_entities() if e.value_type.name == "STRING"]
+def text_keys(store: FeatureStore) -> set[str]:
+    """The join keys that are declared to be text, by every name a service gives them."""
+    views = store.list_batch_feature_views(allow_cache=True)
+    names = {c.name for view in views for c in view.entity_columns if c.dtype == String}
+    services = store.list_feature_services()
+    shown = [one.join_key_map for s in services for one in s.feature_view_projections]
+    return names | {renamed[name] for renamed in shown for name in names & renamed.keys()}
 
 
 def as_pandas(rows: pa.Table) -> pd.DataFrame:
     """The rows as Feast wants them, with integers that a null beside them leaves integers."""
-    nullable = {pa.int64(): pd.Int64Dtype(), pa.int32(): pd.Int32Dtype()}
-    return rows.to_pandas(types_mapper=nullable.get)
-
-
-def _csv(file: Path, text: Collection[str]) -> pa.Table:
-    columns = dict.fromkeys(text, "string")
-    frame = pd.read_csv(file, dtype=columns, dtype_backend="numpy_nullable")
-    return pa.Table.from_pandas(frame, preserve_index=False)
+    return rows.to_pandas(types_mapper=_NULLABLE.get)
 
 
 def _with_instants(rows: pa.Table, time: str) -> pa.Table:
-    """The times of text as instants; of any other type they are left as they are."""
     place = rows.schema.get_field_index(time)
-    if place < 0 or not (
-        pa.types.is_string(rows[time].type) or pa.types.is_large_string(rows[time].type)
-    ):
-        return rows
-    # Not pandas': it reads a time without a zone in the zone of the one before it.
-    instants = [_instant(text) for text in rows[time].to_pylist()]
-    return rows.set_column(place, time, pa.array(instants, pa.timestamp("us", tz="UTC")))
-
-
-def _instant(text: str | None) -> datetime | None:
-    time = datetime.fromisoformat(text) if text else None
-    return time and (time.replace(tzinfo=UTC) if time.tzinfo is None else time.astimezone(UTC))
+    return rows if place < 0 else rows.set_column(place, time, instants(rows[time], time))
 
 
 def _selected(query: str, environment: Mapping[str, str]) -> pa.Table:

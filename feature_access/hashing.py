@@ -40,7 +40,11 @@ def hash_key_from(environment: Mapping[str, str]) -> bytes:
 
 
 def hashed(identifiers: pa.ChunkedArray, key: bytes) -> pa.ChunkedArray:
-    """Each identifier's text as 64 hexadecimal digits; null stays null."""
+    """Each identifier's text as 64 hexadecimal digits; null stays null.
+
+    Raises:
+        TypeError: they are neither whole numbers nor texts, so that no entity is (`entity_value`).
+    """
     return pa.chunked_array([hashed_once(identifiers, key).cast(pa.string())])
 
 
@@ -55,9 +59,13 @@ def hashed_once(identifiers: pa.ChunkedArray, key: bytes) -> pa.DictionaryArray:
 
 def _texts(identifiers: pa.Array) -> pa.StringArray:
     kind = identifiers.type
-    if pa.types.is_integer(kind) or pa.types.is_string(kind) or pa.types.is_large_string(kind):
-        return identifiers.cast(pa.string())  # at once what `str` makes of each
-    return pa.array(map(str, identifiers.to_pylist()), pa.string())
+    if (
+        pa.types.is_integer(kind)
+        or pa.types.is_null(kind)
+        or kind in (pa.string(), pa.large_string())
+    ):
+        return identifiers.cast(pa.string())
+    raise TypeError(f"no identifier is a {kind}: bring it to its entity's type before it is hashed")
 
 
 def _digests(texts: pa.StringArray, key: bytes) -> bytes | bytearray:

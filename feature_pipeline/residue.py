@@ -9,6 +9,8 @@ import sqlite3
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing
 from dataclasses import dataclass
+from decimal import Decimal
+from math import isfinite
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +19,8 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from feature_pipeline.identity import Identity
+
+_BEYOND_KEYS = 2**64
 
 
 @dataclass(frozen=True)
@@ -96,8 +100,14 @@ def _text_of(content: bytes) -> str:
 
 
 def _plain(value: Any) -> str:
-    """A whole number is spelled as one, even where nulls beside it made it a float."""
-    return str(int(value)) if isinstance(value, float) and value.is_integer() else str(value)
+    """A whole number is spelled as one, even where it is held as a float or a decimal."""
+    if (
+        not isinstance(value, float | Decimal)
+        or not isfinite(value)
+        or not -_BEYOND_KEYS < value < _BEYOND_KEYS
+    ):
+        return str(value)
+    return str(int(value)) if value == int(value) else str(value)
 
 
 def _in_sqlite(file: Path, identity: Identity) -> tuple[str, int]:

@@ -1,5 +1,6 @@
 """One customer, as every store of this repository spells it."""
 
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,12 +18,12 @@ from scripts.command_line import EVENTS, HISTORY
 from scripts.offline_rows import chosen_warehouse
 
 if TYPE_CHECKING:
-    from feast import RepoConfig
+    from feast import FeatureStore
     from feast.protos.feast.types.EntityKey_pb2 import EntityKey
 
 
 def identity_of(
-    contract: Contract, customer_id: str, hash_key: bytes, config: "RepoConfig"
+    contract: Contract, customer_id: str, hash_key: bytes, store: "FeatureStore"
 ) -> Identity:
     """Everything the customer is called.
 
@@ -34,8 +35,8 @@ def identity_of(
     column, *others = contract.entity.join_keys
     if others:
         raise RefusedError("an entity of several join keys is no customer: erase it by hand")
-    text = _as_stored(column, customer_id)
-    keys = tuple(bytes_of(config, key) for key in online_keys(column, text))
+    text = _as_declared(column, customer_id, store)
+    keys = tuple(bytes_of(store.config, key) for key in online_keys(column, text))
     return Identity(column, text, hash_of(text, hash_key), keys)
 
 
@@ -43,12 +44,16 @@ def online_keys(column: str, text: str) -> list["EntityKey"]:
     """The customer's keys online, whichever type the entity is, was or will be declared in."""
     from feast.protos.feast.types.EntityKey_pb2 import EntityKey
     from feast.protos.feast.types.Value_pb2 import Value
+    from feast.types import Int32, Int64
+
+    from feature_access.entity_value import entity_value
+    from feature_access.value_by_value import UnusableValueError
 
     values = [Value(string_val=text)]
-    if _is_whole(text):
-        number = int(text)
-        values += [Value(int64_val=number)] if -(2**63) <= number < 2**63 else []
-        values += [Value(int32_val=number)] if -(2**31) <= number < 2**31 else []
+    with suppress(UnusableValueError):
+        values.append(Value(int64_val=int(entity_value(text, Int64))))
+    with suppress(UnusableValueError):
+        values.append(Value(int32_val=int(entity_value(text, Int32))))
     return [EntityKey(join_keys=[column], entity_values=[value]) for value in values]
 
 
@@ -74,21 +79,37 @@ def _stored() -> list[Path]:
     return [part for table in (HISTORY, EVENTS) for part in parts_of(table)]
 
 
-def _as_stored(column: str, customer_id: str) -> str:
-    """Its one spelling: where identifiers are numbers, 007 is 7."""
+def _as_declared(column: str, customer_id: str, store: "FeatureStore") -> str:
+    """The one spelling of whom every read by the same text would be of.
+
+    Raises:
+        RefusedError: the text names nobody.
+    """
+    from feast.types import Int64, String
+
+    from feature_access.entity_value import entity_value
+    from feature_access.value_by_value import UnusableValueError
+
+    numbers = _are_numbers(column, store)
+    if not customer_id:
+        raise RefusedError("name a customer: an empty text cannot be searched for")
+    try:
+        return str(entity_value(customer_id, Int64 if numbers else String))
+    except UnusableValueError:
+        if numbers:
+            raise RefusedError(
+                f"{column} is a whole number in this repository: name one in plain digits, "
+                "7 and not 007 or 7.0"
+            ) from None
+        raise RefusedError(f"{column} is a text in this repository: name one") from None
+
+
+def _are_numbers(column: str, store: "FeatureStore") -> bool:
+    """As the tables have it, or the entity is declared where there are none."""
     if chosen_warehouse():
-        numbers = True  # its tables say so
-    else:
-        kinds = [pq.read_schema(part).field(column).type for part in _stored()]
-        numbers = any(map(pa.types.is_integer, kinds))
-    if not numbers:
-        if not customer_id.strip():
-            raise RefusedError("name a customer")
-        return customer_id
-    if not _is_whole(customer_id):
-        raise RefusedError(f"{column} is a whole number in this repository: name one")
-    return str(int(customer_id))
-
-
-def _is_whole(text: str) -> bool:
-    return text.removeprefix("-").isdecimal()
+        return True  # its tables say so
+    kinds = [pq.read_schema(part).field(column).type for part in _stored()]
+    if kinds:
+        return any(map(pa.types.is_integer, kinds))
+    declared = {e.join_key: e.value_type.name for e in store.list_entities()}
+    return declared.get(column) in ("INT64", "INT32")

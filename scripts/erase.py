@@ -81,8 +81,8 @@ def main(
         from feature_access.registry import open_store
 
         moment, store = present(as_of), open_store(ROOT)
-        named = sys.stdin.readline().strip() if customer_id == "-" else customer_id
-        identity = identity_of(contract, named, key, store.config)
+        named = sys.stdin.readline().rstrip("\r\n") if customer_id == "-" else customer_id
+        identity = identity_of(contract, named, key, store)
         with naming_nobody(identity):
             if dry_run:
                 Console().print(_steps_table(planned(store, identity, key, moment), "would go"))

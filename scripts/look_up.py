@@ -11,24 +11,28 @@ from scripts.command_line import ROOT, refusals_exit, run_job
 
 
 def main(
-    customer_ids: Annotated[list[int], typer.Argument(help="Customers.", metavar="CUSTOMER_ID...")],
+    customer_ids: Annotated[list[str], typer.Argument(help="Customers.", metavar="CUSTOMER_ID...")],
     service: Annotated[str, typer.Option(help="Feature service to read.")] = "customer_profile",
 ) -> None:
     """Print the online features of customers; an unknown one has the contract's defaults.
 
     Below them stands how far the store is materialized, whatever its age.
 
-    Exit code 0: answered; 2: the store is down, hung or empty, or the service unknown.
+    Exit code 0: answered; 2: the store is down, hung or empty, the service unknown, or what is
+    named no customer.
     """
     import feast_start  # noqa: F401  (before Feast)
     from feast.errors import FeatureServiceNotFoundException
 
+    from feature_access.entity_value import UnusableKeysError
     from feature_access.freshness import fresh_within
     from feature_access.registry import open_store
     from feature_access.unavailable import OnlineStoreUnavailableError
 
     with (
-        refusals_exit(OnlineStoreUnavailableError, FeatureServiceNotFoundException),
+        refusals_exit(
+            OnlineStoreUnavailableError, FeatureServiceNotFoundException, UnusableKeysError
+        ),
         fresh_within(None, at=now()) as reading,
     ):
         store = open_store(ROOT)

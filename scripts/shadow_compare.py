@@ -111,9 +111,9 @@ def shadow_compare(
         asked = _sampled_reads(store, contract, as_of, reads)
     else:
         # Imported late, like Feast, whose seconds it takes.
-        from feature_access.entity_frame import text_keys
+        from feature_access.entity_keys import declared_keys
 
-        asked = read_requests(requests, keys, features, as_of, os.environ, text_keys(store))
+        asked = read_requests(requests, declared_keys([view]), features, as_of, os.environ)
     with recorded("shadow_compare", contract.view_name, as_of) as figures:
         figures["files"] = digests_of("feature_access")
         offline = answers_at_each(store, service, contract, asked)

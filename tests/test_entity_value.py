@@ -13,6 +13,7 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pytest
+import typer
 from feast_households import LEAKY, PAST, PRESENT, SERVICE, VIEW, profiles
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -85,7 +86,7 @@ def entity(value: object, kind: str) -> object:
     return whole_number(value, int(kind.removeprefix("Int")))
 
 
-@settings(deadline=None, max_examples=400)
+@settings(max_examples=400)
 @given(st.lists(ANY_VALUE, max_size=4), st.sampled_from(["Int32", "Int64", "String"]))
 def test_a_column_and_a_request_name_the_same_entities_or_both_are_refused(values, kind):
     import feast.types
@@ -238,6 +239,21 @@ def test_what_is_no_customer_is_refused_by_row_and_kind_and_never_quoted(online_
     with pytest.raises(UnusableKeysError) as refused:
         online_store.get_historical_features(frame, online_store.get_feature_service(SERVICE))
     assert str(LEAKY) not in str(refused.value)
+
+
+def test_the_command_line_looks_up_whom_it_names_and_nobody_else(online_store, monkeypatch, capsys):
+    from scripts.look_up import main
+
+    monkeypatch.setattr("feature_access.registry.open_store", lambda _: online_store)
+    main([str(LEAKY), "2"], SERVICE)
+    assert f"{LEAKY}" in capsys.readouterr().out
+    for text in (f"0{LEAKY}", f" {LEAKY}", f"{LEAKY}.0", f"+{LEAKY}", f"{LEAKY:_}", "１", ""):
+        with pytest.raises(typer.Exit) as exited:
+            main(["2", text], SERVICE)
+        assert exited.value.exit_code == 2
+        told = capsys.readouterr().err
+        assert told.startswith("refused: customer_id is declared Int64, and row 2: holds a text")
+        assert str(LEAKY) not in told
 
 
 def test_of_several_the_first_is_named_and_null_names_nobody(online_store):

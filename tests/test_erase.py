@@ -374,6 +374,7 @@ def test_an_error_on_record_that_quotes_the_customer_is_blotted(
         ({"key": ""}, "FEATURE_STORE_HASH_KEY is not set"),
         ({"key": "another key of that length"}, "holds the hash of no customer known here"),
         ({"who": "seven"}, "is a whole number in this repository"),
+        ({"who": f"0{WHO}"}, "name one in plain digits, 7 and not 007"),
     ],
 )
 def test_a_refused_erasure_changes_nothing(served: Path, options: Any, says: str) -> None:

@@ -2,6 +2,7 @@
 
 import sqlite3
 from datetime import UTC, datetime
+from decimal import Decimal
 from pathlib import Path
 
 import pyarrow as pa
@@ -89,6 +90,12 @@ def test_in_a_table(tmp_path: Path, column: str) -> None:
         connection.executemany("INSERT INTO kept VALUES (NULL, ?)", [(value,) for value in kept])
     expected = EXPECTED.get(column, 0)
     assert found(tmp_path) == {"table.parquet": expected, "table.db": expected}
+
+
+def test_a_decimal_is_the_number_it_is(tmp_path: Path) -> None:
+    held = [Decimal("1.00"), Decimal("1.01"), Decimal("49.00"), None]
+    pq.write_table(pa.table({"customer_id": held, "orders": held}), tmp_path / "table.parquet")
+    assert found(tmp_path) == {"table.parquet": 1}
 
 
 def test_in_the_name_of_a_file(tmp_path: Path) -> None:
