@@ -11,11 +11,12 @@ from typing import Any
 
 from feast import FeatureView, RepoConfig
 from feast.infra.key_encoding_utils import serialize_entity_key
-from feast.infra.online_stores.helpers import _mmh3
+from feast.infra.online_stores.helpers import _mmh3, compute_table_id
 from feast.infra.online_stores.online_store import OnlineStore
 from feast.protos.feast.types.EntityKey_pb2 import EntityKey
 from google.protobuf.timestamp_pb2 import Timestamp
 
+from feature_access.redis_layout import RedisLayout
 from feature_access.row_time import CREATED
 
 _HEARTBEAT = b"__heartbeat__"
@@ -41,6 +42,10 @@ class ForgetfulOnlineStore(OnlineStore):  # type: ignore[misc]
 
     def forget(self, config: RepoConfig, keys: Sequence[EntityKey]) -> int:
         """Remove them, and say how many they were."""
+        raise NotImplementedError
+
+    def forget_view(self, config: RepoConfig, view: FeatureView) -> None:
+        """Remove all of the view, its heartbeat first, so that nobody is given a default since."""
         raise NotImplementedError
 
 
@@ -70,6 +75,13 @@ class ForgetfulSqliteStore(ForgetfulOnlineStore):
     def forget(self, config: RepoConfig, keys: Sequence[EntityKey]) -> int:
         """See the base class."""
         return self._remove(config, *_under(config, keys))
+
+    def forget_view(self, config: RepoConfig, view: FeatureView) -> None:
+        """See the base class; readers see all of it or nothing."""
+        versioned = config.registry.enable_online_feature_view_versioning
+        table = compute_table_id(config.project, view, versioned).replace('"', '""')
+        with self._get_conn(config) as connection:
+            connection.execute(f'DELETE FROM "{table}"')
 
     def _count(self, config: RepoConfig, where: str, values: tuple[Any, ...]) -> int:
         connection = self._get_conn(config)
@@ -151,6 +163,16 @@ class ForgetfulRedisStore(ForgetfulOnlineStore):
         if names := list(self._names(config, keys)):
             self._get_client(config.online_store).delete(*names)
         return rows
+
+    def forget_view(self, config: RepoConfig, view: FeatureView) -> None:
+        """See the base class; what other views have in the same hashes stays."""
+        layout, client = RedisLayout(config, view), self._get_client(config.online_store)
+        names = [*(feature.name for feature in view.features), CREATED]
+        fields = [layout.stamp, *map(layout.field, names)]
+        for of_heartbeats in (True, False):
+            for name in client.scan_iter(count=10_000):
+                if (_HEARTBEAT in name) is of_heartbeats and name.endswith(config.project.encode()):
+                    client.hdel(name, *fields)  # a hash without fields is none
 
     def _names(self, config: RepoConfig, keys: Sequence[EntityKey]) -> Iterator[bytes]:
         """The hashes under those keys, one a project."""

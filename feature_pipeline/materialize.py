@@ -1,8 +1,10 @@
 """Bring the online store up to an instant, through Feast's own materialization."""
 
+from collections.abc import Callable
 from contextlib import redirect_stderr, redirect_stdout
 from datetime import UTC, datetime
 from io import StringIO
+from typing import Any
 
 import feast_start  # noqa: F401  (before Feast)
 from feast import FeatureStore
@@ -31,6 +33,20 @@ def refuse_to_go_back(store: FeatureStore, end: datetime) -> None:
             )
 
 
+def materialize_again(store: FeatureStore, view_name: str, end: datetime) -> None:
+    """Write the rows up to `end` of a view of which the online store holds nothing any more.
+
+    Materializations on record beyond `end` are forgotten, the last step of all: as long as one is
+    there, no other job goes on from it.
+    """
+    view = store.get_feature_view(view_name)
+    _quietly(store.materialize, end - (view.ttl or end - EPOCH), end, [view_name])
+    view = store.registry.get_feature_view(view_name, store.project)
+    so_far = [interval for interval in view.materialization_intervals if interval[1] <= end]
+    view.materialization_intervals = so_far
+    store.registry.apply_feature_view(view, store.project)
+
+
 def materialize_up_to(store: FeatureStore, end: datetime) -> None:
     """Write each view's latest rows up to `end` online: all within its ttl, or since the last.
 
@@ -40,11 +56,15 @@ def materialize_up_to(store: FeatureStore, end: datetime) -> None:
     refuse_to_go_back(store, end)
     views = store.list_batch_feature_views()
     begun = [view.name for view in views if view.materialization_intervals]
-    # Feast prints its own bars, over those of whoever called.
+    for view in views:
+        if view.name not in begun:
+            # Feast's incremental run would start a new view at the machine's clock - ttl.
+            _quietly(store.materialize, end - (view.ttl or end - EPOCH), end, [view.name])
+    if begun:
+        _quietly(store.materialize_incremental, end, begun)
+
+
+def _quietly(materialize: Callable[..., None], *arguments: Any) -> None:
+    """Feast prints its own bars, over those of whoever called."""
     with redirect_stdout(StringIO()), redirect_stderr(StringIO()):
-        for view in views:
-            if view.name not in begun:
-                # Feast's incremental run would start a new view at the machine's clock - ttl.
-                store.materialize(end - (view.ttl or end - EPOCH), end, [view.name])
-        if begun:
-            store.materialize_incremental(end, begun)
+        materialize(*arguments)

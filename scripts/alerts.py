@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 from filelock import FileLock
 
-from contract_checks.clock import instant, now
+from contract_checks.clock import instant
 from contract_checks.evidence.facts import MissingEvidence
 from contract_checks.language.contract import Contract
 from contract_checks.language.loader import InvalidContract, load
@@ -16,7 +16,7 @@ from contract_checks.operations.incidents import Standing, key_of, standing
 from contract_checks.operations.log import Record
 from feature_pipeline.refusal import RefusedError
 from scripts.alerting import alerts_on_record, text_of
-from scripts.command_line import CONTRACT, ROOT, DocumentOption, refusals_exit, run_job
+from scripts.command_line import CONTRACT, ROOT, DocumentOption, present, refusals_exit, run_job
 from scripts.recording import operations_log
 
 
@@ -47,11 +47,11 @@ def main(
     Exit code 0: listed, or dropped and on record; 2: refused.
     """
     with refusals_exit(RefusedError, MissingEvidence, InvalidContract):
-        contract = load(document)
+        contract, moment = load(document), present(as_of)
         if action is Action.list:
             lines = listed(standing(alerts_on_record(contract)))
         else:
-            count = drop(contract, (clause, feature), reason, as_of or now())
+            count = drop(contract, (clause, feature), reason, moment)
             lines = [f"dropped {clause} {feature}, of it {count} not delivered: {reason.strip()}"]
     typer.echo("\n".join(lines))
 

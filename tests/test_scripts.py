@@ -90,6 +90,7 @@ TAKES_A_TIME = {
 }
 NEEDS = {
     "aggregate": ("events.parquet", "history.parquet"),
+    "alerts": ("drop", "§7 warn", "orders_30d", "--reason", "known"),
     "build_training_set": ("labels.parquet", "set.parquet", "--consumer", "ML Platform"),
     "erase": ("1",),
 }

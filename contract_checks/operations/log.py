@@ -1,8 +1,9 @@
 """The operations log: one table in which every job leaves a record, and which the checks read.
 
 SQLite beside the data by default; any database SQLAlchemy knows where the environment's
-`FEATURE_STORE_OPERATIONS_LOG` names one. Records are only ever added; retention and erasure (§9)
-alone revise them. What each job writes under `figures` is told in docs/operations.md.
+`FEATURE_STORE_OPERATIONS_LOG` names one. Records are only ever added; retention and erasure (§9),
+and a step back from a time to come, alone revise them. What each job writes under `figures` is told
+in docs/operations.md.
 """
 
 from collections.abc import Callable, Iterable, Mapping

@@ -1,0 +1,259 @@
+"""Out of a time that has not come: log, online store, registry and records are as if none had."""
+
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pandas as pd
+import pytest
+import typer
+from engines import terms_of
+from feast_copy import HISTORY, apply, copy_of_the_project
+from feast_households import HOUSEHOLDS, LEAKY, PRESENT, UNKNOWN, VIEW, at, expected
+from feast_households import profiles as profiles_of
+from oracle import ZEROS, Event, Oracle, Profile, differences, read_change_log, write_events
+from typer.testing import CliRunner
+from warehouse import RETENTION, SECRET
+
+from contract_checks.language.loader import load
+from contract_checks.operations.log import ADDRESS_VARIABLE, OperationsLog, Record
+from feature_access.offline_table import NotYetKnownError
+from feature_access.unavailable import OnlineStoreEmptyError
+from feature_pipeline.refusal import RefusedError
+from feature_pipeline.step_back import step_back_in_lake, step_back_in_warehouse
+from scripts import command_line, erased, recording, refresh, step_back
+from scripts.command_line import CONTRACT
+
+pytest_plugins = ["engines", "feast_repository", "feast_online"]
+
+HOUR, DAY = timedelta(hours=1), timedelta(days=1)
+KNOWN = datetime(2026, 3, 1, 12, tzinfo=UTC)
+"""Of the last refresh that was told the right time."""
+NOW, FUTURE = KNOWN + 5 * HOUR, KNOWN + 365 * DAY
+SEEN = [
+    Event(c, KNOWN - d * DAY, KNOWN - d * DAY + HOUR, c, Decimal(9), d)
+    for c in (1, 2, 3)
+    for d in (1, 2, 9)
+]
+SEEN.append(Event(3, KNOWN - 30 * DAY + HOUR, KNOWN - 29 * DAY, 8, Decimal(1), 1))  # leaves by NOW
+CAME = [
+    Event(1, KNOWN + HOUR, KNOWN + 2 * HOUR, 5, Decimal(10), 1),
+    Event(3, KNOWN + HOUR / 2, KNOWN + HOUR / 2, 1, Decimal(10), 1),  # before that one leaves
+    Event(4, NOW + HOUR / 2, NOW + HOUR, 5, Decimal(10), 1),
+]
+ORACLE = Oracle([*SEEN, *CAME], lookback_window=30 * DAY, allowed_lateness=DAY)
+POINTS = sorted(ORACLE.change_points())
+TERMS = terms_of(ORACLE)
+
+
+# The change log alone, on each engine
+
+
+def taken_back(place: Any, known_to: datetime) -> int:
+    if hasattr(place, "database"):
+        return step_back_in_warehouse(place.database.seen_by(RETENTION, SECRET).address, known_to)
+    return step_back_in_lake(place.tables.history, known_to)
+
+
+@pytest.mark.parametrize("known_to", [KNOWN, datetime(1970, 1, 1, tzinfo=UTC)])
+def test_the_log_is_as_if_the_future_had_never_been_refreshed(engine, known_to):
+    with engine.place() as place:
+        place.deliver(SEEN)
+        if known_to == KNOWN:
+            place.bring_up_to(KNOWN, TERMS)
+        ahead = place.bring_up_to(FUTURE, TERMS)
+        place.deliver(CAME)
+        with pytest.raises(RefusedError, match="name a later time"):
+            place.bring_up_to(NOW, TERMS)
+        kept = [row for row in place.log().rows if row.event_timestamp <= known_to]
+        assert taken_back(place, known_to) == ahead.history_rows - len(kept) > 0
+        assert place.log().rows == kept
+        assert taken_back(place, known_to) == 0
+        done = place.bring_up_to(NOW, TERMS)
+        assert done.made_anew
+        assert vars(done.events) == ORACLE.counts(NOW)._asdict()
+        known = [point for point in POINTS if point[1] <= NOW]
+        assert differences(ORACLE, place.log(), known) == []
+        assert max(row.event_timestamp for row in place.log().rows) <= NOW
+        later = place.bring_up_to(NOW + DAY, TERMS)
+        assert (later.made_anew, later.since) == (None, NOW)
+
+
+def test_what_was_known_is_not_told_in_another_way(engine):
+    """As ever: an event that says it had arrived before is named, not slipped in."""
+    with engine.place() as place:
+        place.deliver(SEEN)
+        place.bring_up_to(KNOWN, TERMS)
+        place.bring_up_to(FUTURE, TERMS)
+        place.deliver([Event(9, KNOWN - DAY, KNOWN - HOUR, 1, Decimal(1), 1)])
+        taken_back(place, KNOWN)
+        with pytest.raises(RefusedError, match="would be added to what"):
+            place.bring_up_to(NOW, TERMS)
+
+
+# The online store and the registry, of one view
+
+
+def test_one_view_is_brought_back_and_its_neighbour_is_left_alone(either, log):
+    from feast import FeatureView
+
+    from feature_pipeline.materialize import materialize_again, materialize_up_to
+    from scripts.forgetful import forgetful
+
+    store, _flush = either
+    customers = [*HOUSEHOLDS[:300], LEAKY, UNKNOWN]
+    ours = store.get_feature_view(VIEW)
+    neighbour = FeatureView(
+        name="neighbour",
+        entities=[store.get_entity(name) for name in ours.entities],
+        ttl=ours.ttl,
+        schema=ours.features,
+        source=ours.batch_source,
+    )
+    store.apply([neighbour])
+    materialize_up_to(store, PRESENT - HOUR)
+    before = answered(store, "neighbour", customers)
+    ahead = PRESENT + 60 * DAY
+    store.materialize(PRESENT - HOUR, ahead, [VIEW])
+    assert answered(store, VIEW, customers) != expected(log, at(PRESENT, customers))
+    forgetful(store).forget_view(store.config, store.get_feature_view(VIEW))
+    with pytest.raises(OnlineStoreEmptyError):
+        answered(store, VIEW, customers)
+    assert answered(store, "neighbour", customers) == before
+    materialize_again(store, VIEW, PRESENT)
+    assert answered(store, VIEW, customers) == expected(log, at(PRESENT, customers))
+    assert answered(store, "neighbour", customers) == before
+    assert ends_of(store, VIEW) == [PRESENT - HOUR, PRESENT]
+    assert ends_of(store, "neighbour") == [PRESENT - HOUR]
+    materialize_up_to(store, PRESENT + HOUR)
+    assert answered(store, VIEW, customers) == expected(log, at(PRESENT + HOUR, customers))
+
+
+def answered(store: Any, view: str, customers: list[int]) -> list[Profile]:
+    features = [f"{view}:{name}" for name in Profile._fields]
+    rows = [{"customer_id": customer} for customer in customers]
+    return list(profiles_of(store.get_online_features(features, rows).to_dict()))
+
+
+def ends_of(store: Any, view: str) -> list[datetime]:
+    store.refresh_registry()
+    return [end for _, end in store.get_feature_view(view).materialization_intervals]
+
+
+# The job, killed at each of its steps and run again
+
+
+class KilledError(Exception):
+    pass
+
+
+@pytest.fixture(scope="module")
+def repository(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """Applied, refreshed at the right time and then ahead of it; the jobs' functions work on it."""
+    copy = copy_of_the_project(tmp_path_factory.mktemp("ahead") / "repository")
+    events = write_events(SEEN, copy / HISTORY.with_name("customer_events.parquet"))
+    apply(copy)
+    with pytest.MonkeyPatch.context() as patch:
+        for script in (command_line, recording, refresh, step_back):
+            patch.setattr(script, "ROOT", copy)
+        for script in (refresh, step_back):
+            patch.setattr(script, "HISTORY", copy / HISTORY)
+        patch.setattr(refresh, "QUARANTINE", copy / HISTORY.with_name("quarantine.parquet"))
+        patch.setattr(erased, "ERASED", copy / "data" / "erased_customers.txt")
+        patch.setenv(ADDRESS_VARIABLE, f"sqlite:///{copy}/operations.db")
+        store, contract = opened(copy), load(CONTRACT)
+        for moment in (KNOWN, FUTURE):
+            refresh.refresh(store, contract, moment, events)
+        alert = Record("alert", VIEW, FUTURE, False, None, {"state": "begun"})
+        other = Record("refresh", "another_v1", FUTURE, True)
+        OperationsLog(f"sqlite:///{copy}/operations.db").append(alert, other)
+        yield copy
+
+
+def opened(repository: Path) -> Any:
+    from feature_access.registry import open_store
+
+    return open_store(repository)
+
+
+def run(script: ModuleType, moment: datetime, events: Path, *arguments: str) -> Any:
+    app = typer.Typer()
+    app.command()(script.main)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(script, "now", lambda: moment)
+        done = CliRunner().invoke(app, ["--events", str(events), *arguments])
+    assert done.exit_code == 0, done.output
+    return done.output
+
+
+def test_the_job_is_safe_to_kill_and_leaves_the_stores_as_they_should_be(repository, monkeypatch):
+    store, contract = opened(repository), load(CONTRACT)
+    events = repository / HISTORY.with_name("customer_events.parquet")
+    write_events([*SEEN, *CAME], events)
+    assert set(answered(store, VIEW, [1, 2, 3])) == {ZEROS}  # whoever has shopped, forgotten
+    with pytest.raises(RefusedError, match="name a later time"):
+        refresh.refresh(store, contract, NOW, events)
+
+    files = {f: f.read_bytes() for f in (repository / "data").rglob("*") if f.is_file()}
+    told = run(step_back, NOW, events)
+    assert f"the offline table is known up to {FUTURE.isoformat()}" in told
+    assert f"{VIEW} is online up to {FUTURE.isoformat()}" in told
+    assert f"known by {KNOWN.isoformat()} stays as it is" in told
+    assert {f: f.read_bytes() for f in (repository / "data").rglob("*") if f.is_file()} == files
+
+    from feature_access.online_store import DefaultingSqliteOnlineStore
+    from feature_pipeline import materialize
+
+    def dies(*arguments: Any, **options: Any) -> None:
+        raise KilledError
+
+    for owner, step in (
+        (step_back, "step_back_in_lake"),
+        (step_back, "aggregated"),
+        (DefaultingSqliteOnlineStore, "forget_view"),
+        (materialize, "materialize_again"),
+    ):
+        with monkeypatch.context() as patch, pytest.raises(KilledError):
+            patch.setattr(owner, step, dies)
+            step_back.step_back(opened(repository), contract, NOW, events)
+    with pytest.raises(OnlineStoreEmptyError):
+        answered(opened(repository), VIEW, [1])
+    assert "both are taken back to" in run(step_back, NOW, events, "--confirm")
+
+    store = opened(repository)
+    customers = [1, 2, 3, 4, 5]
+    right = [ORACLE.profile(customer, NOW) for customer in customers]
+    assert answered(store, VIEW, customers) == right
+    assert ends_of(store, VIEW) == [KNOWN, NOW]
+    known = [point for point in POINTS if point[1] <= NOW]
+    log = read_change_log(repository / HISTORY)
+    assert differences(ORACLE, log, known) == []
+    frame = pd.DataFrame({"customer_id": customers, "event_timestamp": NOW})
+    features = [f"{VIEW}:{name}" for name in Profile._fields]
+    offline = store.get_historical_features(frame, features).to_df()
+    assert list(profiles_of(offline)) == right
+    with pytest.raises(NotYetKnownError):
+        store.get_historical_features(frame.assign(event_timestamp=FUTURE), features).to_arrow()
+
+    always = datetime.max.replace(tzinfo=UTC)
+    left = OperationsLog(f"sqlite:///{repository}/operations.db").records(always)
+    assert [(r.job, r.at) for r in left if r.subject == VIEW and r.job != "step_back"] == [
+        ("refresh", KNOWN),
+        ("alert", NOW),
+        ("refresh", NOW),  # the one that was refused
+    ]
+    assert [(r.subject, r.at) for r in left if r.at > NOW] == [("another_v1", FUTURE)]
+    back = [r for r in left if r.job == "step_back"]
+    assert [(r.at, r.passed) for r in back] == [(NOW, False)] * 4 + [(NOW, True)]
+    first, last = back[0].figures, back[-1].figures
+    assert (first["known_to"], first["log"]) == (KNOWN.isoformat(), FUTURE.isoformat())
+    assert (last["views"], last["log"]) == ({VIEW: FUTURE.isoformat()}, None)
+    assert (last["history_rows"], last["records"]) == (len(log.rows), 2)
+
+    assert "nothing to do" in run(step_back, NOW, events, "--confirm")
+    done = refresh.refresh(store, contract, NOW + HOUR, events)
+    assert (done.made_anew, done.since) == (None, NOW)
+    assert answered(store, VIEW, [4]) == [ORACLE.profile(4, NOW + HOUR)] != [ZEROS]
