@@ -5,6 +5,7 @@ plain Python.
 """
 
 from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 from random import Random
 from zoneinfo import ZoneInfo
 
@@ -197,6 +198,21 @@ def test_times_finer_than_a_microsecond_are_not_rounded_into_the_future(feast):
     entities = entity_frame(at(PRESENT, [LEAKY]))
     entities["event_timestamp"] += pd.Timedelta(999, "ns")
     assert list(profiles(historical(feast, entities).to_df())) == [PAST]
+
+
+def test_a_customer_is_one_on_every_engine_however_the_key_is_held(feast):
+    held = [LEAKY, float(LEAKY), Decimal(f"{LEAKY}.00"), str(LEAKY), None, np.int32(LEAKY)]
+    frame = pd.DataFrame({"customer_id": pd.Series(held, dtype=object), "event_timestamp": PRESENT})
+    answer = historical(feast, frame).to_arrow()
+    assert answer["customer_id"].to_pylist() == [LEAKY] * 4 + [None, LEAKY]
+    assert list(profiles(answer.to_pydict())) == [PAST] * 4 + [ZEROS, PAST]
+
+    categories = frame[:1].assign(customer_id=pd.Categorical([LEAKY]))
+    assert list(profiles(historical(feast, categories).to_df())) == [PAST]
+    for other in (f"0{LEAKY}", f" {LEAKY}", f"{LEAKY}.4", f"{LEAKY}e0", True, LEAKY + 0.5, b"1"):
+        frame.at[4, "customer_id"] = other
+        with pytest.raises(ValueError, match="customer_id is declared Int64, and row 5: holds"):
+            historical(feast, frame)
 
 
 @pytest.mark.parametrize(
