@@ -8,6 +8,7 @@ included, stays Feast's.
 
 from copy import deepcopy
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any, Literal
 
 import ibis
@@ -19,20 +20,28 @@ from feast.infra.offline_stores.duckdb import (
     _read_data_source,
     _write_data_source,
 )
-from feast.infra.offline_stores.file_source import FileSource
+from feast.infra.offline_stores.file_source import FileSource, SavedDatasetFileStorage
 from feast.infra.offline_stores.ibis import (
     pull_all_from_table_or_query_ibis,
     pull_latest_from_table_or_query_ibis,
 )
 from feast.infra.offline_stores.offline_store import RetrievalJob
 from feast.infra.registry.base_registry import BaseRegistry
-from ibis.expr.types import Table
+from feast.saved_dataset import SavedDatasetStorage
+from ibis.expr.datatypes import Timestamp
+from ibis.expr.types import Scalar, Table
 
 from feature_access.entity_rows import EntityRows
 from feature_access.file_join import FileJoin
 from feature_access.offline_table import OfflineStoreEmptyError as OfflineStoreEmptyError
 from feature_access.offline_table import known_up_to, parquet_at
 from feature_access.point_in_time import Found, point_in_time_job
+from feature_access.saved_dataset import (
+    Read,
+    refuse_other_format,
+    refuse_other_storage,
+    save_as_parquet,
+)
 
 
 class PointInTimeOfflineStoreConfig(DuckDBOfflineStoreConfig):  # type: ignore[misc]
@@ -71,6 +80,7 @@ class PointInTimeOfflineStore(DuckDBOfflineStore):  # type: ignore[misc]
             filter_by_created_timestamp,
             join=lambda asked, view: FileJoin(asked, _path(view.batch_source, config)),
             read=_read,
+            save=partial(_save, config),
             **no_more,
         )
 
@@ -109,10 +119,12 @@ def _reading_between(config: RepoConfig, asked: dict[str, Any]) -> dict[str, Any
     def read(source: FileSource, repo_path: str) -> Table:
         rows = _read_data_source(_as_it_stands(source, repo_path), repo_path)
         stamped = rows[column]
+        if not isinstance(kind := stamped.type(), Timestamp) or kind.scale != 6:
+            return rows  # a date, or nanoseconds, which are not compared with an instant
         if start:
-            rows = rows.filter(stamped >= ibis.literal(start.astimezone(UTC)))
+            rows = rows.filter(stamped >= _bound(start, kind))
         if end:
-            rows = rows.filter(stamped <= ibis.literal(end.astimezone(UTC)))
+            rows = rows.filter(stamped <= _bound(end, kind))
         return rows
 
     options = config.offline_store
@@ -122,6 +134,12 @@ def _reading_between(config: RepoConfig, asked: dict[str, Any]) -> dict[str, Any
         "staging_location": options.staging_location,
         "staging_location_endpoint_override": options.staging_location_endpoint_override,
     }
+
+
+def _bound(instant: datetime, kind: Timestamp) -> Scalar:
+    """The instant as a column of this kind has it: without a zone, which means UTC, or with one."""
+    in_utc = instant.astimezone(UTC)
+    return ibis.literal(in_utc if kind.timezone else in_utc.replace(tzinfo=None))
 
 
 def _as_it_stands(source: FileSource, repo_path: str) -> FileSource:
@@ -134,6 +152,15 @@ def _as_it_stands(source: FileSource, repo_path: str) -> FileSource:
 
 def _path(source: FileSource, config: RepoConfig) -> str:
     return str(FileSource.get_uri_for_file_path(str(config.repo_path), source.path))
+
+
+def _save(
+    config: RepoConfig, read: Read, storage: SavedDatasetStorage, allow_overwrite: bool
+) -> None:
+    refuse_other_storage(storage, SavedDatasetFileStorage)
+    refuse_other_format(storage.file_options.file_format)
+    path = FileSource.get_uri_for_file_path(str(config.repo_path), storage.file_options.uri)
+    save_as_parquet(read, str(path), allow_overwrite)
 
 
 def _read(joins: list[FileJoin], entity_rows: EntityRows) -> Found:

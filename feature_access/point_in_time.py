@@ -17,10 +17,12 @@ from feast import FeatureView, Field, OnDemandFeatureView
 from feast.feature_view import DUMMY_ENTITY_ID
 from feast.infra.offline_stores.offline_store import RetrievalJob, RetrievalMetadata
 from feast.infra.registry.base_registry import BaseRegistry
+from feast.saved_dataset import SavedDatasetStorage
 
 from feature_access.defaults import default_of
 from feature_access.entity_keys import declared_keys
 from feature_access.entity_rows import EntityRows
+from feature_access.saved_dataset import Save, refuse_unreadable
 
 MATCHED = "__matched"
 
@@ -94,6 +96,7 @@ class PointInTimeJob(RetrievalJob):  # type: ignore[misc]
         feature_refs: list[str],
         on_demand_feature_views: list[OnDemandFeatureView],
         full_feature_names: bool,
+        save: Save,
     ) -> None:
         super().__init__()
         self.entity_rows = entity_rows
@@ -102,6 +105,7 @@ class PointInTimeJob(RetrievalJob):  # type: ignore[misc]
         self._feature_refs = feature_refs
         self._on_demand_feature_views = on_demand_feature_views
         self._full_feature_names = full_feature_names
+        self._save = save
         self.matched: dict[str, int] = {}
         """Entity rows that found a feature row, per view; filled when the result is read."""
 
@@ -112,6 +116,30 @@ class PointInTimeJob(RetrievalJob):  # type: ignore[misc]
             for feature in asked.features:
                 rows = rows.append_column(feature, found[feature])
         return rows
+
+    def persist(
+        self,
+        storage: SavedDatasetStorage,
+        allow_overwrite: bool | None = False,
+        timeout: int | None = None,
+    ) -> None:
+        """Keep what `to_arrow` answers as a dataset that Feast reads again.
+
+        Raises:
+            SavedDatasetLocationAlreadyExists: something is there, and may not be overwritten.
+            ValueError: the place is of another kind than the store's, or see `refuse_unreadable`.
+        """
+        time_column = self.entity_rows.time_column
+        refuse_unreadable(self.entity_rows.rows[time_column], time_column)
+        self._save(self.to_arrow, storage, bool(allow_overwrite))
+
+    def to_sql(self) -> str:
+        """Feast asks only stores whose read is one query."""
+        raise NotImplementedError("this read is no one SQL text: take to_arrow(), or persist it")
+
+    def to_remote_storage(self) -> list[str]:
+        """Feast asks only stores that say they can."""
+        raise NotImplementedError("nothing is exported here: take to_arrow(), or persist it")
 
     @property
     def full_feature_names(self) -> bool:
@@ -126,7 +154,8 @@ class PointInTimeJob(RetrievalJob):  # type: ignore[misc]
         rows, time_column = self.entity_rows.rows, self.entity_rows.time_column
         times = rows[time_column].to_pandas()
         keys = [c for c in rows.column_names if c != time_column]
-        return RetrievalMetadata(self._feature_refs, keys, times.min(), times.max())
+        first, last = (times.min(), times.max()) if len(times) else (None, None)
+        return RetrievalMetadata(self._feature_refs, keys, first, last)
 
 
 Join = TypeVar("Join")
@@ -144,13 +173,15 @@ def point_in_time_job(
     *,
     join: Callable[[Asked, FeatureView], Join],
     read: Callable[[list[Join], EntityRows], Found],
+    save: Save,
     **no_more: Any,
 ) -> PointInTimeJob:
-    """What every store answers to Feast, with its own `join` of a view and its way to `read` them.
+    """What every store answers to Feast, with its own `join` of a view and ways to read and save.
 
     Raises:
         KeyError: see `Asked.of`.
-        ValueError: see `EntityRows.of`; also when a period is asked for without entities.
+        ValueError: see `EntityRows.of`; also when a period is asked for without entities, or two
+            views have a feature of one name.
     """
     if no_more.get("start_date") or no_more.get("end_date"):
         raise ValueError("a period names no entities: give an entity frame")
@@ -158,6 +189,7 @@ def point_in_time_job(
         Asked.of(view, feature_refs, full_feature_names, filter_by_created_timestamp)
         for view in feature_views
     ]
+    _refuse_two_of_one_name(asked)
     joins = [join(of, view) for of, view in zip(asked, feature_views, strict=True)]
     return PointInTimeJob(
         entity_rows=EntityRows.of(
@@ -171,4 +203,19 @@ def point_in_time_job(
             feature_refs, project, registry
         ),
         full_feature_names=full_feature_names,
+        save=save,
     )
+
+
+def _refuse_two_of_one_name(asked: list[Asked]) -> None:
+    """Make sure that each column has one meaning; Feast overlooks inputs of on-demand views."""
+    of_name: dict[str, list[str]] = {}
+    for one in asked:
+        for name in one.features:
+            of_name.setdefault(name, []).append(one.view)
+    for name, views in of_name.items():
+        if len(views) > 1:
+            raise ValueError(
+                f"{' and '.join(views)} each have a feature {name}: ask with "
+                "full_feature_names=True"
+            )

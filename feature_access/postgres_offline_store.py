@@ -6,8 +6,6 @@ goes in by COPY, each row asks its customer's index for the one row that matters
 out by COPY, and every session is in UTC, whatever zone the server is set to.
 """
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import partial
@@ -22,14 +20,12 @@ from feast.data_source import DataSource
 from feast.infra.offline_stores.contrib.postgres_offline_store.postgres import (
     PostgreSQLOfflineStore,
     PostgreSQLOfflineStoreConfig,
-    PostgreSQLRetrievalJob,
 )
 from feast.infra.offline_stores.contrib.postgres_offline_store.postgres_source import (
     PostgreSQLSource,
 )
 from feast.infra.offline_stores.offline_store import RetrievalJob
 from feast.infra.registry.base_registry import BaseRegistry
-from feast.infra.utils.postgres.connection_utils import _get_conn
 from pydantic import ConfigDict, model_validator
 
 from feature_access.arrow_copy import Session, copied_in, copied_out
@@ -38,6 +34,7 @@ from feature_access.offline_table import OfflineStoreEmptyError, refuse_times_ou
 from feature_access.point_in_time import MATCHED, Asked, Found, point_in_time_job
 from feature_access.profile import refuse_unset
 from feature_access.warehouse_bounds import kept_from, known_up_to
+from feature_access.warehouse_session import PulledInUtc, save_in_warehouse, session_in_utc
 
 
 class PointInTimePostgresOfflineStoreConfig(PostgreSQLOfflineStoreConfig):  # type: ignore[misc]
@@ -82,6 +79,7 @@ class PointInTimePostgresOfflineStore(PostgreSQLOfflineStore):  # type: ignore[m
             filter_by_created_timestamp,
             join=lambda asked, view: _IndexJoin(asked, view.batch_source.get_table_query_string()),
             read=partial(_read, config),
+            save=partial(save_in_warehouse, config),
             **no_more,
         )
 
@@ -92,7 +90,7 @@ class PointInTimePostgresOfflineStore(PostgreSQLOfflineStore):  # type: ignore[m
         Raises:
             RefusedError: see `known_up_to`.
         """
-        with _session(config) as session:
+        with session_in_utc(config) as session:
             return known_up_to(session, source.get_table_query_string())
 
     @staticmethod
@@ -101,7 +99,7 @@ class PointInTimePostgresOfflineStore(PostgreSQLOfflineStore):  # type: ignore[m
     ) -> RetrievalJob:
         """As Feast, in UTC and by COPY."""
         asked = PostgreSQLOfflineStore.pull_latest_from_table_or_query
-        return _InUtc(asked(config, data_source, *which, **bounds).to_sql(), config, False)
+        return PulledInUtc(asked(config, data_source, *which, **bounds).to_sql(), config, False)
 
     @staticmethod
     def pull_all_from_table_or_query(
@@ -109,7 +107,7 @@ class PointInTimePostgresOfflineStore(PostgreSQLOfflineStore):  # type: ignore[m
     ) -> RetrievalJob:
         """As Feast, in UTC and by COPY."""
         asked = PostgreSQLOfflineStore.pull_all_from_table_or_query
-        return _InUtc(asked(config, data_source, *which, **bounds).to_sql(), config, False)
+        return PulledInUtc(asked(config, data_source, *which, **bounds).to_sql(), config, False)
 
     def validate_data_source(self, config: RepoConfig, data_source: DataSource) -> None:
         """Make sure that what is applied lies in the warehouse.
@@ -209,27 +207,10 @@ class _IndexJoin:
             )
 
 
-class _InUtc(PostgreSQLRetrievalJob):  # type: ignore[misc]
-    """A query of Feast's, run in a session in UTC."""
-
-    def _to_arrow_internal(self, timeout: int | None = None) -> pa.Table:
-        with _session(self.config) as session:
-            return copied_out(session, self.to_sql())
-
-
 def _read(config: RepoConfig, joins: list[_IndexJoin], entity_rows: EntityRows) -> Found:
-    with _session(config) as session:
+    with session_in_utc(config) as session:
         for join in joins:
             yield join.asked, join.read(entity_rows, session)
-
-
-@contextmanager
-def _session(config: RepoConfig) -> Iterator[Session]:
-    """One transaction in UTC that sees one state of the warehouse, and leaves nothing there."""
-    with _get_conn(config.offline_store) as connection:
-        connection.isolation_level = psycopg.IsolationLevel.REPEATABLE_READ
-        connection.execute("SET TIME ZONE 'UTC'")
-        yield connection
 
 
 def _refuse_file(source: DataSource) -> None:

@@ -2,22 +2,36 @@
 
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from shutil import rmtree
 from socket import gethostname
 from tempfile import TemporaryDirectory
+from typing import Any
 
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 from feast import RepoConfig
+from feast.data_source import DataSource
 from feast.infra.offline_stores.contrib.spark_offline_store.spark import (
     SparkRetrievalJob,
     get_spark_session_or_start_new_with_repoconfig,
 )
+from feast.infra.offline_stores.contrib.spark_offline_store.spark_source import (
+    SavedDatasetSparkStorage,
+)
+from feast.saved_dataset import SavedDatasetStorage
 from pyspark.sql import SparkSession
+
+from feature_access.offline_table import parts_of
+from feature_access.saved_dataset import (
+    Read,
+    refuse_other_format,
+    refuse_other_storage,
+    save_as_parquet,
+)
 
 
 def spark_session(config: RepoConfig) -> SparkSession:
@@ -61,6 +75,39 @@ def literally(part: Path) -> str:
     return re.sub(r"([*?\[\]{}\\])", r"\\\1", str(part))
 
 
+def schema_of(part: Path) -> pa.Schema:
+    """The columns of a part of the lake.
+
+    Raises:
+        ValueError: some hold nanoseconds, which Spark 4 does not read.
+    """
+    schema = pq.read_schema(part)
+    if fine := [f.name for f in schema if pa.types.is_timestamp(f.type) and f.type.unit == "ns"]:
+        raise ValueError(
+            f"{part} holds {', '.join(fine)} in nanoseconds, which Spark does not read: write "
+            "microseconds"
+        )
+    return schema
+
+
+def pulled_in_utc(
+    asked: Callable[..., Any],
+    config: RepoConfig,
+    data_source: DataSource,
+    *which: Any,
+    **bounds: Any,
+) -> "PulledInUtc":
+    """What one of Feast's own ways to pull from a source in the lake finds, in UTC.
+
+    Raises:
+        ValueError: see `schema_of`.
+    """
+    for part in parts_of(Path(data_source.path).resolve())[:1]:
+        schema_of(part)
+    session = spark_session(config)
+    return PulledInUtc(session, asked(config, data_source, *which, **bounds).query, False, config)
+
+
 class PulledInUtc(SparkRetrievalJob):  # type: ignore[misc]
     """A query of Feast's whose answer travels as parquet, which says what its times mean."""
 
@@ -71,3 +118,18 @@ class PulledInUtc(SparkRetrievalJob):  # type: ignore[misc]
 
     def _to_df_internal(self, timeout: int | None = None) -> pd.DataFrame:
         return self._to_arrow_internal(timeout).to_pandas()
+
+
+def save_in_lake(read: Read, storage: SavedDatasetStorage, allow_overwrite: bool) -> None:
+    """Keep the rows of a read in the lake.
+
+    Raises:
+        SavedDatasetLocationAlreadyExists, ValueError: see `save_as_parquet`; also when the storage
+            is no path of Spark's.
+    """
+    refuse_other_storage(storage, SavedDatasetSparkStorage)
+    options = storage.spark_options
+    if not options.path or options.table_format:
+        raise ValueError("a dataset is kept in the lake: give the storage a path, and no table")
+    refuse_other_format(options.file_format)
+    save_as_parquet(read, options.path, allow_overwrite)

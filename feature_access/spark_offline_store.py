@@ -6,7 +6,7 @@ in one order per customer and the last feature row is carried forward: the work 
 shared out by a hash of the customer. Frame and answer travel as parquet, through no one's memory.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import partial
@@ -23,7 +23,9 @@ from feast.infra.offline_stores.contrib.spark_offline_store.spark import (
     SparkOfflineStore,
     SparkOfflineStoreConfig,
 )
-from feast.infra.offline_stores.contrib.spark_offline_store.spark_source import SparkSource
+from feast.infra.offline_stores.contrib.spark_offline_store.spark_source import (
+    SparkSource,
+)
 from feast.infra.offline_stores.offline_store import RetrievalJob
 from feast.infra.registry.base_registry import BaseRegistry
 from pydantic import model_validator
@@ -34,9 +36,11 @@ from feature_access.offline_table import known_up_to, parts_of, refuse_unless_it
 from feature_access.point_in_time import MATCHED, Asked, Found, point_in_time_job
 from feature_access.profile import refuse_unset
 from feature_access.spark_lake import (
-    PulledInUtc,
     in_utc,
     literally,
+    pulled_in_utc,
+    save_in_lake,
+    schema_of,
     spark_session,
     staging_folder,
 )
@@ -88,6 +92,7 @@ class PointInTimeSparkOfflineStore(SparkOfflineStore):  # type: ignore[misc]
             filter_by_created_timestamp,
             join=lambda asked, view: _SortedJoin(asked, view.batch_source.path),
             read=partial(_read, config),
+            save=save_in_lake,
             **no_more,
         )
 
@@ -102,7 +107,7 @@ class PointInTimeSparkOfflineStore(SparkOfflineStore):  # type: ignore[misc]
     ) -> RetrievalJob:
         """As Feast, in UTC."""
         asked = SparkOfflineStore.pull_latest_from_table_or_query
-        return _pulled(asked, config, data_source, *which, **bounds)
+        return pulled_in_utc(asked, config, data_source, *which, **bounds)
 
     @staticmethod
     def pull_all_from_table_or_query(
@@ -110,7 +115,7 @@ class PointInTimeSparkOfflineStore(SparkOfflineStore):  # type: ignore[misc]
     ) -> RetrievalJob:
         """As Feast, in UTC."""
         asked = SparkOfflineStore.pull_all_from_table_or_query
-        return _pulled(asked, config, data_source, *which, **bounds)
+        return pulled_in_utc(asked, config, data_source, *which, **bounds)
 
     def validate_data_source(self, config: RepoConfig, data_source: DataSource) -> None:
         """Make sure that what is applied lies in the lake; it need not have been written yet.
@@ -119,13 +124,6 @@ class PointInTimeSparkOfflineStore(SparkOfflineStore):  # type: ignore[misc]
             ValueError: it is declared to lie elsewhere.
         """
         _refuse_other_than_lake(data_source)
-
-
-def _pulled(
-    asked: Callable[..., Any], config: RepoConfig, *which: Any, **bounds: Any
-) -> PulledInUtc:
-    session = spark_session(config)
-    return PulledInUtc(session, asked(config, *which, **bounds).query, False, config)
 
 
 @dataclass(frozen=True)
@@ -163,7 +161,7 @@ class _SortedJoin:
     def _keyed(self, entity_rows: EntityRows, parts: Sequence[Path]) -> pa.Table:
         """The asked rows, with keys of the table's own types."""
         rows = entity_rows.asked(list(self.asked.join_keys))
-        schema = pq.read_schema(parts[0])
+        schema = schema_of(parts[0])
         for entity, key in self.asked.join_keys.items():
             there = schema.field(key).type
             refuse_unlike(rows[entity].type, there, entity, self.asked.view)

@@ -27,6 +27,9 @@ class Place(Protocol):
 
     def source(self, name: str, **how: Any) -> Any: ...
 
+    def storage(self, name: str) -> Any:
+        """Where a saved dataset of this name is kept."""
+
     def offline_store(self, ours: bool) -> dict[str, Any]: ...
 
 
@@ -74,6 +77,11 @@ class Files:
 
         return FileSource(name=name, path=str(self.folder / f"{name}.parquet"), **how)
 
+    def storage(self, name: str) -> Any:
+        from feast.infra.offline_stores.file_source import SavedDatasetFileStorage
+
+        return SavedDatasetFileStorage(str(self.folder / "saved" / f"{name}.parquet"))
+
     def offline_store(self, ours: bool) -> dict[str, Any]:
         kind = "feature_access.offline_store.PointInTimeOfflineStore"
         return {"type": kind if ours else "duckdb"}
@@ -88,6 +96,14 @@ class OnSpark(Files):
 
         path = str(self.folder / f"{name}.parquet")
         return SparkSource(name=name, path=path, file_format="parquet", **how)
+
+    def storage(self, name: str) -> Any:
+        from feast.infra.offline_stores.contrib.spark_offline_store.spark_source import (
+            SavedDatasetSparkStorage,
+        )
+
+        path = str(self.folder / "saved" / name)
+        return SavedDatasetSparkStorage(path=path, file_format="parquet")
 
     def offline_store(self, ours: bool) -> dict[str, Any]:
         kind = "feature_access.spark_offline_store.PointInTimeSparkOfflineStore"
@@ -131,6 +147,13 @@ class InPostgres:
         )
 
         return PostgreSQLSource(name=name, table=name, **how)
+
+    def storage(self, name: str) -> Any:
+        from feast.infra.offline_stores.contrib.postgres_offline_store.postgres_source import (
+            SavedDatasetPostgreSQLStorage,
+        )
+
+        return SavedDatasetPostgreSQLStorage(f"saved_{name}")
 
     def offline_store(self, ours: bool) -> dict[str, Any]:
         kind = "feature_access.postgres_offline_store.PointInTimePostgresOfflineStore"

@@ -1,0 +1,51 @@
+"""The warehouse as reads meet it: one state of it, in UTC, and answers by COPY."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import psycopg
+import pyarrow as pa
+from feast import RepoConfig
+from feast.infra.offline_stores.contrib.postgres_offline_store.postgres import (
+    PostgreSQLRetrievalJob,
+)
+from feast.infra.offline_stores.contrib.postgres_offline_store.postgres_source import (
+    SavedDatasetPostgreSQLStorage,
+)
+from feast.infra.utils.postgres.connection_utils import _get_conn
+from feast.saved_dataset import SavedDatasetStorage
+
+from feature_access.arrow_copy import Session, copied_out
+from feature_access.postgres_saved_dataset import save_as_table
+from feature_access.saved_dataset import Read, refuse_other_storage
+
+
+@contextmanager
+def session_in_utc(config: RepoConfig) -> Iterator[Session]:
+    """One transaction in UTC that sees one state of the warehouse, and leaves nothing there."""
+    with _get_conn(config.offline_store) as connection:
+        connection.isolation_level = psycopg.IsolationLevel.REPEATABLE_READ
+        connection.execute("SET TIME ZONE 'UTC'")
+        yield connection
+
+
+class PulledInUtc(PostgreSQLRetrievalJob):  # type: ignore[misc]
+    """A query of Feast's, run in a session in UTC."""
+
+    def _to_arrow_internal(self, timeout: int | None = None) -> pa.Table:
+        with session_in_utc(self.config) as session:
+            return copied_out(session, self.to_sql())
+
+
+def save_in_warehouse(
+    config: RepoConfig, read: Read, storage: SavedDatasetStorage, allow_overwrite: bool
+) -> None:
+    """Keep the rows of a read in a table of the warehouse.
+
+    Raises:
+        SavedDatasetLocationAlreadyExists, ValueError: see `save_as_table`; also when the storage
+            is no table of PostgreSQL's.
+    """
+    refuse_other_storage(storage, SavedDatasetPostgreSQLStorage)
+    with session_in_utc(config) as session:
+        save_as_table(session, read, storage.postgres_options._table, allow_overwrite)
