@@ -25,12 +25,23 @@ def answer(
         for values in entities.values()
     ]
     stamps = [_NO_TIME if row.stamp is None else _spelt(row.stamp) for row in rows]
+    known = [row.known for row in rows]
     features = [
-        {"values": [*map(_number, column)], "statuses": present, "event_timestamps": stamps}
+        {
+            "values": [*map(_number, column)],
+            "statuses": _statuses(column, known) if None in column else present,
+            "event_timestamps": stamps,
+        }
         for column in zip(*(row.values for row in rows), strict=True)
     ]
     whole = {"metadata": {"feature_names": [*entities, *names]}, "results": [*keys, *features]}
     return json.dumps(whole, separators=(",", ":"), ensure_ascii=False).encode()
+
+
+def _statuses(column: Sequence[Scalar], known: Sequence[bool]) -> list[str]:
+    """A null that the store holds is there; one of an entity it does not know is not."""
+    there = zip(column, known, strict=True)
+    return ["PRESENT" if held or value is not None else "NOT_FOUND" for value, held in there]
 
 
 def _number(value: Scalar) -> Scalar:

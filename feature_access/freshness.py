@@ -12,8 +12,8 @@ from datetime import datetime, timedelta
 
 from feature_access.unavailable import OnlineStoreStaleError
 
-CLOCK_SKEW = timedelta(minutes=1)
-"""How far the clock of whoever reads may be behind the clock of whoever refreshed."""
+CLOCK_ALLOWANCE = timedelta(minutes=1)
+"""How far another machine's clock may be ahead, be it of who refreshed or of who names a time."""
 
 
 @dataclass
@@ -58,7 +58,7 @@ class Reading:
 
 def in_the_future(materialized_to: datetime, at: datetime) -> bool:
     """Whether a heartbeat is later than the clocks of two machines may differ by."""
-    return materialized_to - at > CLOCK_SKEW
+    return materialized_to - at > CLOCK_ALLOWANCE
 
 
 _reading: ContextVar[Reading | None] = ContextVar("reading", default=None)

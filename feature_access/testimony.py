@@ -166,10 +166,14 @@ def _unsaid(
 def with_defaults(view: FeatureView, rows: Sequence[OnlineRow]) -> list[OnlineRow]:
     """The rows with every value that is absent or null replaced by its field's default.
 
-    A row that the store does not hold has no time.
+    A row that the store does not hold has no time, and no value where no default is declared: then
+    Feast's answer is NOT_FOUND, of Redis as well.
     """
-    defaults = {field.name: default_proto(field) for field in view.features}
-    return [(real(at), {**defaults, **_present(values)}) for at, values in rows]
+    known = {field.name: default_proto(field) for field in view.features}
+    unknown = _present(known)
+    return [
+        (real(at), {**(known if real(at) else unknown), **_present(values)}) for at, values in rows
+    ]
 
 
 def real(stamp: datetime | None) -> datetime | None:

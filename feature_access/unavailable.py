@@ -1,8 +1,10 @@
 """Why the online store has no answer. Each fault is an error: never zeros in its place."""
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
-from feast import FeatureView
+if TYPE_CHECKING:  # Feast takes seconds, which whoever only names an error should not
+    from feast import FeatureView
 
 
 class OnlineStoreUnavailableError(RuntimeError):
@@ -25,7 +27,7 @@ class OnlineStoreStaleError(OnlineStoreUnavailableError):
     """What it holds of a view is older than the caller may use."""
 
 
-def empty(view: FeatureView) -> OnlineStoreEmptyError:
+def empty(view: "FeatureView") -> OnlineStoreEmptyError:
     """The error for a view that is to be materialized and has no heartbeat."""
     return OnlineStoreEmptyError(
         f"the online store holds nothing of {view.name}: it was never materialized, or was "
@@ -33,7 +35,7 @@ def empty(view: FeatureView) -> OnlineStoreEmptyError:
     )
 
 
-def lacking(view: FeatureView, fields: Sequence[str]) -> OnlineStoreEmptyError:
+def lacking(view: "FeatureView", fields: Sequence[str]) -> OnlineStoreEmptyError:
     """The error for fields that the heartbeat does not testify to."""
     return OnlineStoreEmptyError(
         f"the online store holds nothing of {', '.join(fields)} of {view.name}: added since it "
@@ -41,7 +43,7 @@ def lacking(view: FeatureView, fields: Sequence[str]) -> OnlineStoreEmptyError:
     )
 
 
-def remedy(view: FeatureView) -> str:
+def remedy(view: "FeatureView") -> str:
     """What fills the view: the refresh of a feature under contract, or its owner's own job."""
     of, version = view.tags.get("feature"), view.tags.get("version")
     if version and view.name == f"{of}_{version}":

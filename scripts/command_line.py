@@ -4,7 +4,7 @@ import os
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from datetime import datetime, timedelta
+from datetime import datetime
 from functools import wraps
 from pathlib import Path
 from typing import Annotated, Any
@@ -15,6 +15,7 @@ from rich.console import Console
 
 from contract_checks.clock import now
 from contract_checks.failure import run
+from feature_access.freshness import CLOCK_ALLOWANCE as CLOCK_ALLOWANCE
 from feature_access.refusal import RefusedError as UnusableProfileError
 from feature_pipeline.refusal import RefusedError
 
@@ -26,9 +27,6 @@ HISTORY = WAREHOUSE / "customer_features_offline.parquet"
 QUARANTINE = WAREHOUSE / "customer_events_quarantine.parquet"
 
 COULD_NOT_JUDGE = 2
-
-CLOCK_ALLOWANCE = timedelta(minutes=1)
-"""How far ahead of this machine's clock a time may be that another machine calls the present."""
 
 DocumentOption = Annotated[
     Path, typer.Option("--contract", help="Document of the version.", metavar="FILE")

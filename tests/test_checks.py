@@ -252,6 +252,22 @@ BREAKS: dict[str, tuple[dict[str, Any], set[str]]] = {
         {"view": lambda v: replace(v, materialized_to=AS_OF + timedelta(microseconds=1))},
         {"§6 freshness"},
     ),
+    "online older than the registry says": (
+        {"online": replace(KEPT_ONLINE, heartbeat=AS_OF - timedelta(hours=2, microseconds=1))},
+        {"§6 freshness"},
+    ),
+    "a heartbeat from the future": (
+        {"online": replace(KEPT_ONLINE, heartbeat=AS_OF + timedelta(microseconds=1))},
+        {"§6 freshness"},
+    ),
+    "a heartbeat without the rows": (
+        {
+            "online": replace(
+                KEPT_ONLINE, newest=AS_OF - 3 * HOUR, heartbeat=AS_OF - timedelta(hours=1)
+            )
+        },
+        {"§6 freshness"},
+    ),
     "never materialized": (
         {"view": lambda v: replace(v, materialized_to=None)},
         {"§6 freshness"},
@@ -598,6 +614,13 @@ KEEPS: dict[str, dict[str, Any]] = {
     "a quiet night: nothing changed for five hours": {
         "rows": lambda rows: [row.update(event_timestamp=AS_OF - 5 * HOUR) for row in rows],
         "online": replace(KEPT_ONLINE, newest=AS_OF - 5 * HOUR, newest_to_serve=AS_OF - 5 * HOUR),
+    },
+    "a heartbeat of exactly two hours ago": {
+        "online": replace(KEPT_ONLINE, heartbeat=AS_OF - 2 * HOUR)
+    },
+    "a heartbeat newer than the registry says": {
+        "view": lambda v: replace(v, materialized_to=AS_OF - 3 * HOUR),
+        "online": replace(KEPT_ONLINE, heartbeat=AS_OF - HOUR),
     },
     "nothing is left to serve": {"online": OnlineStore(None, None, None)},
     "no training set is there still": {"training_sets": ()},

@@ -248,12 +248,12 @@ def test_a_stale_store_is_refused_to_the_microsecond(features):
 
 
 def test_a_store_of_the_future_is_not_fresh(features):
-    from feature_access.freshness import CLOCK_SKEW
+    from feature_access.freshness import CLOCK_ALLOWANCE
     from feature_access.unavailable import OnlineStoreStaleError
 
     for read in ways(features):
-        assert read(keys([1]), PRESENT - CLOCK_SKEW).age == -CLOCK_SKEW
-        for ahead in (CLOCK_SKEW + timedelta(microseconds=1), timedelta(days=365)):
+        assert read(keys([1]), PRESENT - CLOCK_ALLOWANCE).age == -CLOCK_ALLOWANCE
+        for ahead in (CLOCK_ALLOWANCE + timedelta(microseconds=1), timedelta(days=365)):
             with pytest.raises(OnlineStoreStaleError, match=rf"{VIEW} up to .* in the future of"):
                 read(keys([1]), PRESENT - ahead)
 

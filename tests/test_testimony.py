@@ -311,3 +311,17 @@ def test_the_remedy_is_the_views_own(name, tags, owner, told):
     view = drivers("rows.parquet", name=name)
     view.tags, view.owner = tags, owner
     assert told in str(empty(view))
+
+
+def test_a_judge_asks_the_store_itself_how_far_it_is(made):
+    from contract_checks.evidence.registry import OnlineReader
+
+    store, feasts = store_of(made), made.store(own=False)
+    feasts.apply([driver(), drivers(made.table(ROWS), **fields())])
+    feasts.materialize(NOON - DAY, NOON)
+    assert OnlineReader(feasts, "drivers").heartbeat() is None
+    assert OnlineReader(store, "drivers").heartbeat() == NOON
+    store.materialize(NOON - 2 * DAY, NOON - DAY)
+    assert OnlineReader(store, "drivers").heartbeat() == NOON
+    lose_everything(made, store)
+    assert OnlineReader(store, "drivers").heartbeat() is None

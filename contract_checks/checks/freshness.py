@@ -36,11 +36,15 @@ def _offline_up_to(contract: Contract, evidence: Evidence) -> datetime | None:
 
 
 def _online_up_to(contract: Contract, evidence: Evidence) -> datetime | None:
-    """The last materialization, where the newest row it had to write is there; else the newest."""
-    materialized = served_view(contract, evidence).materialized_to
-    if materialized is None:
+    """The last materialization, where the newest row it had to write is there; else the newest.
+
+    The registry knows of the job; the store's own heartbeat, where it keeps one, of what it holds.
+    """
+    registered = served_view(contract, evidence).materialized_to
+    if registered is None:
         return None
     online = evidence.online
+    materialized = online.heartbeat or registered
     if online.newest_to_serve is None:
         return materialized
     # A store may keep whole seconds.

@@ -69,6 +69,8 @@ class OnlineStore:
     newest: datetime | None
     newest_to_serve: datetime | None
     """The newest offline row within the ttl when it was last materialized."""
+    heartbeat: datetime | None = None
+    """Up to when the store itself testifies to the view; None where it keeps no such thing."""
 
 
 @dataclass(frozen=True)

@@ -18,7 +18,7 @@ from contract_checks.evidence.online import read_online_store
 from contract_checks.evidence.operations import read_operations, read_signed, read_training_sets
 from contract_checks.evidence.parity import read_parity
 from contract_checks.evidence.probe_run import run_probes
-from contract_checks.evidence.registry import Read, online_reader, read_registry
+from contract_checks.evidence.registry import OnlineReader, online_reader, read_registry
 from contract_checks.evidence.retention import read_oldest
 from contract_checks.evidence.tables import offline_session, read_join, read_offline_store
 from contract_checks.language.contract import Contract
@@ -51,7 +51,7 @@ def gather(contract: Contract, repository: Path, as_of: datetime) -> Evidence:
         return there(offline_session(contract, view(), as_of))
 
     @cache
-    def reader() -> Read:
+    def reader() -> OnlineReader:
         return online_reader(repository, view().name)
 
     online = _attempt(

@@ -7,7 +7,7 @@ import duckdb
 
 from contract_checks.evidence.declared import RegisteredView
 from contract_checks.evidence.facts import MissingEvidence, OnlineStore
-from contract_checks.evidence.registry import Read
+from contract_checks.evidence.registry import OnlineReader, Read
 from contract_checks.evidence.tables import Sessions
 from contract_checks.language.contract import Contract
 
@@ -31,7 +31,7 @@ def materialized_at(view: RegisteredView) -> datetime:
 
 
 def read_online_store(
-    contract: Contract, view: RegisteredView, read: Read, sessions: Sessions
+    contract: Contract, view: RegisteredView, read: OnlineReader, sessions: Sessions
 ) -> OnlineStore:
     """The oldest and the newest row that are served, of up to 1,000 entities at either end.
 
@@ -55,6 +55,7 @@ def read_online_store(
         oldest=min(oldest_first, default=None),
         newest=max(newest_first, default=None),
         newest_to_serve=row[0] if row else None,
+        heartbeat=read.heartbeat(),
     )
 
 

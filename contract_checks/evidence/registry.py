@@ -27,7 +27,7 @@ from contract_checks.evidence.facts import MissingEvidence
 from contract_checks.evidence.profile import chosen_profile
 
 Read = Callable[[pa.Table], pa.Table]
-"""See `online_reader`."""
+"""See `OnlineReader`."""
 _SQLITE = "sqlite:///"
 _END = datetime.max.replace(tzinfo=UTC)
 
@@ -136,26 +136,41 @@ def _in_place_of(declared: Any, history: Path, offline_store: Any) -> Iterator[A
         yield type(declared)(name=table, table=table, **alike)
 
 
-def online_reader(repository: Path, view_name: str) -> Read:
-    """What tells what the online store serves for entities, in their order.
-
-    Beside each feature its `<feature>__ts`: seconds since 1970 of the row it is from, 0 for none.
+def online_reader(repository: Path, view_name: str) -> "OnlineReader":
+    """The online store as models read it, of one view.
 
     Raises:
         MissingEvidence: see `chosen_profile`; or there is no registry yet.
     """
-    store = _open(repository)  # once, for it takes longer than some hundred entities
-    fields = store.get_feature_view(view_name).features
+    return OnlineReader(_open(repository), view_name)
 
-    def read(keys: pa.Table) -> pa.Table:
+
+class OnlineReader:
+    """Tells what the online store serves for entities, in their order, and how far it says it is.
+
+    Beside each feature its `<feature>__ts`: seconds since 1970 of the row it is from, 0 for none.
+    """
+
+    def __init__(self, store: Any, view_name: str) -> None:
+        self._store = store  # once, for to open it takes longer than some hundred entities
+        self._view = store.get_feature_view(view_name)
+
+    def __call__(self, keys: pa.Table) -> pa.Table:
+        """A row of features for each row of keys."""
+        fields = self._view.features
         if keys.num_rows == 0:  # which Feast refuses to be asked for
             columns = [*keys.column_names, *(n for f in fields for n in (f.name, f"{f.name}__ts"))]
             return pa.table({name: [] for name in columns})
-        features = [f"{view_name}:{field.name}" for field in fields]
-        answer = store.get_online_features(features, keys.to_pylist())
+        features = [f"{self._view.name}:{field.name}" for field in fields]
+        answer = self._store.get_online_features(features, keys.to_pylist())
         return pa.table(answer.to_dict(include_event_timestamps=True))
 
-    return read
+    def heartbeat(self) -> datetime | None:
+        """Up to when the store testifies to the view; None where it does not do such a thing."""
+        online_store = self._store._get_provider().online_store
+        testify = getattr(online_store, "materialized_to", None)
+        found: datetime | None = testify(self._store.config, self._view) if testify else None
+        return found
 
 
 def _entity(entity: Any) -> RegisteredEntity:
