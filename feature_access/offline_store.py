@@ -14,6 +14,7 @@ from typing import Any, Literal
 import ibis
 import pandas as pd
 from feast import FeatureView, RepoConfig
+from feast.feature_view import DUMMY_ENTITY_ID, DUMMY_ENTITY_VAL
 from feast.infra.offline_stores.duckdb import (
     DuckDBOfflineStore,
     DuckDBOfflineStoreConfig,
@@ -94,6 +95,7 @@ class PointInTimeOfflineStore(DuckDBOfflineStore):  # type: ignore[misc]
         config: RepoConfig, data_source: FileSource, **asked: Any
     ) -> RetrievalJob:
         """Feast's own, of the parts that the table has now."""
+        asked = _with_keys(asked)
         return pull_latest_from_table_or_query_ibis(
             config, data_source, **asked, **_reading_between(config, asked)
         )
@@ -103,9 +105,15 @@ class PointInTimeOfflineStore(DuckDBOfflineStore):  # type: ignore[misc]
         config: RepoConfig, data_source: FileSource, **asked: Any
     ) -> RetrievalJob:
         """Feast's own, of the parts that the table has now."""
+        asked = _with_keys(asked)
         return pull_all_from_table_or_query_ibis(
             config, data_source, **asked, **_reading_between(config, asked)
         )
+
+
+def _with_keys(asked: dict[str, Any]) -> dict[str, Any]:
+    """A view without entities has Feast's constant key, which its DuckDB store does not add."""
+    return asked | {"join_key_columns": asked["join_key_columns"] or [DUMMY_ENTITY_ID]}
 
 
 def _reading_between(config: RepoConfig, asked: dict[str, Any]) -> dict[str, Any]:
@@ -118,6 +126,8 @@ def _reading_between(config: RepoConfig, asked: dict[str, Any]) -> dict[str, Any
 
     def read(source: FileSource, repo_path: str) -> Table:
         rows = _read_data_source(_as_it_stands(source, repo_path), repo_path)
+        if asked["join_key_columns"] == [DUMMY_ENTITY_ID]:
+            rows = rows.mutate(**{DUMMY_ENTITY_ID: ibis.literal(DUMMY_ENTITY_VAL)})
         stamped = rows[column]
         if not isinstance(kind := stamped.type(), Timestamp) or kind.scale != 6:
             return rows  # a date, or nanoseconds, which are not compared with an instant

@@ -9,7 +9,9 @@ from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
+import pyarrow as pa
 from feast import FeatureService, FeatureView, RepoConfig
+from feast.feature_view import DUMMY_ENTITY_ID, DUMMY_ENTITY_VAL
 from feast.infra.compute_engines.local.compute import LocalComputeEngine
 from feast.infra.passthrough_provider import PassthroughProvider
 from feast.infra.registry.base_registry import BaseRegistry
@@ -159,14 +161,14 @@ class HeartbeatProvider(PassthroughProvider):  # type: ignore[misc]
         job = pull(
             config=config,
             data_source=view.batch_source,
-            join_key_columns=[column.name for column in view.entity_columns],
+            join_key_columns=[c.name for c in view.entity_columns if c.name != DUMMY_ENTITY_ID],
             feature_name_columns=[feature.name for feature in view.features],
             timestamp_field=view.batch_source.timestamp_field,
             created_timestamp_column=view.batch_source.created_timestamp_column,
             start_date=start_date,
             end_date=end_date,
         )
-        written: bool = write(config, view, job.to_arrow())
+        written: bool = write(config, view, _with_constant_key(view, job.to_arrow()))
         return written
 
     def online_write_batch(
@@ -203,3 +205,12 @@ class HeartbeatProvider(PassthroughProvider):  # type: ignore[misc]
         )
         found: Testimony = asking(self.online_store.testimony, config, view)
         return found
+
+
+def _with_constant_key(view: FeatureView, table: pa.Table) -> pa.Table:
+    """The table, with the key that Feast gives a view without entities, where it lacks it."""
+    needed = any(column.name == DUMMY_ENTITY_ID for column in view.entity_columns)
+    if not needed or DUMMY_ENTITY_ID in table.column_names:
+        return table
+    constant = pa.repeat(pa.scalar(DUMMY_ENTITY_VAL), table.num_rows)
+    return table.append_column(DUMMY_ENTITY_ID, constant)
