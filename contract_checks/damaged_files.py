@@ -22,7 +22,7 @@ def damaged_files(repository: Path) -> Iterator[str]:
         place = file.relative_to(repository)
         fault = _FAULTS.get(file.suffix)
         if fault and not any(part.endswith(_UNFINISHED) for part in place.parts):
-            why = fault(file)
+            why = fault(file) if file.stat().st_size else "it is empty"
             if why:
                 yield f"{place} is damaged ({why})"
 
@@ -33,8 +33,6 @@ def is_feature_repository(folder: Path) -> bool:
 
 
 def _of_a_database(file: Path) -> str:
-    if not file.stat().st_size:
-        return "it is empty"
     try:
         with closing(sqlite3.connect(f"{file.absolute().as_uri()}?mode=ro", uri=True)) as database:
             ((found, *_), *_) = database.execute("PRAGMA quick_check(1)").fetchall()

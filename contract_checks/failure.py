@@ -21,7 +21,7 @@ from contract_checks.damaged_files import damaged_files, is_feature_repository
 OUTSIDE, OUR_OWN = 2, 70
 
 _ROOMS = frozenset(
-    {"contract_checks", "feature_access", "feature_pipeline", "feature_repo", "scripts"}
+    {"__main__", "contract_checks", "feature_access", "feature_pipeline", "feature_repo", "scripts"}
 )
 _LIBRARIES = frozenset(
     {"_duckdb", "alembic", "duckdb", "feast", "google", "psycopg", "psycopg_pool", "py4j"}

@@ -15,6 +15,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from feature_access.csv_rows import read_csv
 from feature_access.instants import instants
+from feature_access.read_only import read_only
 from feature_access.refusal import RefusedError
 
 _NULLABLE = {
@@ -90,15 +91,18 @@ def _selected(query: str, environment: Mapping[str, str]) -> pa.Table:
     try:
         engine = create_engine(address)
         with engine.connect() as connection:
-            return _rows(connection, query)
+            return _rows(read_only(connection), query)
     except (SQLAlchemyError, ImportError) as error:
         reason = _without_secrets(_first_line(getattr(error, "orig", None) or error), address)
         # Not chained: SQLAlchemy's own message may repeat what it was given.
-        raise RefusedError(f"the database of {DATABASE_VARIABLE}: {reason}") from None
+        raise RefusedError(
+            f"the database of {DATABASE_VARIABLE}: {reason} (it is sent one SELECT, which may "
+            "change nothing)"
+        ) from None
 
 
 def _rows(connection: Connection, query: str) -> pa.Table:
-    """What the query selects; never committed, so whatever else it does is undone."""
+    """What the query selects; nothing is ever committed."""
     # Sent as it is written: a % or a :name in it is not a parameter.
     sent = connection.execution_options(no_parameters=True)
     selected = sent.exec_driver_sql(query)

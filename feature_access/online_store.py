@@ -1,10 +1,13 @@
 """The embedded online store: Feast's SQLite store with declared defaults and a heartbeat."""
 
 import sqlite3
+from contextlib import suppress
+from pathlib import Path
 from typing import Literal
 
 from feast import FeatureView
 from feast.infra.online_stores.sqlite import SqliteOnlineStoreConfig
+from feast.repo_config import RepoConfig
 
 from feature_access.forgetting import ForgetfulSqliteStore
 from feature_access.heartbeat import HeartbeatOnlineStore
@@ -27,6 +30,14 @@ class DefaultingSqliteOnlineStore(
     """Feast's SQLite online store with declared defaults and a heartbeat."""
 
     failures = (sqlite3.DatabaseError,)
+
+    def _get_conn(self, config: RepoConfig) -> sqlite3.Connection:
+        """Feast's connection, to a file that is for its own user: it holds identifiers."""
+        if self._conn is None:
+            with suppress(OSError):  # it is there already, or SQLite will say why it cannot be
+                Path(self._get_db_path(config)).touch(mode=0o600, exist_ok=False)
+        connection: sqlite3.Connection = super()._get_conn(config)
+        return connection
 
     def fault(self, view: FeatureView, error: Exception) -> OnlineStoreUnavailableError:
         """A missing table is an empty store: the file is gone, and SQLite made a new one."""

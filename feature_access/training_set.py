@@ -141,6 +141,16 @@ def _hashed(keys: pa.Table, hash_key: bytes) -> dict[str, pa.DictionaryArray]:
     return {name: hashed_once(keys[name], hash_key) for name in keys.column_names}
 
 
+def views_of(store: FeatureStore, service: str) -> list[str]:
+    """The names of the feature views that a service reads, each once.
+
+    Raises:
+        RefusedError: there is no such service.
+    """
+    projections = _service(store, service).feature_view_projections
+    return list(dict.fromkeys(projection.name for projection in projections))
+
+
 def _service(store: FeatureStore, name: str) -> FeatureService:
     try:
         # From the copy in which Feast looks its features up: the pointer may move meanwhile.

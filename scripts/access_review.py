@@ -6,10 +6,10 @@ from datetime import datetime
 from typing import Annotated
 
 import typer
-from rich.console import Console
 from rich.table import Table
 
 from contract_checks.clock import instant, now
+from contract_checks.console import console
 from contract_checks.evidence.facts import MissingEvidence
 from contract_checks.evidence.operations import read_operations
 from contract_checks.findings import Outcome
@@ -18,6 +18,7 @@ from contract_checks.language.loader import InvalidContract, load
 from contract_checks.measures.calendar import one_period_before, turn_of_the_period
 from contract_checks.operations.log import Record
 from scripts.command_line import CONTRACT, ROOT, DocumentOption, present, refusals_exit, run_job
+from scripts.exposed_files import exposed_files, told_of_exposed
 from scripts.recording import recorded
 
 _ONLINE = "online_reads"
@@ -73,7 +74,10 @@ def main(
         contract = load(document)
         turn = turn_of_the_period(now(), contract.privacy.access_review)
         review = access_review(contract, present(as_of) if as_of else turn)
-    Console().print(_table(review, contract))
+    console().print(_table(review, contract))
+    exposed = told_of_exposed(ROOT / "data")
+    if exposed:
+        typer.echo(exposed)
     typer.echo(f"{len(review.readers)} readers, {review.start:%Y-%m-%d} to {review.end:%Y-%m-%d}")
     raise typer.Exit(outcome(review).value)
 
@@ -102,6 +106,7 @@ def access_review(contract: Contract, as_of: datetime) -> Review:
             r.name: {"sets": r.sets, "requests": r.requests, "rows": r.rows} for r in review.readers
         }
         figures["refused"] = {r.name: r.refused for r in review.readers if r.refused}
+        figures["exposed_files"] = sum(1 for _ in exposed_files(ROOT / "data"))
         figures["passed"] = outcome(review) is Outcome.KEPT
     return review
 

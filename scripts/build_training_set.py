@@ -1,12 +1,12 @@
 """Build a training set: features as known at each prediction time, identifiers hashed."""
 
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -22,8 +22,11 @@ from scripts.command_line import CONTRACT, ROOT, DocumentOption, present, refusa
 from scripts.lineage import training_flow
 from scripts.recording import recorded
 from scripts.training_receipt import keyed_digest, receipt_beside, receipt_text
+from scripts.view_contracts import contracts_of
 
 if TYPE_CHECKING:
+    from feast import FeatureStore
+
     from feature_access.training_set import TrainingSet
 
 SERVICE = "customer_profile"
@@ -105,14 +108,9 @@ def build(
     """
     receipt = receipt_beside(target)
     read = recorded("training_set", contract.view_name, as_of, training_flow(contract))
-    with ExitStack() as unread, read as figures:
+    with ExitStack() as unread, read as figures, ExitStack() as reads:
         figures["consumer"] = consumer
-        if consumer.casefold() not in map(str.casefold, contract.privacy.consumers):
-            figures["reason"] = "not an approved consumer"
-            raise RefusedError(
-                f"{consumer} may not read {contract.view_name}: its approved consumers (§9) are "
-                f"{', '.join(contract.privacy.consumers)}"
-            )
+        _refuse_unless_approved(consumer, contract, figures)
         key = hash_key_from(environment)
         if not entities.is_file():
             raise RefusedError(f"no entity frame at {entities}: name a parquet, CSV or SQL file")
@@ -122,17 +120,13 @@ def build(
         from feature_access.training_set import build_training_set
 
         store = open_store(ROOT)
+        read_as_well = reads.enter_context(_others(store, service, contract, consumer, as_of))
         frame = read_entity_frame(entities, environment, text=text_keys(store))
         beside = unread.enter_context(ThreadPoolExecutor(1))
         asked_for = beside.submit(keyed_digest, frame, key)
         built = build_training_set(
             store, service, frame, key, as_of=as_of, as_served=as_served, known_only=known_only
         )
-        if contract.view_name not in built.matched:  # another document says who may read it
-            raise RefusedError(
-                f"service {service} serves {', '.join(built.matched)}, and {contract.path} is of "
-                f"{contract.view_name}: name the document of what is to be read with --contract"
-            )
         # In place only once they are on record, the receipt after what it is of.
         draft_receipt, draft = (unread.enter_context(replacing(f)) for f in (receipt, target))
         built.write(draft)
@@ -151,7 +145,54 @@ def build(
             "known_up_to": _known_up_to(built),
             "left_out": built.left_out,
         }
+        for told in read_as_well:
+            told |= {name: figures[name] for name in ("digest", "rows", "matched")}
     return built
+
+
+@contextmanager
+def _others(
+    store: "FeatureStore", service: str, contract: Contract, consumer: str, as_of: datetime
+) -> Iterator[list[dict[str, Any]]]:
+    """Give the figures of a record for each other view of the service, read under its own contract.
+
+    The file is on record once, by the view of the contract that was named.
+
+    Raises:
+        RefusedError: the service does not serve that view, another one has no contract, or a
+            contract does not approve the consumer; the record of its view then says so.
+    """
+    from feature_access.training_set import views_of
+
+    views = views_of(store, service)
+    if contract.view_name not in views:  # another document says who may read it
+        raise RefusedError(
+            f"service {service} serves {', '.join(views)}, and {contract.path} is of "
+            f"{contract.view_name}: name the document of what is to be read with --contract"
+        )
+    with ExitStack() as records:
+        read = []
+        for other in contracts_of(views, contract):
+            if other is not contract:
+                told = records.enter_context(recorded("training_set", other.view_name, as_of))
+                told |= {"consumer": consumer, "service": service}
+                _refuse_unless_approved(consumer, other, told)
+                read.append(told)
+        yield read
+
+
+def _refuse_unless_approved(consumer: str, contract: Contract, figures: dict[str, Any]) -> None:
+    """Make sure that the contract approves the consumer; its record says where it does not.
+
+    Raises:
+        RefusedError: it does not.
+    """
+    if consumer.casefold() not in map(str.casefold, contract.privacy.consumers):
+        figures["reason"] = "not an approved consumer"
+        raise RefusedError(
+            f"{consumer} may not read {contract.view_name}: its approved consumers (§9) are "
+            f"{', '.join(contract.privacy.consumers)}"
+        )
 
 
 def _known_up_to(built: "TrainingSet") -> str | None:

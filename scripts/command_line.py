@@ -11,9 +11,9 @@ from typing import Annotated, Any
 
 import typer
 from filelock import FileLock, Timeout
-from rich.console import Console
 
 from contract_checks.clock import now
+from contract_checks.console import console
 from contract_checks.failure import run
 from feature_access.freshness import CLOCK_ALLOWANCE as CLOCK_ALLOWANCE
 from feature_access.refusal import RefusedError as UnusableProfileError
@@ -92,9 +92,9 @@ def refusals_exit(*refusals: type[Exception]) -> Iterator[None]:
     try:
         yield
     except caught as refusal:
-        console = Console(stderr=True, soft_wrap=True)
-        console.print("refused:", style="bold red", end=" ")
-        console.print(str(refusal), markup=False, highlight=False)
+        printed = console(stderr=True, soft_wrap=True)
+        printed.print("refused:", style="bold red", end=" ")
+        printed.print(str(refusal), highlight=False)
         raise typer.Exit(COULD_NOT_JUDGE) from None
 
 

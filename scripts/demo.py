@@ -15,11 +15,11 @@ import duckdb
 import numpy as np
 import pandas as pd
 import typer
-from rich.console import Console
 from rich.table import Table
 
 from contract_checks.clock import instant
 from contract_checks.commands.judging import judged as judged_with_evidence
+from contract_checks.console import console
 from contract_checks.evidence.facts import MissingEvidence
 from contract_checks.findings import Outcome, Report
 from contract_checks.language.contract import Contract
@@ -128,7 +128,7 @@ def _refreshed(done: Refreshed) -> str:
 def _promoted(store: "FeatureStore", contract: Contract, as_of: datetime) -> str:
     result = promote(store, contract, as_of)
     if result.receipt is None:
-        text.show(result.report, Console(stderr=True))
+        text.show(result.report, console(stderr=True))
         raise RefusedError(f"{contract.view_name} was not promoted: {result.refusal}")
     return f"{contract.view_name}, receipt {result.receipt.relative_to(ROOT)}"
 
@@ -193,16 +193,16 @@ def _column(query: str, file: Path, *parameters: Any) -> list[int]:
 def _show(
     summary: Summary, answers: pd.DataFrame, judged: Report, report: Path, seconds: float
 ) -> None:
-    console = Console()
+    printed = console()
     did = Table("step", "result", title="What was done", title_justify="left")
     for row in summary:
         did.add_row(*row)
-    console.print(did)
+    printed.print(did)
     title = "Read online: plain, over HTTP and offline agree"
-    console.print(answers_table(answers.to_dict("list"), title))
+    printed.print(answers_table(answers.to_dict("list"), title))
     if judged.outcome is not Outcome.KEPT:
-        text.show(judged, console)
-    console.print(
+        text.show(judged, printed)
+    printed.print(
         f"Every clause: {report}. Done in {seconds:.0f} s.", highlight=False, soft_wrap=True
     )
 

@@ -10,8 +10,10 @@ import typer
 from rich import box
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from contract_checks.clock import instant
+from contract_checks.console import console
 from contract_checks.evidence.drift import read_drift
 from contract_checks.evidence.facts import Distribution, Drift, MissingEvidence, there
 from contract_checks.evidence.operations import read_operations
@@ -68,7 +70,7 @@ def main(
         before = _standing(contract, moment)
         measured = measure(contract, moment) if dry_run else drift(contract, moment)
         verdicts = verdicts_of(contract, measured)
-        _show(measured, verdicts, Console())
+        _show(measured, verdicts, console())
         news = tuple(news_of(contract, measured, verdicts, before))
         if dry_run:
             for waiting in (*before.undelivered, *changes(contract, moment, news, before)):
@@ -180,9 +182,9 @@ def _news(clause: str, feature: str, broken: bool, spread: Distribution, thresho
     return News(clause, feature, broken, message, figure)
 
 
-def _show(measured: Drift, verdicts: Mapping[str, Verdict], console: Console) -> None:
+def _show(measured: Drift, verdicts: Mapping[str, Verdict], printed: Console) -> None:
     """Coloured within lines on a terminal, plain columns elsewhere."""
-    lines = box.HEAVY_HEAD if console.is_terminal else None
+    lines = box.HEAVY_HEAD if printed.is_terminal else None
     table = Table("feature", box=lines, title="Drift", title_justify="left")
     for column in ("PSI", "noise", "n", "m"):
         table.add_column(column, justify="right")
@@ -191,10 +193,10 @@ def _show(measured: Drift, verdicts: Mapping[str, Verdict], console: Console) ->
         spread = measured.features[feature]
         figures = (f"{spread.psi:.4f}", f"{spread.noise:.4f}")
         sizes = (f"{sum(counts):,}" for counts in (spread.baseline, spread.current))
-        table.add_row(feature, *figures, *sizes, f"[{_STYLE[said]}]{said}[/]")
-    console.print(table)
+        table.add_row(feature, *figures, *sizes, Text(said, style=_STYLE[said]))
+    printed.print(table)
     start, end = (at.isoformat() for at in (measured.baseline_from, measured.baseline_to))
-    console.print(f"baseline {start} to {end}", soft_wrap=True, highlight=False)
+    printed.print(f"baseline {start} to {end}", soft_wrap=True, highlight=False)
 
 
 if __name__ == "__main__":

@@ -9,10 +9,10 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.console import Console
 from rich.table import Table
 
 from contract_checks.clock import instant
+from contract_checks.console import console
 from contract_checks.language.contract import Contract
 from contract_checks.language.loader import InvalidContract, load
 from contract_checks.operations.log import Record
@@ -85,11 +85,11 @@ def main(
         identity = identity_of(contract, named, key, store)
         with naming_nobody(identity):
             if dry_run:
-                Console().print(_steps_table(planned(store, identity, key, moment), "would go"))
+                console().print(_steps_table(planned(store, identity, key, moment), "would go"))
                 return
             steps, searched = erase(store, contract, identity, key, moment)
-    Console().print(_steps_table(steps, "rows gone"))
-    Console().print(_search_table(searched))
+    console().print(_steps_table(steps, "rows gone"))
+    console().print(_search_table(searched))
     left = [place for place in searched if not place.is_clean]
     for place in left:
         typer.echo(f"left: {place.place}: {place.unread or f'{place.found:,} found'}")

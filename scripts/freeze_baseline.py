@@ -5,10 +5,10 @@ from typing import Annotated, Any
 
 import duckdb
 import typer
-from rich.console import Console
 from rich.table import Table
 
 from contract_checks.clock import instant
+from contract_checks.console import console
 from contract_checks.evidence.declared import RegisteredView
 from contract_checks.evidence.drift import freeze
 from contract_checks.evidence.facts import MissingEvidence
@@ -41,7 +41,7 @@ def main(
         contract, moment = load(document), present(as_of)
         figures = freeze_baseline(contract, moment)
         promoted = _promoted_at(contract)
-    Console().print(_table(figures))
+    console().print(_table(figures))
     typer.echo(f"{figures['rows']:,} entities, {figures['from']} to {figures['to']}")
     typer.echo(f"match rate {figures['match_rate']:.2%}, fan-out {figures['fanout_ratio']:.4f}")
     if promoted:

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from openlineage.client.event_v2 import OutputDataset, RunEvent
 
 _NAMESPACE = "feature_store"
-_PRODUCER = "contract-feature-store"
+_PRODUCER = "urn:contract-feature-store:jobs"  # a URI, as the specification wants it
 _PATIENCE_SECONDS = 2.0
 _DESTINATIONS = ("OPENLINEAGE_URL", "OPENLINEAGE_CONFIG", "OPENLINEAGE__TRANSPORT")
 

@@ -4,10 +4,10 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.console import Console
 from rich.table import Table
 
 from contract_checks.clock import instant
+from contract_checks.console import console
 from contract_checks.findings import Outcome, worst_of
 from contract_checks.language.contract import Contract
 from contract_checks.language.loader import InvalidContract, load
@@ -45,7 +45,7 @@ def main(
     with refusals_exit(RefusedError, InvalidContract):
         contract, moment = load(document), present(as_of)
         measured = load_test(open_store(ROOT), contract, moment, requests, rate)
-    Console().print(_table(measured, contract))
+    console().print(_table(measured, contract))
     judged = outcome(measured, contract)
     typer.echo(f"{judged.name.lower()}: {requests:,} requests at {rate:g} a second")
     raise typer.Exit(judged.value)

@@ -3,9 +3,9 @@
 from typing import Annotated
 
 import typer
-from rich.console import Console
 
 from contract_checks.clock import now
+from contract_checks.console import console
 from scripts.answers import answers_table
 from scripts.command_line import ROOT, refusals_exit, run_job
 
@@ -40,7 +40,7 @@ def main(
             features=store.get_feature_service(service),
             entity_rows=[{"customer_id": customer_id} for customer_id in customer_ids],
         ).to_dict()
-    Console().print(answers_table(answer))
+    console().print(answers_table(answer))
     typer.echo(f"online up to {reading.materialized_to:%Y-%m-%d %H:%M:%S} UTC")
 
 

@@ -1,11 +1,11 @@
 """Progress on stderr: a moving bar a step on a terminal; elsewhere lines, where they are wanted."""
 
-import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+
+from contract_checks.console import console
 
 
 @contextmanager
@@ -14,13 +14,13 @@ def steps(*, lines: bool = False) -> Iterator[Callable[[str], None]]:
 
     `lines` tells each step in a line of its own where there is no terminal to draw on.
     """
-    console = Console(file=sys.stderr, highlight=False, soft_wrap=True)
+    printed = console(stderr=True, soft_wrap=True)
     progress = Progress(
-        TextColumn("{task.description:<46}"),
+        TextColumn("{task.description:<46}", markup=False),
         BarColumn(bar_width=24),
         TimeElapsedColumn(),
-        console=console,
-        disable=not console.is_terminal,
+        console=printed,
+        disable=not printed.is_terminal,
     )
 
     def end_running_step() -> None:
@@ -30,8 +30,8 @@ def steps(*, lines: bool = False) -> Iterator[Callable[[str], None]]:
     def on_step(description: str) -> None:
         end_running_step()
         progress.add_task(description, total=None)
-        if lines and not console.is_terminal:
-            console.print(description)
+        if lines and not printed.is_terminal:
+            printed.print(description, highlight=False)
 
     with progress:
         yield on_step

@@ -6,9 +6,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.console import Console
 
 from contract_checks.clock import instant
+from contract_checks.console import console
 from contract_checks.evidence.declared import RegisteredView
 from contract_checks.evidence.facts import MissingEvidence, ProbeRun
 from contract_checks.evidence.fingerprint import fingerprint
@@ -68,7 +68,7 @@ def main(
     if configured():
         alert(terms, moment, *_news(terms, result))
     if result.receipt is None:
-        show(result.report, Console())
+        show(result.report, console())
         typer.echo(f"not promoted: {result.refusal}", err=True)
         raise typer.Exit(result.exit_code)
     typer.echo(f"{terms.view_name} is promoted; receipt: {result.receipt}")

@@ -7,10 +7,10 @@ from functools import partial
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.console import Console
 from rich.table import Table
 
 from contract_checks.clock import instant
+from contract_checks.console import console
 from contract_checks.evidence.facts import MissingEvidence
 from contract_checks.language.contract import Contract
 from contract_checks.language.loader import InvalidContract, load
@@ -95,7 +95,7 @@ def main(
         store = open_store(ROOT)
         ahead = timedelta(hours=ahead_hours)
         done = (planned if dry_run else retain)(store, contract, moment, ahead)
-    Console().print(_table(done, dry_run))
+    console().print(_table(done, dry_run))
     for reason in done.staying:
         typer.echo(f"stays: {reason}")
     typer.echo(f"kept: {spell(contract.privacy.retention)}, from {done.cutoff.isoformat()} on")

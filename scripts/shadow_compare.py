@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import pyarrow as pa
 import typer
-from rich.console import Console
 
 from contract_checks.clock import instant
+from contract_checks.console import console
 from contract_checks.findings import Outcome, worst_of
 from contract_checks.language.contract import Contract
 from contract_checks.language.loader import InvalidContract, load
@@ -75,7 +75,7 @@ def main(
         contract, moment = load(document), present(as_of)
         shadow = shadow_compare(open_store(ROOT), contract, moment, reads, requests)
     for table in tables(shadow, hash_key):
-        Console().print(table)
+        console().print(table)
     compared, judged = shadow.compared, outcome(shadow.compared, contract)
     typer.echo(
         f"{judged.name.lower()}: {compared.differing:,} of {compared.rows:,} reads differ, "

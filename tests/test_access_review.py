@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 import typer
-from feast_copy import copy_of_the_whole_project, run
+from feast_copy import ROOT, copy_of_the_whole_project, run
 from oracle import MICROSECOND
 from typer.testing import CliRunner
 
@@ -18,6 +18,7 @@ from contract_checks.measures.calendar import turn_of_the_period
 from contract_checks.operations.log import ADDRESS_VARIABLE, OperationsLog, Record
 from scripts.access_review import Reader, access_review, main, outcome
 from scripts.command_line import CONTRACT
+from scripts.exposed_files import exposed_files, told_of_exposed
 
 VIEW = "customer_profile_v1"
 MAY = datetime(2026, 5, 31, 12, tzinfo=UTC)
@@ -68,6 +69,7 @@ def test_reads_are_added_up_by_consumer_whatever_the_case(log: OperationsLog) ->
     (record,) = log.records(MAY, ["access_review"])
     assert (record.subject, record.at, record.passed) == (VIEW, MAY, True)
     assert record.figures == {
+        "exposed_files": sum(1 for _ in exposed_files(ROOT / "data")),
         "from": FEBRUARY.isoformat(),
         "to": MAY.isoformat(),
         "reads": {
@@ -179,6 +181,40 @@ def test_a_review_that_is_late_is_of_the_quarter_before_and_of_no_other(
     for review in log.records(MAY, ["access_review"]):
         assert review.at == datetime(2026, 4, 1, tzinfo=UTC)
         assert list(review.figures["reads"]) == ["of the quarter"]
+
+
+@pytest.mark.parametrize(
+    ("modes", "readers"),
+    [
+        ({"": 0o755, "a": 0o755, "a/b.db": 0o644}, {"a/b.db": "everybody"}),
+        ({"": 0o755, "a": 0o755, "a/b.db": 0o640}, {"a/b.db": "its group"}),
+        ({"": 0o755, "a": 0o755, "a/b.db": 0o600}, {}),
+        ({"": 0o755, "a": 0o700, "a/b.db": 0o644}, {}),  # nobody comes as far
+        ({"": 0o700, "a": 0o755, "a/b.db": 0o666}, {}),
+        ({"": 0o750, "a": 0o755, "a/b.db": 0o644}, {"a/b.db": "its group"}),
+        ({"": 0o711, "a": 0o711, "a/b.db": 0o604}, {"a/b.db": "everybody"}),  # by its name
+        ({"": 0o755, "a": 0o755, "a/b.db": 0o622}, {}),
+    ],
+)
+def test_who_else_can_read_is_told_by_the_modes_on_the_way(
+    modes: dict[str, int], readers: dict[str, str], tmp_path: Path
+) -> None:
+    data = tmp_path / "data"
+    for folder in (data / "a", data / "metrics"):
+        folder.mkdir(parents=True)
+    for file in ("a/b.db", "README.md", "metrics/refresh.prom"):
+        (data / file).touch()
+        (data / file).chmod(0o644)
+    (data / "link.db").symlink_to(data / "a" / "b.db")
+    for path, mode in modes.items():
+        (data / path).chmod(mode)
+    found = {path.relative_to(data).as_posix(): who for path, who in exposed_files(data)}
+    assert found == readers
+    told = told_of_exposed(data)
+    assert (told is None) == (not readers)
+    for path, who in readers.items():
+        first = f"others can read 1 file below data/, such as {path} ({who})"
+        assert told == f"{first}: chmod -R go= {data}"
 
 
 def test_where_no_job_ran_there_is_nothing_to_review(log: OperationsLog, tmp_path: Path) -> None:

@@ -191,6 +191,27 @@ def test_what_a_caller_got_wrong_is_no_failure_of_the_job(
     assert after == before
 
 
+def test_what_jobs_make_is_for_their_own_user_but_the_metrics(repository: Path) -> None:
+    before = os.umask(0o022)
+    try:
+        assert command(repository, "refresh").returncode == 0
+        done = command(repository, "build_training_set", at=LATER.isoformat())
+        assert done.returncode == 0, done.stderr
+    finally:
+        os.umask(before)
+    data = repository / DATA
+    known = (repository / "labels.parquet").stat().st_mtime
+    made = {file for file in data.rglob("*") if file.stat().st_mtime > known}
+    modes = {
+        f.relative_to(data).as_posix(): f.stat().st_mode & 0o077
+        for f in made
+        if f.suffix in (".parquet", ".json", ".prom") and f.is_file() and not f.is_symlink()
+    }
+    assert {name for name, mode in modes.items() if mode} == {"metrics/refresh.prom"}
+    assert any(name.endswith("set.parquet") for name in modes)
+    assert (data / "online_store.db").stat().st_mode & 0o077 == 0  # `feast apply` made it
+
+
 def test_a_refresh_in_whose_window_no_event_falls_is_done(repository: Path) -> None:
     done = command(repository, "refresh", at=(PRESENT + 90 * DAY).isoformat())
     assert "failed" not in done.stderr, done.stderr

@@ -9,6 +9,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from threading import Event, Thread
 from typing import Any
+from urllib.parse import urlsplit
 
 import pandas as pd
 import pytest
@@ -184,6 +185,7 @@ def test_a_run_is_told_from_start_to_end_by_the_contracts_names(tmp_path, collec
     assert end["outputs"][0]["outputFacets"]["outputStatistics"]["rowCount"] == 7
     assert "outputStatistics" not in end["outputs"][1].get("outputFacets", {})
     assert collector.keys == {f"Bearer {SECRET}"}
+    assert urlsplit(start["producer"]).scheme and urlsplit(end["producer"]).path
     told = "".join(collector.bodies)
     assert SECRET not in told
     assert str(CUSTOMER) not in told

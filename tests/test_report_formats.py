@@ -7,6 +7,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from html.parser import HTMLParser
 from typing import Any
+from unittest import mock
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -200,6 +201,7 @@ def test_sarif() -> None:
                 }
             }
         ],
+        "partialFingerprints": {"whatIsExpected/v1": mock.ANY},
     }
     assert [result["level"] for result in run["results"]] == ["error", "error", "warning"]
     asks = "Every stored value lies in its feature's allowed range."
@@ -246,6 +248,22 @@ def assert_sarif(log: dict[str, Any]) -> None:
         assert place["region"]["startLine"] >= 1  # §3.30.5
         artifact = run["artifacts"][place["artifactLocation"].pop("index")]  # §3.4.5
         assert artifact["location"] == place["artifactLocation"]
+
+
+def fingerprints(*findings: Finding) -> list[str]:
+    log = json.loads(sarif.log([replace(REPORT, findings=findings)]))
+    return [r["partialFingerprints"]["whatIsExpected/v1"] for r in log["runs"][0]["results"]]
+
+
+def test_sarif_tells_results_of_one_check_on_one_line_apart_and_knows_them_again() -> None:
+    one = replace(BROKEN, expected="orders_30d < 0.1, n = 1,000", got="0.2")
+    another = replace(BROKEN, expected="sessions_30d < 0.1, n = 1,000")
+    found = fingerprints(one, another, one)
+    assert len({*found}) == 3  # those that say the same, by their place
+    later = replace(one, expected="orders_30d < 0.1, n = 1,002", got="0.3", line=99, count=5)
+    assert fingerprints(another, later) == [found[1], found[0]]
+    two = json.loads(sarif.log([REPORT, REPORT]))["runs"][0]["results"]
+    assert two[0]["partialFingerprints"] == two[len(two) // 2]["partialFingerprints"]
 
 
 def test_sarif_names_a_document_elsewhere_by_its_absolute_address() -> None:

@@ -74,12 +74,13 @@ def _cells(row: "Binding", ran: "LastCheck | None") -> tuple[str, ...]:
 def _show(rows: Sequence[tuple[str, ...]]) -> None:
     """A table as wide as the terminal; elsewhere a line per clause, which is never wrapped."""
     from rich import box
-    from rich.console import Console
     from rich.table import Table
     from rich.text import Text
 
-    console = Console()
-    if not console.is_terminal:
+    from contract_checks.console import console
+
+    printed = console()
+    if not printed.is_terminal:
         typer.echo("\n".join(_aligned([_COLUMNS, *rows])))
         return
     table = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0))
@@ -89,7 +90,7 @@ def _show(rows: Sequence[tuple[str, ...]]) -> None:
         said = Text.assemble((clause, "bold"), "\n", value)  # one column less to share the width
         judged = Text(outcome, style=_COLOURS.get(outcome, ""))
         table.add_row(line, said, held_in, last_ran, judged, Text(held_by))
-    console.print(table)
+    printed.print(table)
 
 
 def _aligned(rows: Sequence[tuple[str, ...]]) -> Iterator[str]:

@@ -111,12 +111,11 @@ def _exit_code(reports: "Sequence[Report]") -> int:
 
 def _write(reports: "Sequence[Report]", to: ReportFormat) -> None:
     if to is ReportFormat.text:
-        from rich.console import Console
-
+        from contract_checks.console import console
         from contract_checks.report.text import show
 
         for report in reports:
-            show(report, Console())
+            show(report, console())
     else:
         named = [replace(report, contract=_from_here(report.contract)) for report in reports]
         typer.echo(_formatter(to)(named), nl=False)

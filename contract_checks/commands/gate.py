@@ -101,11 +101,10 @@ def gate_contract(
     _refuse_to_overwrite(named)
     result = gate(contract, repository, as_of or now(), named)
 
-    from rich.console import Console
-
+    from contract_checks.console import console
     from contract_checks.report.text import show
 
-    show(result.report, Console())
+    show(result.report, console())
     if result.receipt is None:
         typer.echo(f"no receipt was written: {result.refusal}", err=True)
     else:

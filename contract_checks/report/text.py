@@ -33,9 +33,8 @@ def summary(report: Report) -> str:
 
 def show(report: Report, console: Console) -> None:
     """Print the report; colour only where the console has it."""
-    console.print(
-        f"{report.contract}, as of {report.as_of.isoformat()}", style="dim", soft_wrap=True
-    )
+    title = Text(f"{report.contract}, as of {report.as_of.isoformat()}", style="dim")
+    console.print(title, soft_wrap=True)
     for clause, findings in by_clause(report):
         outcome = worst(findings)
         line = Text(f"{outcome.name.lower():<8}", style=_STYLE[outcome])
@@ -45,7 +44,7 @@ def show(report: Report, console: Console) -> None:
         for finding in findings:
             if finding.outcome is not Outcome.KEPT:
                 _explain(report, finding, console)
-    console.print(summary(report), style=_STYLE[report.outcome], soft_wrap=True)
+    console.print(Text(summary(report), style=_STYLE[report.outcome]), soft_wrap=True)
 
 
 def gist(findings: Sequence[Finding], outcome: Outcome) -> str:
