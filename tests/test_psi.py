@@ -8,6 +8,7 @@ from dataclasses import asdict
 import numpy as np
 import pytest
 
+from contract_checks.measures import psi as measure
 from contract_checks.measures.proportions import upper_bound
 from contract_checks.measures.psi import Bins, Values, noise, psi, reaches
 
@@ -260,3 +261,82 @@ def test_a_true_psi_of_a_quarter_is_blocked_nineteen_times_of_twenty(zeros: floa
     for _ in range(runs):
         blocked += judged(sample(then), sample(now)) is True
     assert blocked / runs >= 0.95
+
+
+PRICE, BITS_MORE, BITS_LESS = 19.9, 19.900000000000002, 19.899999999999995
+
+
+def test_the_last_bits_of_a_value_are_no_drift() -> None:
+    """Cut to the last bit this was a PSI of 4.8."""
+    baseline = np.array([PRICE] * 600 + [5.0] * 300 + list(range(100)))
+    bins = Bins.of(baseline)
+    for now in (BITS_MORE, BITS_LESS, PRICE):
+        current = np.where(baseline == PRICE, now, baseline)
+        assert bins.counts(current) == bins.counts(baseline)
+        assert Bins.of(current) == bins
+    assert bins.counts(np.array([19.91] * 1_000)) != bins.counts(np.array([PRICE] * 1_000))
+
+
+@pytest.mark.parametrize(
+    ("value", "rounded"),
+    [
+        (BITS_MORE, 19.9),
+        (-BITS_MORE, -19.9),
+        (20 / 3, 6.66666666667),
+        (999.9999999999999, 1_000.0),
+        (0.1 + 0.2, 0.3),
+        (123_456_789_012.4, 123_456_789_012.0),
+        (1.5e300 * (1 + 2**-52), 1.5e300),
+        (3e-12 * (1 + 2**-52), 3e-12),
+        (-0.0, 0.0),
+        (5e-324, 5e-324),
+        (1.25, 1.25),
+    ],
+)
+def test_twelve_digits_count(value: float, rounded: float) -> None:
+    (got,) = measure._rounded(np.array([value]))
+    assert str(got) == str(np.float64(rounded)) or got == pytest.approx(rounded, rel=1e-15, abs=0)
+
+
+def test_what_twelve_digits_tell_apart_stays_apart() -> None:
+    values = np.array([1.0, 1.00000000001, 1.00000000002])
+    assert len(Bins.of(values).alone) == 3
+
+
+def old_bins(*alone: float, edges: tuple[float, ...] = ()) -> Bins:
+    """As they were frozen when values were cut to the last bit."""
+    return Bins(edges, alone)
+
+
+@pytest.mark.parametrize(
+    ("old", "counts", "bins", "merged"),
+    [
+        # below, 19.9, above, none
+        (old_bins(PRICE), (1, 5, 2, 3), Bins((), (PRICE,)), (1, 5, 2, 3)),
+        (old_bins(BITS_MORE), (1, 5, 2, 3), Bins((), (PRICE,)), (1, 5, 2, 3)),
+        # below, 19.9, 19.900000000000002, above, none: nothing lies between the two
+        (old_bins(PRICE, BITS_MORE), (1, 5, 4, 2, 3), Bins((), (PRICE,)), (1, 9, 2, 3)),
+        # one in a bin's end, another alone, what is between them of the one as well
+        (
+            old_bins(BITS_MORE, edges=(5.0, BITS_LESS)),
+            (7, 1, 6, 9, 2, 3),
+            Bins((5.0, PRICE), (PRICE,)),
+            (7, 0, 16, 2, 3),
+        ),
+        (old_bins(edges=(5.0, 6.0)), (7, 1, 6, 3), Bins((5.0, 6.0), ()), (7, 1, 6, 3)),
+        (old_bins(), (4, 3), Bins((), ()), (4, 3)),
+    ],
+)
+def test_a_baseline_frozen_to_the_last_bit_is_read(
+    old: Bins, counts: tuple[int, ...], bins: Bins, merged: tuple[int, ...]
+) -> None:
+    assert old.rounded(counts) == (bins, merged)
+    assert len(merged) == len(bins.labels)
+    assert bins.rounded(merged) == (bins, merged), "read again it is the same"
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_a_baseline_of_today_is_read_as_it_was_frozen(shape: str) -> None:
+    values = SHAPES[shape](np.random.default_rng(5), 5_000)
+    bins = Bins.of(values)
+    assert bins.rounded(bins.counts(values)) == (bins, bins.counts(values))

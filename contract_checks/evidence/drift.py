@@ -183,8 +183,9 @@ def _frozen(values: Values) -> dict[str, Any]:
 
 
 def _distribution(frozen: Mapping[str, Any], values: Values) -> Distribution:
-    bins = Bins(tuple(frozen["edges"]), tuple(frozen["alone"]))
-    baseline, current = tuple(frozen["counts"]), bins.counts(values)
+    as_frozen = Bins(tuple(frozen["edges"]), tuple(frozen["alone"]))
+    bins, baseline = as_frozen.rounded(frozen["counts"])
+    current = bins.counts(values)
     return Distribution(
         bins.labels, baseline, current, psi(baseline, current), noise(baseline, current)
     )
