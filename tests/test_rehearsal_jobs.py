@@ -4,6 +4,7 @@ import math
 import sqlite3
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from fractions import Fraction
 from pathlib import Path
 from random import Random
 from shutil import copytree
@@ -612,7 +613,7 @@ def test_a_stall_counts_against_every_request_it_delays():
     assert late[949] > 1_000  # one after the other, this would be 1 ms
     for percentile in (50, 75, 90, 95, 99):
         nearest_rank = late[math.ceil(percentile * 10) - 1]
-        assert got.latency(percentile) == pytest.approx(nearest_rank, rel=2e-3)
+        assert got.latency(percentile) == pytest.approx(nearest_rank, abs=1e-6)
     for upper, count in got.histogram()[:10]:
         assert count <= sum(value <= upper * 1.002 for value in late)
     assert sum(count for _, count in got.histogram()) == 1_000
@@ -622,8 +623,56 @@ def test_a_stall_counts_against_every_request_it_delays():
 def test_a_request_longer_than_a_minute_is_not_lost():
     got = measured(FakeStore([0.0001, 3_600.0, 0.0001]), 3, rate=1)
     assert sum(count for _, count in got.histogram()) == 3
-    assert got.latency(99) == pytest.approx(60_000, rel=1e-3)
+    assert got.latency(99) == 3_600_000
     assert len(got.histogram()) <= 40
+
+
+@pytest.mark.parametrize(
+    ("requests", "slow", "took", "outcome"),
+    [
+        (3_000, 3_000, 0.050, "KEPT"),  # exactly what is promised
+        (3_000, 151, 0.050_000_001, "BROKEN"),  # a nanosecond beyond it
+        (3_000, 150, 9.0, "KEPT"),  # the 2,850th is fast
+        (3_000, 151, 0.0501, "BROKEN"),
+        (2_999, 149, 9.0, "KEPT"),  # ⌈0.95 · 2,999⌉ = 2,850
+        (2_999, 150, 0.0501, "BROKEN"),
+        (2_994, 0, 0.0, "UNKNOWN"),
+        (1, 1, 0.0501, "BROKEN"),
+    ],
+)
+def test_a_percentile_is_the_time_of_the_nearest_rank(contract, requests, slow, took, outcome):
+    seconds = [0.001] * (requests - slow) + [took] * slow
+    got = measured(FakeStore(seconds), requests, rate=0.1)
+    assert load_test.outcome(got, contract).name == outcome
+
+
+@pytest.mark.parametrize("percentile", [0.1, 1, 50, 90, 94.9, 95, 99, 99.9, 99.99])
+@pytest.mark.parametrize("requests", [1, 2, 19, 20, 21, 999, 1_000, 1_001])
+def test_nearest_rank_by_counting(requests, percentile):
+    """The shortest time that at least so many of the requests stayed within."""
+    got = measured(FakeStore([n / 1_000 for n in range(requests)]), requests, rate=0.1)
+    enough = Fraction(str(percentile)) / 100 * requests
+    expected = next(n for n in range(requests) if n + 1 >= enough)
+    assert got.latency(percentile) == expected
+
+
+@pytest.mark.parametrize(
+    ("requests", "errors", "outcome"),
+    [
+        (3_000, 3, "KEPT"),  # exactly 0.1 %
+        (3_000, 4, "BROKEN"),
+        (3_999, 3, "KEPT"),
+        (3_999, 4, "BROKEN"),
+        (2_995, 0, "KEPT"),
+        (2_994, 2, "UNKNOWN"),
+        (2_994, 3, "BROKEN"),
+    ],
+)
+def test_exactly_the_promised_error_rate_is_kept(contract, requests, errors, outcome):
+    wrong = {n + 1: TimeoutError("slow") for n in range(errors)}
+    got = measured(FakeStore([0.001] * requests, wrong), requests, rate=100)
+    assert got.errors == errors
+    assert load_test.outcome(got, contract).name == outcome
 
 
 def test_customers_are_asked_for_in_turn():
