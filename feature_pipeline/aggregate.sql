@@ -1,10 +1,11 @@
 -- customer_events -> customer_features_offline: the arrival-stamped change log.
 --
 -- In:  accepted_events(customer_id, event_timestamp, created_timestamp, orders, order_value,
---      sessions), timestamps in UTC; $lookback_window (INTERVAL), $as_of (TIMESTAMP, UTC).
+--      sessions, day), timestamps in UTC, the day that of the contract's zone; $lookback_window
+--      (INTERVAL), $as_of (TIMESTAMP, UTC).
 -- Out: one row per customer and instant at which an event arrived or left the window, up to $as_of.
 --
--- An event is the state of its customer's UTC day so far. It is in force from its arrival until a
+-- An event is the state of its customer's day so far. It is in force from its arrival until a
 -- later state of the same day arrives or it leaves the window (T - 30 d, T], whichever is first.
 -- Each state adds itself when it comes into force and takes itself away when it ends; the features
 -- are the running sums of these deltas. Rows whose deltas cancel are kept: they renew the row's
@@ -22,7 +23,7 @@ WITH states AS (
             -- The first to arrive of the day's later states. If that was before this one arrived,
             -- this one never counts.
             MIN(created_timestamp) OVER (
-                PARTITION BY customer_id, CAST(event_timestamp AS DATE)
+                PARTITION BY customer_id, day
                 ORDER BY event_timestamp DESC, created_timestamp DESC
                 ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING
             )
@@ -61,7 +62,7 @@ SELECT
     instant AS event_timestamp,
     CASE
         WHEN orders = 0 THEN 0
-        ELSE CAST(order_value AS DOUBLE) / CAST(orders AS DOUBLE)
+        ELSE NEAREST_QUOTIENT(order_value, orders)  -- feature_pipeline/quotient.py
     END AS avg_order_value_30d,
     CAST(orders AS BIGINT) AS orders_30d,
     CAST(sessions AS BIGINT) AS sessions_30d,

@@ -1,6 +1,6 @@
 """Take in what arrived since a change log was last known, with what it needs to go on."""
 
-from datetime import UTC, datetime, time, timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import duckdb
@@ -19,6 +19,7 @@ from feature_pipeline.intake import (
     judge,
     quarantine,
 )
+from feature_pipeline.local_days import IN_UTC, whole_days_from
 
 
 def stage_arrivals(
@@ -30,6 +31,7 @@ def stage_arrivals(
     lookback_window: timedelta,
     lateness: timedelta,
     erased: ErasedCustomers = NOBODY,
+    zone: str = IN_UTC,
 ) -> IntakeCounts:
     """Do as `stage_events` for what arrived in (`since`, `as_of`], with what a log needs to go on.
 
@@ -41,8 +43,7 @@ def stage_arrivals(
         RefusedError: a part cannot be read.
     """
     # Whole days, since the states of a day supersede each other; a microsecond, since `after` is.
-    midnight = (since - max(lookback_window, lateness)).astimezone(UTC)
-    counting = datetime.combine(midnight, time(), UTC)
+    counting = whole_days_from(since - max(lookback_window, lateness), zone)
     reaching = {"created_timestamp": since, "event_timestamp": counting - MICROSECOND}
     parts = parts_reaching(events, reaching) or event_parts(events)[:1]
     bounds = {"as_of": as_of, "lateness_us": lateness // MICROSECOND}
@@ -79,7 +80,7 @@ def stage_arrivals(
             "going_on",
             bounds | {"counting": counting},
         )
-        accept(connection, "going_on")
+        accept(connection, "going_on", zone)
         quarantine(connection, "delivered", parts, bounds)
     return _count_arrivals(connection, since)
 
@@ -97,7 +98,7 @@ def _count_arrivals(connection: duckdb.DuckDBPyConnection, since: datetime) -> I
         SELECT sum(arrivals), count(*) FILTER (WHERE arrivals = states) FROM (
             SELECT count(*) FILTER (WHERE created_timestamp > $since) AS arrivals,
                    count(*) AS states
-            FROM accepted_events GROUP BY customer_id, CAST(event_timestamp AS DATE)
+            FROM accepted_events GROUP BY customer_id, day
         ) WHERE arrivals > 0
         """,
         {"since": since.astimezone(UTC).replace(tzinfo=None)},

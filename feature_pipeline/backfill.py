@@ -13,6 +13,7 @@ from feature_pipeline.change_log import aggregate
 from feature_pipeline.engine import embedded_engine, one_row, parquet_at
 from feature_pipeline.erased_customers import NOBODY, ErasedCustomers
 from feature_pipeline.intake import stage_events
+from feature_pipeline.local_days import IN_UTC
 from feature_pipeline.parquet_table import is_table
 from feature_pipeline.refusal import RefusedError
 from feature_pipeline.retention import kept_from
@@ -49,6 +50,7 @@ def compare_with_rebuild(
     lookback_window: timedelta,
     allowed_lateness: timedelta,
     erased: ErasedCustomers = NOBODY,
+    zone: str = IN_UTC,
     on_step: Callable[[str], None] = lambda step: None,
 ) -> Backfill:
     """Compare the rows of `history` stamped in (as_of - stretch, as_of] with those of the events.
@@ -76,6 +78,7 @@ def compare_with_rebuild(
             lookback_window=lookback_window,
             allowed_lateness=allowed_lateness,
             erased=erased,
+            zone=zone,
             on_step=on_step,
         )
         on_step("comparing with the history on record")
@@ -86,8 +89,8 @@ def compare_with_rebuild(
             compared = compared_here(connection)
             if compared.differing:
                 on_step("looking for causes")
-                stage_events(connection, events, as_of, allowed_lateness, erased)
-                terms = digest_of_terms(lookback_window, allowed_lateness)
+                stage_events(connection, events, as_of, allowed_lateness, erased, zone)
+                terms = digest_of_terms(lookback_window, allowed_lateness, zone)
                 written = read_watermark(history)
                 compared = replace(
                     compared,

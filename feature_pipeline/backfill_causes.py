@@ -69,10 +69,10 @@ def _rows(connection: duckdb.DuckDBPyConnection, side: str) -> _Rows:
 
 
 def _days_of_arrivals(connection: duckdb.DuckDBPyConnection) -> Mapping[Key, set[Any]]:
-    """The UTC days of whose state an event arrived, by customer and instant."""
+    """The days of whose state an event arrived, by customer and instant."""
     arrivals = connection.execute(
         """SELECT customer_id, make_timestamptz(epoch_us(created_timestamp)),
-                  CAST(event_timestamp AS DATE)
+                  day
         FROM accepted_events SEMI JOIN theirs USING (customer_id)"""
     ).fetchall()
     days: dict[Key, set[Any]] = {}

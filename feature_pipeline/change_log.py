@@ -13,6 +13,8 @@ from feature_pipeline.atomic import replacing
 from feature_pipeline.engine import copy_in_order, copy_to, embedded_engine, one_row, parquet_at
 from feature_pipeline.erased_customers import NOBODY, ErasedCustomers
 from feature_pipeline.intake import IntakeCounts, customer_days, stage_events
+from feature_pipeline.local_days import IN_UTC
+from feature_pipeline.quotient import call_nearest_quotient
 from feature_pipeline.refusal import RefusedError
 from feature_pipeline.running_sums import LogInOnePass
 
@@ -43,12 +45,13 @@ def aggregate(
     lookback_window: timedelta,
     allowed_lateness: timedelta,
     erased: ErasedCustomers = NOBODY,
+    zone: str = IN_UTC,
     on_step: Callable[[str], None] = lambda step: None,
     in_sql: bool = False,
 ) -> Aggregated:
     """Write the change log of `events` as known at `as_of` to `history` (parquet).
 
-    Both files appear whole or not at all. `lookback_window` and `allowed_lateness` are contract §3.
+    Both files appear whole or not at all. Window, lateness and zone are those of contract §3.
     Events of `erased` customers are left out. The log is made in one pass, or `in_sql`, by the
     statement that a warehouse runs; the rows are the same.
 
@@ -64,7 +67,7 @@ def aggregate(
         embedded_engine(history.parent) as connection,
     ):
         on_step("checking and staging events")
-        staged = stage_events(connection, events, as_of, allowed_lateness, erased)
+        staged = stage_events(connection, events, as_of, allowed_lateness, erased, zone)
         on_step("writing quarantined events")
         copy_to(connection, "FROM quarantined_events", quarantine_draft, {})
         on_step("aggregating")
@@ -76,6 +79,7 @@ def aggregate(
             events=events,
             as_of=as_of,
             lookback_window=lookback_window,
+            zone=zone,
             in_sql=in_sql,
         )
         rows, customers = one_row(
@@ -111,6 +115,7 @@ def write_log(
     events: Path,
     as_of: datetime,
     lookback_window: timedelta,
+    zone: str,
     in_sql: bool = False,
 ) -> int:
     """Write what `query` makes of `change_log`, the log of `accepted_events`; see `aggregate`.
@@ -122,10 +127,11 @@ def write_log(
     """
     try:
         if in_sql:
+            call_nearest_quotient(connection)
             known = {"as_of": as_of.replace(tzinfo=None), "lookback_window": lookback_window}
             copy_to(connection, f"WITH change_log AS ({_IN_UTC}) {query}", target, bounds | known)
             return customer_days(connection)
-        log = LogInOnePass(connection, as_of, lookback_window)
+        log = LogInOnePass(connection, as_of, lookback_window, zone)
         with connection.cursor() as beside:
             beside.register("change_log", log.rows)
             copy_in_order(beside, query, target, bounds)

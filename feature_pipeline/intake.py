@@ -24,6 +24,7 @@ from feature_pipeline.events_table import (
     refuse_wrong_schema,
 )
 from feature_pipeline.instants import arrives_after, is_no_instant, iso
+from feature_pipeline.local_days import IN_UTC, duckdb_day, refuse_unknown_zone
 from feature_pipeline.money import MONEY_OF_ORDER_VALUE
 from feature_pipeline.refusal import RefusedError
 
@@ -37,7 +38,7 @@ class IntakeCounts:
     ingested: int
     """Rows that had arrived by the as-of time: `kept + superseded + quarantined`."""
     kept: int
-    """Latest state of its customer and UTC day (contract §5.1, dedup rules)."""
+    """Latest state of its customer and day (contract §5.1, dedup rules)."""
     superseded: int
     """Earlier state of a day that has a later one."""
     quarantined: int
@@ -79,11 +80,13 @@ def stage_events(
     as_of: datetime,
     lateness: timedelta,
     erased: ErasedCustomers = NOBODY,
+    zone: str = IN_UTC,
 ) -> Staged:
     """Create the views `accepted_events` and `quarantined_events`, as known at `as_of`.
 
     `lateness` is contract §3, allowed lateness: an event may arrive exactly that long after it
     happened, and no microsecond later. The session zone must be UTC. The `erased` are left out.
+    `zone` is that of §3, whose days are counted.
 
     Raises:
         RefusedError: the table is missing, is not the events table, or a part cannot be read.
@@ -95,7 +98,7 @@ def stage_events(
         events_view(connection, parts)
         rows -= leave_out(connection, "events_file", erased)
         judge(connection, "FROM events_file", "judged", bounds)
-        accept(connection, "judged")
+        accept(connection, "judged", zone)
         quarantine(connection, "judged", parts, bounds)
     return _reconcile(connection, events, as_of, rows)
 
@@ -111,17 +114,24 @@ def judge(
     set_doubles_aside(connection, judged)
 
 
-def accept(connection: duckdb.DuckDBPyConnection, judged: str) -> None:
-    """Create the view `accepted_events`."""
+def accept(connection: duckdb.DuckDBPyConnection, judged: str, zone: str) -> None:
+    """Create the view `accepted_events`, each with its day in the zone.
+
+    Raises:
+        RefusedError: the zone is not known.
+    """
+    refuse_unknown_zone(connection, zone)
+    happened = "make_timestamp(epoch_us(event_timestamp))"
     connection.execute(
         f"""
         CREATE TEMP VIEW accepted_events AS
         SELECT customer_id,
-               make_timestamp(epoch_us(event_timestamp)) AS event_timestamp,
+               {happened} AS event_timestamp,
                make_timestamp(epoch_us(created_timestamp)) AS created_timestamp,
                CAST(orders AS BIGINT) AS orders,
                {MONEY_OF_ORDER_VALUE} AS order_value,
-               CAST(sessions AS BIGINT) AS sessions
+               CAST(sessions AS BIGINT) AS sessions,
+               {duckdb_day(happened, zone)} AS day
         FROM {judged} WHERE reason IS NULL
         """
     )
@@ -213,5 +223,5 @@ def _reconcile(
 
 def customer_days(connection: duckdb.DuckDBPyConnection) -> int:
     """Of the accepted events: as many are kept, one a day (contract §5.1, dedup rules)."""
-    days = "SELECT DISTINCT customer_id, CAST(event_timestamp AS DATE) FROM accepted_events"
+    days = "SELECT DISTINCT customer_id, day FROM accepted_events"
     return int(one_row(connection, f"SELECT count(*) FROM ({days})")[0])

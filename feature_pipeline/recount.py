@@ -29,14 +29,19 @@ def recount(tables: Tables, terms: Terms) -> None:
     """
     before = read_watermark(tables.history)
     if before is None or before.terms != digest_of_terms(
-        terms.lookback_window, terms.allowed_lateness
+        terms.lookback_window, terms.allowed_lateness, terms.zone
     ):
         return
     try:
         rows = refuse_wrong_schema(tables.events)
         with embedded_engine(tables.history.parent) as connection:
             staged = stage_events(
-                connection, tables.events, before.as_of, terms.allowed_lateness, terms.erased
+                connection,
+                tables.events,
+                before.as_of,
+                terms.allowed_lateness,
+                terms.erased,
+                terms.zone,
             )
             counts = staged.counts(customer_days(connection))
             arrived = newest_arrival(connection, "events_file", before.as_of)

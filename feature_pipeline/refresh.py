@@ -77,7 +77,7 @@ def what_is_there(
 
 def _why_anew(before: Watermark, tables: Tables, terms: Terms, rows: int) -> str | None:
     """Why the log cannot be continued; None where it can."""
-    if before.terms != digest_of_terms(terms.lookback_window, terms.allowed_lateness):
+    if before.terms != digest_of_terms(terms.lookback_window, terms.allowed_lateness, terms.zone):
         return "the aggregation or its terms are others now"
     if rows - later_than(before.as_of, tables.events) != before.delivered:
         return "the events that had arrived by the last refresh are not those it saw"
@@ -111,6 +111,7 @@ def _continued(
         lookback_window=terms.lookback_window,
         lateness=terms.allowed_lateness,
         erased=terms.erased,
+        zone=terms.zone,
     )
     on_step("writing quarantined arrivals")
     with adding_to(tables.quarantine, before.as_of, as_of, connection, _ORDER) as quarantine:
@@ -125,6 +126,7 @@ def _continued(
             events=tables.events,
             as_of=as_of,
             lookback_window=terms.lookback_window,
+            zone=terms.zone,
         )
         new_rows, newest = extent(connection, log)
         newest_in = newest_arrival(connection, "delivered", as_of)

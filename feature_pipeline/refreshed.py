@@ -11,6 +11,7 @@ from feature_pipeline.erased_customers import NOBODY, ErasedCustomers, leave_out
 from feature_pipeline.events_table import parts_reaching, readable, rows_if_all_beyond
 from feature_pipeline.instants import arrived_by, arrives_after
 from feature_pipeline.intake import IntakeCounts
+from feature_pipeline.local_days import IN_UTC
 
 
 @dataclass(frozen=True)
@@ -29,6 +30,8 @@ class Terms:
     lookback_window: timedelta
     allowed_lateness: timedelta
     erased: ErasedCustomers = NOBODY
+    zone: str = IN_UTC
+    """Whose days are counted."""
 
 
 @dataclass(frozen=True)

@@ -17,6 +17,9 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from feature_pipeline.local_days import IN_UTC
+from feature_pipeline.quotient import nearest_quotients
+
 MICROSECOND, DAY = timedelta(microseconds=1), 86_400_000_000
 NEVER = np.iinfo(np.int64).max
 AT_ONCE = 30 * 2048  # events; fewer than 2**16 customers, whom numpy sorts by their two bytes
@@ -42,10 +45,17 @@ class LogInOnePass:
     """Of the events read so far."""
 
     def __init__(
-        self, connection: duckdb.DuckDBPyConnection, as_of: datetime, lookback_window: timedelta
+        self,
+        connection: duckdb.DuckDBPyConnection,
+        as_of: datetime,
+        lookback_window: timedelta,
+        zone: str,
     ) -> None:
         """The connection is to be asked nothing else until the rows are read."""
-        ordered = connection.execute(_ORDERED).fetch_record_batch(AT_ONCE)
+        # A day of UTC is its microseconds divided, and they come in its order as they are.
+        self._in_utc = zone == IN_UTC
+        query = _ORDERED if self._in_utc else _ORDERED.replace("customer_id,", "customer_id, day,")
+        ordered = connection.execute(query).fetch_record_batch(AT_ONCE)
         self.customer_days = 0
         self._window = lookback_window // MICROSECOND
         self._as_of = (as_of - datetime(1970, 1, 1, tzinfo=UTC)) // MICROSECOND
@@ -71,7 +81,8 @@ class LogInOnePass:
         )
         customer_begins = _begins(customer_id)
         customer = np.cumsum(customer_begins) - 1
-        day_begins = customer_begins | _begins(happened // DAY)
+        new_day = _begins(happened // DAY) if self._in_utc else _begins(events["day"])
+        day_begins = customer_begins | new_day
         self.customer_days += int(np.count_nonzero(day_begins))
 
         in_force_from = arrived
@@ -88,15 +99,12 @@ class LogInOnePass:
             np.repeat([1, -1], [len(counts), len(ends)]),
         )
         orders_then = deltas.summed(orders)
-        order_value_then = _money(*map(deltas.summed, _limbs(events["order_value"])))
+        order_value_then = _units(*map(deltas.summed, _limbs(events["order_value"])))
         order_days_then = deltas.summed((orders > 0).astype(np.int64))
-        average = np.zeros(len(orders_then))
-        some = orders_then != 0
-        average[some] = order_value_then[some] / orders_then[some].astype(float)
         rows = {
             "customer_id": customer_id.take(pa.array(deltas.event[deltas.last])),
             "event_timestamp": deltas.instant[deltas.last],
-            "avg_order_value_30d": average,
+            "avg_order_value_30d": nearest_quotients(order_value_then, orders_then),
             "orders_30d": orders_then.astype(np.int64),
             "sessions_30d": deltas.summed(sessions).astype(np.int64),
             "distinct_order_days_30d": order_days_then,
@@ -206,16 +214,12 @@ def _limbs(amounts: pa.Array) -> tuple[Array, Array]:
     return (low & 0xFFFFFFFF).view(np.int64), above
 
 
-def _money(low: Array, above: Array) -> Array:
-    """Sums of limbs as floats, as the engine makes them of its decimals of 12 digits."""
+def _units(low: Array, above: Array) -> Array:
+    """Sums of limbs put together again: whole numbers, a unit the last digit of the decimals."""
     if above.max(initial=0) >= 2**30:
         above = above.astype(object)
-    units = above * 2**32 + low
-    money: Array = units.astype(float) / 1e12
-    if (beyond := units > 2**53).any():
-        much = units[beyond]
-        money[beyond] = (much // 10**12).astype(float) + (much % 10**12).astype(float) / 1e12
-    return money
+    units: Array = above * 2**32 + low
+    return units
 
 
 def _begins(values: pa.Array | Array) -> Array:

@@ -5,11 +5,13 @@ from datetime import datetime
 from typing import Any
 
 import pyarrow as pa
+from pyspark.errors import PySparkException
 from pyspark.sql import DataFrame, SparkSession
 
 from feature_pipeline import spark_sql as sql
 from feature_pipeline.event_parts import event_parts
 from feature_pipeline.intake import MICROSECOND, IntakeCounts
+from feature_pipeline.local_days import unknown_zone
 from feature_pipeline.refreshed import Tables, Terms
 from feature_pipeline.spark_lake import own_session, read_events
 
@@ -40,6 +42,7 @@ class Statements:
             "as_of": as_of,
             "lookback_window": terms.lookback_window,
             "lateness_us": terms.allowed_lateness // MICROSECOND,
+            "zone": terms.zone,
         }
         return cls(own_session(session), bounds)
 
@@ -57,7 +60,12 @@ class Statements:
 
 
 def stage(run: Statements, tables: Tables, terms: Terms, delivered: str) -> Arrivals:
-    """Create `events_file`, what was `delivered` of it, and `judged`; the erased are left out."""
+    """Create `events_file`, what was `delivered` of it, and `judged`; the erased are left out.
+
+    Raises:
+        RefusedError: the zone is not known.
+    """
+    _refuse_unknown_zone(run, terms.zone)
     events = read_events(run.session, event_parts(tables.events))
     if terms.erased:
         events = _without_erased(run, events, terms)
@@ -73,6 +81,13 @@ def set_doubles_aside(run: Statements) -> None:
         return
     run.view("judged_alone", "SELECT * FROM judged")
     run.view("judged", sql.JUDGED_WITH_DOUBLES)
+
+
+def _refuse_unknown_zone(run: Statements, zone: str) -> None:
+    try:
+        run.row("SELECT from_utc_timestamp(TIMESTAMP '2024-01-01', :zone)")
+    except PySparkException as error:
+        raise unknown_zone(zone, "Spark") from error
 
 
 def _without_erased(run: Statements, events: DataFrame, terms: Terms) -> DataFrame:

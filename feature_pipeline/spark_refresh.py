@@ -5,7 +5,7 @@ aggregation, the same lake with the same watermark, so that either goes on where
 """
 
 from collections.abc import Callable
-from datetime import UTC, datetime, time
+from datetime import UTC, datetime
 from pathlib import Path
 
 from py4j.protocol import Py4JJavaError
@@ -14,6 +14,8 @@ from pyspark.sql import DataFrame, SparkSession
 
 from feature_pipeline import spark_sql as sql
 from feature_pipeline.change_log import in_utc
+from feature_pipeline.last_bits import with_mended
+from feature_pipeline.local_days import whole_days_from
 from feature_pipeline.parquet_table import is_table, new_version, parts_of, rows_of
 from feature_pipeline.refresh import what_is_there
 from feature_pipeline.refreshed import Refreshed, Tables, Terms, later_than
@@ -22,7 +24,7 @@ from feature_pipeline.retention import begin_at, kept_from
 from feature_pipeline.spark_intake import Statements, counted, set_doubles_aside, stage
 from feature_pipeline.spark_lake import adding_parts_to, read_parts, write_parts
 from feature_pipeline.watermark import Watermark, digest_of_terms
-from feature_pipeline.whole_log import refuse_another_past, refuse_to_take_back
+from feature_pipeline.whole_log import made_otherwise, refuse_another_past, refuse_to_take_back
 
 _ORDER = ("customer_id", "event_timestamp")
 _QUARANTINE_ORDER = (*_ORDER, "created_timestamp")
@@ -93,15 +95,20 @@ def _made_anew(
             read_parts(run.session, written).createOrReplaceTempView("written")
             if served:
                 on_step("comparing with what was served")
-                refuse_to_take_back(history, *run.row(sql.TAKEN_BACK))
+                alike = made_otherwise(before, terms)
+                mended = refuse_to_take_back(
+                    run.row, history, sql.TAKEN_BACK, "written", alike=alike
+                )
+                why = with_mended(why, mended)
                 if before and served_rows == before.history_rows:
                     run.bounds["known_to"] = before.as_of
-                    refuse_another_past(history, before.as_of, *run.row(sql.ANOTHER_PAST))
+                    past, alike = sql.ANOTHER_PAST, mended > 0
+                    refuse_another_past(run.row, history, before.as_of, past, "served", alike=alike)
             on_step("putting the quarantine in place")
         history_rows, newest = run.row(_EXTENT)
         now = Watermark(
             as_of,
-            digest_of_terms(terms.lookback_window, terms.allowed_lateness),
+            digest_of_terms(terms.lookback_window, terms.allowed_lateness, terms.zone),
             delivered=delivered,
             kept=counts.kept,
             superseded=counts.superseded,
@@ -141,12 +148,11 @@ def _continued(
     delivered = rows - later_than(as_of, tables.events)
     on_step("checking and staging arrivals")
     since, window = before.as_of, terms.lookback_window
-    counting = since - max(window, terms.allowed_lateness)
     run.bounds |= {
         "since": since,
         "leave_from": since - window,
         "leave_by": as_of - window,
-        "counting": datetime.combine(counting.astimezone(UTC), time(), UTC),
+        "counting": whole_days_from(since - max(window, terms.allowed_lateness), terms.zone),
     }
     arrived = stage(run, tables, terms, sql.DELIVERED)
     run.view("touched", sql.TOUCHED)

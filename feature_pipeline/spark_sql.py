@@ -13,6 +13,7 @@ from sqlglot import exp
 from feature_pipeline.doubled_events import CONFLICTING, REPEATED
 from feature_pipeline.event_columns import AMOUNTS, KEYS
 from feature_pipeline.money import MONEY
+from feature_pipeline.quotient import spelled_out
 
 # The years 1 to 9999, as in feature_pipeline/instants.py.
 _FIRST, _BEYOND = "timestamp_micros(-62135596800000000)", "timestamp_micros(253402300800000000)"
@@ -77,7 +78,8 @@ ACCEPTED = f"""
     SELECT customer_id, event_timestamp, created_timestamp,
            CAST(orders AS BIGINT) AS orders,
            CAST(order_value AS {MONEY}) AS order_value,
-           CAST(sessions AS BIGINT) AS sessions
+           CAST(sessions AS BIGINT) AS sessions,
+           CAST(from_utc_timestamp(event_timestamp, :zone) AS DATE) AS day
     FROM judged WHERE reason IS NULL
 """
 OF_THE_TOUCHED = """
@@ -104,7 +106,7 @@ ARRIVED = f"""
 COUNTED = """
     SELECT coalesce(sum(new), 0), count_if(new = states) FROM (
         SELECT count_if(created_timestamp > :since) AS new, count(*) AS states
-        FROM accepted_events GROUP BY customer_id, CAST(event_timestamp AS DATE)
+        FROM accepted_events GROUP BY customer_id, day
     ) WHERE new > 0
 """
 """Accepted events since then, and the days of a customer that began with one."""
@@ -114,12 +116,12 @@ NEW = "SELECT * FROM made WHERE event_timestamp > :since"
 
 TAKEN_BACK = """
     SELECT count(*), CAST(min(event_timestamp) AS STRING)
-    FROM (SELECT * FROM served EXCEPT ALL SELECT * FROM written)
+    FROM (SELECT * FROM served EXCEPT ALL SELECT * FROM written) AS differing
 """
 ANOTHER_PAST = """
     SELECT count(*), CAST(min(event_timestamp) AS STRING) FROM (
         SELECT * FROM written WHERE event_timestamp <= :known_to EXCEPT ALL SELECT * FROM served
-    )
+    ) AS differing
 """
 CONTINUED = """
     SELECT * FROM served WHERE event_timestamp < :whole_again
@@ -150,4 +152,4 @@ def aggregation() -> str:
             frameless.set("spec", None)
             frameless.set("this", lead.copy())
             over.replace(frameless)
-    return query.sql("spark", comments=False)
+    return spelled_out(query.sql("spark", comments=False), "spark")

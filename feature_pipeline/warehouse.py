@@ -90,7 +90,11 @@ def refusals(role: str) -> Iterator[None]:
             f"the sums of {EVENTS} grow beyond what a feature can hold ({first_line(error)}): mend "
             "the amounts and run again; nothing was written"
         ) from error
-    except (psycopg.errors.InsufficientPrivilege, psycopg.errors.UndefinedTable) as error:
+    except (
+        psycopg.errors.InsufficientPrivilege,
+        psycopg.errors.UndefinedTable,
+        psycopg.errors.UndefinedFunction,
+    ) as error:
         raise RefusedError(
             f"the warehouse is not ready for this login ({first_line(error)}): migrate it, and "
             f"grant the login {role}; nothing was written"

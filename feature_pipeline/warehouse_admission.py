@@ -4,6 +4,7 @@ from datetime import datetime
 
 from feature_pipeline.erased_customers import ErasedCustomers
 from feature_pipeline.instants import arrives_after
+from feature_pipeline.local_days import IN_UTC, unknown_zone
 from feature_pipeline.warehouse import EVENTS, KEPT_FROM, Session, one_row
 from feature_pipeline.warehouse_sql import ADMITTED
 
@@ -24,6 +25,26 @@ def admit(connection: Session, erased: ErasedCustomers) -> None:
         f"""CREATE TEMP VIEW {ADMITTED} AS SELECT * FROM {EVENTS} AS e
         WHERE NOT EXISTS (SELECT FROM erased_here AS g WHERE g.customer_id = e.customer_id)"""
     )
+
+
+def refuse_unknown_zone(connection: Session, zone: str) -> None:
+    """Make sure that the server knows the zone by its name.
+
+    An abbreviation, such as CET, it takes for a fixed offset, whatever zone has that name.
+
+    Raises:
+        RefusedError: it does not.
+    """
+    if zone == IN_UTC:
+        return
+    (known,) = one_row(
+        connection,
+        """SELECT EXISTS (SELECT FROM pg_timezone_names WHERE name = %(zone)s)
+            AND NOT EXISTS (SELECT FROM pg_timezone_abbrevs WHERE abbrev = %(zone)s)""",
+        {"zone": zone},
+    )
+    if not known:
+        raise unknown_zone(zone, "the warehouse")
 
 
 def left_out(

@@ -16,8 +16,9 @@ from feature_pipeline.backfill import (
 from feature_pipeline.backfill_causes import causes_of_differences
 from feature_pipeline.engine import embedded_engine
 from feature_pipeline.erased_customers import NOBODY, ErasedCustomers
+from feature_pipeline.local_days import IN_UTC
 from feature_pipeline.warehouse import HISTORY, REFRESHES, Session, refusals, session
-from feature_pipeline.warehouse_admission import admit, kept_from
+from feature_pipeline.warehouse_admission import admit, kept_from, refuse_unknown_zone
 from feature_pipeline.warehouse_copy import ACCEPTED_EVENTS, CHANGE_LOG, copy_into_engine
 from feature_pipeline.warehouse_sql import without_zone
 
@@ -31,6 +32,7 @@ def compare_in_warehouse(
     lookback_window: timedelta,
     allowed_lateness: timedelta,
     erased: ErasedCustomers = NOBODY,
+    zone: str = IN_UTC,
     on_step: Callable[[str], None] = lambda step: None,
 ) -> Backfill:
     """Compare the log's rows stamped in (as_of - stretch, as_of] with those its events make.
@@ -52,12 +54,14 @@ def compare_in_warehouse(
         "made_since": after,
         "lookback_window": lookback_window,
         "allowed_lateness": allowed_lateness,
+        "zone": zone,
     }
     columns = ", ".join(CHANGE_LOG)
     with refusals("feature_store_judge"), session(address) as warehouse, warehouse.transaction():
         refuse_what_has_gone(kept_from(warehouse), after, lookback_window)
         on_step("aggregating")
         admit(warehouse, erased)
+        refuse_unknown_zone(warehouse, zone)
         warehouse.execute(sql.ACCEPTED, bounds)
         warehouse.execute(sql.DOUBLED)
         warehouse.execute(sql.WITHOUT_DOUBLES)
@@ -79,16 +83,18 @@ def compare_in_warehouse(
                 copy_into_engine(
                     warehouse, query, engine, "accepted_events", ACCEPTED_EVENTS, folder
                 )
-                same = _made_alike(warehouse, lookback_window, allowed_lateness)
+                same = _made_alike(warehouse, lookback_window, allowed_lateness, zone)
                 compared = replace(compared, causes=causes_of_differences(engine, same_terms=same))
     refuse_nothing(compared, HISTORY, after, as_of)
     return compared
 
 
-def _made_alike(warehouse: Session, lookback_window: timedelta, lateness: timedelta) -> bool:
+def _made_alike(
+    warehouse: Session, lookback_window: timedelta, lateness: timedelta, zone: str
+) -> bool:
     """Whether the log was last refreshed by this aggregation and these terms."""
     row = warehouse.execute(
         f"""SELECT aggregation, lookback_window, allowed_lateness FROM {REFRESHES}
         ORDER BY refresh DESC LIMIT 1"""
     ).fetchone()
-    return row is None or row == (sql.digest_of_aggregation(), lookback_window, lateness)
+    return row is None or row == (sql.digest_of_aggregation(zone), lookback_window, lateness)

@@ -21,6 +21,7 @@ ACCEPTED_EVENTS = {
     "customer_id": "BIGINT",
     "event_timestamp": "TIMESTAMP",
     "created_timestamp": "TIMESTAMP",
+    "day": "DATE",
 }
 
 

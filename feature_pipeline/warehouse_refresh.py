@@ -13,12 +13,15 @@ compared: a row that was served is never taken back.
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import UTC, datetime, time, timedelta
+from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import Any
 
 from feature_pipeline import warehouse_sql as sql
 from feature_pipeline.erased_customers import NOBODY, ErasedCustomers
 from feature_pipeline.intake import IntakeCounts
+from feature_pipeline.last_bits import beyond_last_bits, with_mended
+from feature_pipeline.local_days import IN_UTC, whole_days_from
 from feature_pipeline.refreshed import Refreshed
 from feature_pipeline.refusal import RefusedError
 from feature_pipeline.warehouse import (
@@ -31,7 +34,7 @@ from feature_pipeline.warehouse import (
     session,
     writing_alone,
 )
-from feature_pipeline.warehouse_admission import admit, kept_from, left_out
+from feature_pipeline.warehouse_admission import admit, kept_from, left_out, refuse_unknown_zone
 
 _EVER = "-infinity"
 _MICROSECOND = timedelta(microseconds=1)
@@ -75,12 +78,13 @@ def refresh_warehouse(
     lookback_window: timedelta,
     allowed_lateness: timedelta,
     erased: ErasedCustomers = NOBODY,
+    zone: str = IN_UTC,
     on_step: Callable[[str], None] = lambda step: None,
 ) -> Refreshed:
     """Bring `data_warehouse.customer_features_offline` up to `as_of`, in one transaction.
 
     `address` is a libpq connection string of a login with the role `feature_store_pipeline`;
-    `lookback_window` and `allowed_lateness` are contract §3. A refresh that is killed has done
+    window, lateness and zone are those of contract §3. A refresh that is killed has done
     nothing, and one as of the time of the last one adds nothing. Events of those `erased` are left
     out. After a retention the rows of the first look-back window stay as they were served.
 
@@ -93,7 +97,7 @@ def refresh_warehouse(
     if as_of.tzinfo is None:
         raise ValueError("as_of must carry a time zone: a naive time names no instant")
     this = _Refresh(
-        as_of.astimezone(UTC), lookback_window, allowed_lateness, sql.digest_of_aggregation()
+        as_of.astimezone(UTC), lookback_window, allowed_lateness, sql.digest_of_aggregation(zone)
     )
     with (
         refusals("feature_store_pipeline"),
@@ -101,24 +105,26 @@ def refresh_warehouse(
         writing_alone(connection),
         connection.transaction(),
     ):
-        return _refresh(connection, this, erased, on_step)
+        return _refresh(connection, this, erased, zone, on_step)
 
 
 def _refresh(
     connection: Session,
     this: _Refresh,
     erased: ErasedCustomers,
+    zone: str,
     on_step: Callable[[str], None],
 ) -> Refreshed:
     on_step("counting events")
     admit(connection, erased)
+    refuse_unknown_zone(connection, zone)
     last = _last_refresh(connection)
     if last and this.as_of < last.as_of:
         raise RefusedError(
             f"{HISTORY} stands at {last.as_of.isoformat()}, beyond {this.as_of.isoformat()}: "
             "name a later time"
         )
-    bounds = {**vars(this), "last_as_of": last and last.as_of}
+    bounds = {**vars(this), "zone": zone, "last_as_of": last and last.as_of}
     events, arrived, arrived_by_then, first = one_row(connection, sql.ARRIVALS, bounds)
     if not arrived:
         raise RefusedError(
@@ -143,9 +149,13 @@ def _refresh(
     connection.execute(sql.made(), in_utc)
     if not last:
         on_step("comparing with what was served")
-        _refuse_to_take_back(connection, bounds)
+        made_otherwise = before is None or before.aggregation != this.aggregation
+        mended = _refuse_to_take_back(connection, bounds, alike=made_otherwise)
         if before:
-            _refuse_another_past(connection, before.as_of)
+            _refuse_another_past(connection, before.as_of, alike=mended > 0)
+        if mended:
+            connection.execute(sql.MEND)
+            why = with_mended(why or "", mended)
     on_step("appending rows")
     appended = connection.execute(sql.APPEND_NEWER if last else sql.APPEND_MISSING).rowcount
 
@@ -190,7 +200,9 @@ def _stage(connection: Session, bounds: dict[str, Any], last: _Refresh | None) -
         bounds["left_since"] = last.as_of - window
         bounds["left_until"] = bounds["as_of"] - window
         # An event may be late beyond its window: it counts nowhere, but is counted.
-        bounds["whole_days_from"] = _midnight(last.as_of - max(window, lateness))
+        bounds["whole_days_from"] = whole_days_from(
+            last.as_of - max(window, lateness), bounds["zone"]
+        )
         connection.execute(sql.AFFECTED, bounds)
         connection.execute("ANALYZE affected")
         connection.execute(f"{sql.ACCEPTED} {sql.OF_THE_AFFECTED}", bounds)
@@ -199,18 +211,24 @@ def _stage(connection: Session, bounds: dict[str, Any], last: _Refresh | None) -
     connection.execute("ANALYZE accepted_events")
 
 
-def _refuse_to_take_back(connection: Session, bounds: dict[str, Any]) -> None:
-    gone, first = one_row(connection, sql.TAKEN_BACK, bounds)
+def _refuse_to_take_back(connection: Session, bounds: dict[str, Any], *, alike: bool) -> int:
+    """Returns the rows whose average differs in its last bits, which is `alike` enough."""
+    ask = partial(one_row, connection, parameters=bounds)
+    query = sql.TAKEN_BACK
+    gone, first, mended = beyond_last_bits(ask, query, "made") if alike else (*ask(query), 0)
     if gone:
         raise RefusedError(
             f"{gone:,} rows of {HISTORY}, the first of {first}, would be taken back: the events "
             "are not a continuation of those it was made of, or the window, the lateness or the "
             "aggregation is another. Mend them; nothing was written"
         )
+    return int(mended)
 
 
-def _refuse_another_past(connection: Session, known_to: datetime) -> None:
-    more, first = one_row(connection, sql.ANOTHER_PAST, {"known_to": known_to})
+def _refuse_another_past(connection: Session, known_to: datetime, *, alike: bool) -> None:
+    ask = partial(one_row, connection, parameters={"known_to": known_to})
+    query = sql.ANOTHER_PAST
+    more, first, *_ = beyond_last_bits(ask, query, HISTORY) if alike else ask(query)
     if more:
         raise RefusedError(
             f"{more:,} rows, the first of {first}, would be added to what {HISTORY} was by "
@@ -218,7 +236,3 @@ def _refuse_another_past(connection: Session, known_to: datetime) -> None:
             "created_timestamp say when an event reached the warehouse, and run again; nothing "
             "was written"
         )
-
-
-def _midnight(moment: datetime) -> datetime:
-    return datetime.combine(moment.date(), time(), UTC)

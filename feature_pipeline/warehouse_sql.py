@@ -15,6 +15,7 @@ import sqlglot
 from feature_pipeline.doubled_events import CONFLICTING, OF_ONE_HELD, REPEATED
 from feature_pipeline.event_columns import AMOUNTS, KEYS
 from feature_pipeline.instants import arrived_by, arrives_after, is_no_instant
+from feature_pipeline.quotient import spelled_out
 from feature_pipeline.warehouse import HISTORY, QUARANTINE, REFRESHES
 
 ADMITTED = "admitted_events"
@@ -72,7 +73,8 @@ ACCEPTED = f"""
            created_timestamp AT TIME ZONE 'UTC' AS created_timestamp,
            orders,
            CAST(order_value AS NUMERIC(38, 12)) AS order_value,
-           sessions
+           sessions,
+           CAST(event_timestamp AT TIME ZONE %(zone)s AS DATE) AS day
     FROM {ADMITTED}
     WHERE created_timestamp <= %(as_of)s AND ({_REASON}) IS NULL
 """
@@ -122,7 +124,7 @@ COUNTED = """
     FROM (
         SELECT count(*) FILTER (WHERE created_timestamp > %(since)s) AS new,
                min(created_timestamp) AS first
-        FROM accepted_events GROUP BY customer_id, CAST(event_timestamp AS DATE)
+        FROM accepted_events GROUP BY customer_id, day
     ) AS days
 """
 """Accepted events since the last refresh, and the days of a customer that began with one."""
@@ -131,15 +133,23 @@ TAKEN_BACK = f"""
     SELECT count(*), CAST(min(event_timestamp) AS TEXT)
     FROM (
         SELECT * FROM {HISTORY} WHERE event_timestamp > %(made_since)s EXCEPT ALL TABLE made
-    ) AS gone
+    ) AS differing
 """
 """Rows served and not made again, of those that still can be."""
 ANOTHER_PAST = f"""
     SELECT count(*), CAST(min(event_timestamp) AS TEXT)
     FROM (
         SELECT * FROM made WHERE event_timestamp <= %(known_to)s EXCEPT ALL TABLE {HISTORY}
-    ) AS more
+    ) AS differing
 """
+MEND = f"""
+    SELECT count(data_warehouse.mend_average(
+        customer_id, event_timestamp, mended.avg_order_value_30d
+    ))
+    FROM (TABLE made EXCEPT ALL TABLE {HISTORY}) AS mended
+    JOIN {HISTORY} AS on_record USING (customer_id, event_timestamp)
+"""
+"""The averages on record whose last bits are others now; the owner's function changes no more."""
 NEWEST_ARRIVAL = f"""
     SELECT max(created_timestamp) FROM {ADMITTED} WHERE {arrived_by("%(as_of)s")}
 """
@@ -174,15 +184,15 @@ def made() -> str:
 
 
 @cache
-def digest_of_aggregation() -> str:
-    """Tells whether what makes a row has changed: another text, another digest."""
-    return sha256((_aggregation() + ACCEPTED + DOUBLED).encode()).hexdigest()
+def digest_of_aggregation(zone: str) -> str:
+    """Tells whether what makes a row has changed: another text or zone, another digest."""
+    return sha256(f"{_aggregation()}{ACCEPTED}{DOUBLED}{zone}".encode()).hexdigest()
 
 
 def _aggregation() -> str:
     text = files("feature_pipeline").joinpath("aggregate.sql").read_text(encoding="utf-8")
     (query,) = sqlglot.transpile(text, read="duckdb", write="postgres", comments=False)
-    return query
+    return spelled_out(query, "postgres")
 
 
 def without_zone(bound: Any) -> Any:

@@ -96,14 +96,14 @@ def read_watermark(history: Path) -> Watermark | None:
     return Watermark(**told | instants)
 
 
-def digest_of_terms(lookback_window: timedelta, allowed_lateness: timedelta) -> str:
+def digest_of_terms(lookback_window: timedelta, allowed_lateness: timedelta, zone: str) -> str:
     """Of all that decides what the same events come to."""
     texts = (files("feature_pipeline").joinpath(name).read_text("utf-8") for name in _AGGREGATION)
-    terms = f"{lookback_window!r} {allowed_lateness!r}\n{''.join(texts)}"
+    terms = f"{lookback_window!r} {allowed_lateness!r} {zone}\n{''.join(texts)}"
     return sha256(terms.encode()).hexdigest()
 
 
-_AGGREGATION = ("aggregate.sql", "running_sums.py")
+_AGGREGATION = ("aggregate.sql", "quotient.py", "running_sums.py")
 _INSTANTS = ("as_of", "newest", "newest_arrival")
 
 

@@ -46,6 +46,7 @@ def main(
             as_of=present(as_of),
             lookback_window=terms.lookback,
             allowed_lateness=terms.allowed_lateness,
+            zone=terms.timezone,
             on_step=on_step,
             in_sql=_by_a_warehouse(),
         )

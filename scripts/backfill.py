@@ -92,6 +92,7 @@ def backfill(
             stretch=stretch,
             lookback_window=contract.time.lookback,
             allowed_lateness=contract.time.allowed_lateness,
+            zone=contract.time.timezone,
             erased=erased_customers(),
             on_step=on_step,
         )

@@ -22,7 +22,7 @@ from feature_pipeline.atomic import clear_drafts
 from feature_pipeline.erased_customers import read_erased
 from feature_pipeline.identity import Identity, without
 from feature_pipeline.recount import recount
-from feature_pipeline.refreshed import Tables, Terms
+from feature_pipeline.refreshed import Tables
 from feature_pipeline.refusal import RefusedError
 from feature_pipeline.residue import Searched, search
 from scripts.command_line import (
@@ -44,6 +44,7 @@ from scripts.forgetful import forgetful
 from scripts.old_records import everything_on_record
 from scripts.recording import operations_log, recorded
 from scripts.sets_on_record import refuse_another_key, sets_on_record
+from scripts.terms import terms_of
 
 if TYPE_CHECKING:
     from feast import FeatureStore
@@ -112,11 +113,7 @@ def erase(
             clear_drafts(ROOT / "data")
             for step in steps:
                 step.erase()
-            terms = Terms(
-                contract.time.lookback,
-                contract.time.allowed_lateness,
-                read_erased(ERASED, hash_key),
-            )
+            terms = terms_of(contract, read_erased(ERASED, hash_key))
             recount(Tables(EVENTS, HISTORY, QUARANTINE), terms)
             searched = (
                 *_search_online(store, identity),

@@ -43,8 +43,10 @@ def ingest(contract: Contract, as_of: datetime, events: Path = EVENTS) -> int:
     This is the ingestion job that the contract names, and what it runs is the dbt model.
 
     Raises:
-        RefusedError: see `chosen_warehouse`, `append_events` and `write_events`.
+        RefusedError: the contract counts days of another zone than the dbt project; see also
+            `chosen_warehouse`, `append_events` and `write_events`.
     """
+    _refuse_other_days(contract)
     warehouse = chosen_warehouse()
     with ExitStack() as records:
         ran = [
@@ -55,6 +57,16 @@ def ingest(contract: Contract, as_of: datetime, events: Path = EVENTS) -> int:
         for figures in ran:
             figures["rows"] = rows
     return rows
+
+
+def _refuse_other_days(contract: Contract) -> None:
+    """The dbt project's states are of UTC days: two of them would share an order elsewhere."""
+    if contract.time.timezone != "UTC":
+        raise RefusedError(
+            f"{contract.path.name} counts days of {contract.time.timezone} (§3), and the dbt "
+            "project customer_activity makes states of UTC days: deliver events of that zone's "
+            "days by an upstream of your own (scripts/load_events.py); nothing was written"
+        )
 
 
 if __name__ == "__main__":

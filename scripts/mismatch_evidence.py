@@ -39,6 +39,7 @@ class Sources:
     """Stamp of a log row, and when an event happened."""
     lookback: timedelta
     lateness: timedelta
+    zone: str
     declared: Declared
     materialized: Sequence[datetime]
     """How far the online store was brought, each time."""
@@ -138,6 +139,7 @@ def _made(
             as_of=until,
             lookback_window=lookback,
             allowed_lateness=allowed,
+            zone=sources.zone,
         )
         if not {*sources.declared.defaults} <= {*pq.read_schema(log).names}:
             return {}

@@ -120,6 +120,7 @@ def tell(contract: Contract) -> Story:
             as_of=START + window + 5 * DAY,
             lookback_window=window,
             allowed_lateness=contract.time.allowed_lateness,
+            zone=contract.time.timezone,
         )
         rows = sorted(pq.read_table(history).to_pylist(), key=lambda row: row["event_timestamp"])
         refused = pq.read_table(quarantine).to_pylist()

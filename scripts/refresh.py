@@ -39,6 +39,7 @@ from scripts.lineage import refresh_flow
 from scripts.progress import steps
 from scripts.recording import recorded
 from scripts.refresh_verdict import Verdict, judged, told
+from scripts.terms import terms_of
 
 if TYPE_CHECKING:
     from feast import FeatureStore
@@ -179,7 +180,7 @@ def aggregated(
     from feature_access.lake_session import lake_session
     from feature_access.warehouse_address import warehouse_address
 
-    terms = Terms(contract.time.lookback, contract.time.allowed_lateness, erased_customers())
+    terms = terms_of(contract, erased_customers())
     if address := warehouse_address(store.config):
         return refresh_in_warehouse(address, terms, as_of, on_step)
     tables = Tables(events, HISTORY, QUARANTINE)
@@ -216,6 +217,7 @@ def refresh_in_warehouse(
         lookback_window=terms.lookback_window,
         allowed_lateness=terms.allowed_lateness,
         erased=terms.erased,
+        zone=terms.zone,
         on_step=on_step,
     )
 

@@ -17,7 +17,7 @@ from contract_checks.language.loader import InvalidContract, load
 from contract_checks.language.sentence import spell
 from feature_pipeline.atomic import clear_drafts
 from feature_pipeline.recount import recount
-from feature_pipeline.refreshed import Tables, Terms
+from feature_pipeline.refreshed import Tables
 from feature_pipeline.refusal import RefusedError
 from feature_pipeline.retention import (
     let_go_of_events,
@@ -45,6 +45,7 @@ from scripts.forgetful import forgetful
 from scripts.offline_rows import chosen_warehouse
 from scripts.old_records import OldRecords, OldTrainingSets
 from scripts.recording import recorded
+from scripts.terms import terms_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -114,7 +115,7 @@ def retain(
     """
     with writing_alone():
         plan = planned(store, contract, as_of, ahead)
-        terms = Terms(contract.time.lookback, contract.time.allowed_lateness, erased_customers())
+        terms = terms_of(contract, erased_customers())
         with recorded("retention", contract.view_name, as_of) as figures:
             figures["cutoff"] = plan.cutoff.isoformat()
             clear_drafts(ROOT / "data")

@@ -102,6 +102,7 @@ def _sources(view: "FeatureView", contract: Contract, log: Path, events: Path) -
         time=view.batch_source.timestamp_field,
         lookback=contract.time.lookback,
         lateness=contract.time.allowed_lateness,
+        zone=contract.time.timezone,
         declared=Declared(
             defaults={field.name: default_of(field) for field in view.features},
             types={field.name: str(field.dtype) for field in view.features},

@@ -91,7 +91,7 @@ def engine_named(name: str, fixture: Callable[[str], Any]) -> Engine:
 
 
 def terms_of(oracle: Oracle) -> Terms:
-    return Terms(oracle.lookback_window, oracle.allowed_lateness)
+    return Terms(oracle.lookback_window, oracle.allowed_lateness, zone=oracle.zone)
 
 
 def by_refresh(place: Callable[[], AbstractContextManager[Place]], oracle: Oracle, at) -> Made:
@@ -114,6 +114,7 @@ def by_duckdb(oracle: Oracle, as_of: datetime, *, in_sql: bool = False) -> Made:
             as_of=as_of,
             lookback_window=oracle.lookback_window,
             allowed_lateness=oracle.allowed_lateness,
+            zone=oracle.zone,
             in_sql=in_sql,
         )
         log = read_change_log(history)

@@ -156,6 +156,7 @@ class World:
             time="event_timestamp",
             lookback=TTL,
             lateness=DAY,
+            zone="UTC",
             declared=Declared(DEFAULTS, TYPES, TTL),
             materialized=MATERIALIZED,
         )

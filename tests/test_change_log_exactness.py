@@ -3,6 +3,7 @@
 On each of the engines; their logs are one, row for row.
 """
 
+import math
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
@@ -208,7 +209,7 @@ DEFECTS = {
     "orders": lambda row: off(row, orders_30d=row.profile.orders_30d + 1),
     "sessions": lambda row: off(row, sessions_30d=row.profile.sessions_30d - 1),
     "days": lambda row: off(row, distinct_order_days_30d=row.profile[3] + 1),
-    "average": lambda row: off(row, avg_order_value_30d=row.profile[0] * (1 + 1e-11) + 1e-11),
+    "average": lambda row: off(row, avg_order_value_30d=math.nextafter(row.profile[0], math.inf)),
 }
 
 

@@ -63,8 +63,8 @@ WRONG: dict[str, tuple[str, str, str, set[str]]] = {
     ),
     "the average of the days' averages": (
         ONE_PASS,
-        "/ orders_then[some].astype(float)",
-        "/ order_days_then[some].astype(float)",
+        "nearest_quotients(order_value_then, orders_then)",
+        "nearest_quotients(order_value_then, order_days_then)",
         {
             "§3 lookback window",
             "§3 allowed lateness",
@@ -166,6 +166,31 @@ def test_a_changed_rule_is_noticed(
     else:
         assert isinstance(run, ProbeRun), run
         assert broken_by_probes(contract, run) == noticed
+
+
+@pytest.mark.parametrize("zone", ["Europe/Berlin", "America/New_York", "Pacific/Auckland"])
+@pytest.mark.usefixtures("restored", "warm_probes")
+def test_days_are_probed_in_the_contracts_zone(
+    zone: str, repository: Path, registry: Registry, tmp_path: Path
+) -> None:
+    """Answered where the zone's days count, and not by a pipeline that counts those of UTC."""
+    text = (repository / CONTRACT).read_text(encoding="utf-8")
+    says = "**Timestamp timezone:** UTC"
+    assert says in text
+    document = tmp_path / "customer_profile_v1.md"
+    document.write_text(text.replace(says, says.replace("UTC", zone)), encoding="utf-8")
+    shutil.copy(probes_of(load(repository / CONTRACT)), tmp_path)
+    contract = load(document)
+    assert (
+        broken_by_probes(contract, run_probes(contract, repository, registry.views[VIEW])) == set()
+    )
+    counting = repository / "feature_pipeline" / "running_sums.py"
+    text = counting.read_text(encoding="utf-8")
+    in_utc = text.replace("self._in_utc = zone == IN_UTC", "self._in_utc = True")
+    assert in_utc != text
+    counting.write_text(in_utc, encoding="utf-8")
+    run = run_probes(contract, repository, registry.views[VIEW])
+    assert broken_by_probes(contract, run) == {"§5.1 dedup rules"}
 
 
 def test_another_window_moves_the_probes(

@@ -150,9 +150,9 @@ def test_probes_run_through_the_warehouses_join(
         ("event_timestamp + $lookback_window", "created_timestamp + $lookback_window"),
         ("created_timestamp AS in_force_from", "event_timestamp AS in_force_from"),
         ("ORDER BY event_timestamp DESC, created", "ORDER BY created"),
-        ("CAST(event_timestamp AS DATE)", "CAST(created_timestamp AS DATE)"),
+        ("customer_id, day", "customer_id, CAST(created_timestamp AS DATE)"),
         ("AND in_force_until <= $as_of", "AND in_force_until < $as_of - INTERVAL 36500 DAY"),
-        ("CAST(orders AS DOUBLE)", "CAST(order_days AS DOUBLE)"),
+        ("(order_value, orders)", "(order_value, order_days)"),
     ],
 )
 def test_probes_are_of_the_statement_that_the_warehouse_runs(

@@ -2,6 +2,7 @@
 
 from datetime import timedelta
 from decimal import Decimal
+from fractions import Fraction
 from unittest.mock import patch
 
 import numpy as np
@@ -98,15 +99,14 @@ def bought(value: Decimal | float, orders: int = 1, after: int = 0) -> Event:
 )
 def test_money_of_any_size_is_exact(value: str, in_sql: bool) -> None:
     """Next to amounts that fill each half of 64 bits, and all 128; and when they are gone again."""
-    amounts = [Decimal(value), Decimal("0.01"), Decimal(value) / 4]
+    quarter = Decimal(f"{int(Fraction(value) * 10**12) // 4}e-12")
+    amounts = [Decimal(value), Decimal("0.01"), quarter]
     events = [bought(amount, after=n) for n, amount in enumerate(amounts)]
     oracle = Oracle(events, lookback_window=MONTH, allowed_lateness=DAY)
     rows = by_duckdb(oracle, LEAP_DAY + 3 * MONTH, in_sql=in_sql).log.rows
     standing = [amounts[:1], amounts[:2], amounts, amounts[1:], amounts[2:]]
-    expected = [float(sum(those)) / len(those) for those in standing]
-    assert [row.profile.avg_order_value_30d for row in rows] == pytest.approx(
-        [*expected, 0], rel=1e-15
-    )
+    expected = [float(sum(map(Fraction, those)) / len(those)) for those in standing]
+    assert [row.profile.avg_order_value_30d for row in rows] == [*expected, 0]
 
 
 @pytest.mark.parametrize("in_sql", [False, True])

@@ -71,7 +71,9 @@ def test_another_aggregation_makes_the_whole_log_again(
 ) -> None:
     fill(warehouse, FEW.events)
     refresh(warehouse, FEW, FIRST)
-    monkeypatch.setattr("feature_pipeline.warehouse_sql.digest_of_aggregation", lambda: "other")
+    monkeypatch.setattr(
+        "feature_pipeline.warehouse_sql.digest_of_aggregation", lambda zone: "other"
+    )
     assert refresh(warehouse, FEW, SECOND).made_anew
 
 

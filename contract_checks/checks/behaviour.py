@@ -1,7 +1,6 @@
 """§2, §3, §5.1: does the code do what the document says? Measured by probes, never read off."""
 
 from collections.abc import Iterator
-from math import isclose
 
 from contract_checks.evidence.evidence import Evidence
 from contract_checks.evidence.facts import MissingEvidence, ProbeAnswer
@@ -22,7 +21,7 @@ _PROBED = {
 
 def _agrees(answer: ProbeAnswer, feature: str) -> bool:
     got, expected = answer.got[feature], answer.probe.expected[feature]
-    return isinstance(got, int | float) and isclose(got, expected, rel_tol=1e-12)
+    return isinstance(got, int | float) and got == expected
 
 
 def _spell(values: object) -> str:

@@ -14,10 +14,10 @@ import pyarrow.parquet as pq
 from contract_checks.evidence.declared import RegisteredView
 from contract_checks.evidence.facts import MissingEvidence, ProbeAnswer, ProbeRun
 from contract_checks.evidence.probes import (
-    PREDICTION_TIME,
     InvalidProbes,
     Probe,
     load_probes,
+    prediction_time,
     probes_of,
 )
 from contract_checks.evidence.registry import read_point_in_time
@@ -46,7 +46,8 @@ def run_probes(
         events, history = scratch / "events.parquet", scratch / "history.parquet"
         pq.write_table(_events(contract, probes.probes, ids), events)
         # After the last event has left the window, so that anything that could leak is there.
-        latest = max((e.arrived for p in probes.probes for e in p.events), default=PREDICTION_TIME)
+        asked_at = prediction_time(contract)
+        latest = max((e.arrived for p in probes.probes for e in p.events), default=asked_at)
         as_of = (latest + 2 * contract.time.lookback).isoformat()
         job = [sys.executable, str(repository.resolve() / probes.job), str(events), str(history)]
         done = subprocess.run(  # noqa: S603  (the repository's own job)
@@ -61,7 +62,7 @@ def run_probes(
         asked = [*ids, ids[0]]  # the last of ids is of no probe: an unknown entity
         frame = pa.table(
             dict.fromkeys(contract.entity.join_keys, asked)
-            | {"event_timestamp": pa.array([PREDICTION_TIME] * len(asked), _ZONED)}
+            | {"event_timestamp": pa.array([asked_at] * len(asked), _ZONED)}
         )
         rows = read_point_in_time(repository, view.name, history, frame, scratch).to_pylist()
     key = contract.entity.join_keys[0]

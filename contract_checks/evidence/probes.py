@@ -13,10 +13,11 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from contract_checks.language.contract import Contract
 
-PREDICTION_TIME = datetime(2024, 3, 10, 12, tzinfo=UTC)  # shortly after a leap day, at noon
+_NOON = datetime(2024, 3, 8, 12)  # noqa: DTZ001  (a wall clock's, of the contract's zone)
 
 _UNITS = {"us": 1, "s": 10**6, "min": 60 * 10**6, "h": 3600 * 10**6, "d": 86400 * 10**6}
 _TERM = re.compile(r"\s*([+-])\s*(?:(lookback|lateness)|(\d+)(us|s|min|h|d))\s*")
@@ -51,6 +52,14 @@ class ProbeSet:
 
     job: str
     probes: tuple[Probe, ...]
+
+
+def prediction_time(contract: Contract) -> datetime:
+    """T: a noon in the contract's zone (§3), shortly after a leap day, in UTC.
+
+    No zone changed its clocks in the week before, so `T - 3d + 12h` is a midnight there.
+    """
+    return _NOON.replace(tzinfo=ZoneInfo(contract.time.timezone)).astimezone(UTC)
 
 
 def probes_of(contract: Contract) -> Path:
@@ -98,7 +107,7 @@ def _instant(contract: Contract, text: str) -> datetime:
     """`T`, or T and terms such as `- lookback + 1us`, or `- lateness - 2h`."""
     if not text.startswith("T"):
         raise ValueError(f"time {text!r} does not start at T")
-    instant, place = PREDICTION_TIME, 1
+    instant, place = prediction_time(contract), 1
     known = {"lookback": contract.time.lookback, "lateness": contract.time.allowed_lateness}
     while place < len(text):
         term = _TERM.match(text, place)
