@@ -248,6 +248,11 @@ def test_entities_that_name_nobody_are_the_clients_fault(server, fault):
     assert (code, why in told) == (422, True), told
 
 
+def test_one_customer_is_answered_alike_however_json_holds_the_number(server):
+    plain, others = (server.read(asked) for asked in ([1] * 2, [1.0, "1"]))
+    assert (plain.status_code, others.content) == (200, plain.content)
+
+
 def test_large_requests_are_refused_and_no_larger_body_is_read(server):
     assert columns(server.read(list(range(1_000))))
     assert reason(server.read(list(range(1_001)))) == (
