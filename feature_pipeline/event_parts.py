@@ -33,7 +33,7 @@ def event_parts(events: Path) -> list[Path]:
     root = events.resolve()
     if not root.is_dir():
         return []
-    parts = sorted(_parts_in(root, events), key=lambda part: part.relative_to(root).parts)
+    parts = sorted(_parts_in(root, events), key=lambda part: part.relative_to(root))
     _refuse_one_by_two_names(parts, events)
     return parts
 
@@ -43,6 +43,7 @@ def _parts_in(folder: Path, events: Path) -> Iterator[Path]:
         hidden = entry.name.startswith(_NO_DATA)
         if entry.is_dir():
             if _is_hive_folder(entry, events):
+                _refuse_ring(entry)
                 yield from _parts_in(entry, events)
             elif entry.name in _IS_A_LOG_OF_PARTS:
                 raise RefusedError(
@@ -65,6 +66,11 @@ def _entries(folder: Path) -> list[Path]:
             f"{folder} cannot be read ({error.strerror}): give this job the right to, or mend the "
             "folder"
         ) from error
+
+
+def _refuse_ring(folder: Path) -> None:
+    if folder.resolve() in (above.resolve() for above in folder.parents):
+        raise RefusedError(f"{folder} leads back to where it lies: remove that link")
 
 
 def _is_hive_folder(folder: Path, events: Path) -> bool:

@@ -6,6 +6,7 @@ from pathlib import Path
 import duckdb
 
 from feature_pipeline.engine import one_row, parquet_at
+from feature_pipeline.refusal import RefusedError
 
 _KEYS = ("customer_id", "event_timestamp")
 
@@ -17,7 +18,20 @@ def flag_outliers(
 
     They are counted per feature, for the record of the refresh, and stay where they are. A stretch
     bounds the cost, and tells what is unusual now, not what once was.
+
+    Raises:
+        RefusedError: the change log cannot be read to its end.
     """
+    try:
+        return _flagged(history, percentile, after, until)
+    except duckdb.Error as error:
+        raise RefusedError(
+            f"{history} cannot be read to its end ({str(error).splitlines()[0]}): restore it, or "
+            "move it away to begin anew"
+        ) from error
+
+
+def _flagged(history: Path, percentile: float, after: datetime, until: datetime) -> dict[str, int]:
     file = {"history": parquet_at(history)}
     stretch = {"after": after, "until": until, "share": percentile / 100}
     with duckdb.connect() as connection:

@@ -18,6 +18,7 @@ from pathlib import Path
 from shutil import rmtree
 
 import duckdb
+import pyarrow as pa
 import pyarrow.parquet as pq
 
 from feature_pipeline.engine import copy_to, parquet_at
@@ -41,7 +42,8 @@ def parts_of(table: Path) -> list[Path]:
 
 def notes_of(table: Path) -> list[Path]:
     """What stands beside the parts, such as how far they are known."""
-    return sorted(table.resolve().glob("_*")) if table.is_dir() else []
+    beside = sorted(table.resolve().glob("_*")) if table.is_dir() else []
+    return [note for note in beside if note.is_file()]
 
 
 def end_of(part: Path) -> datetime:
@@ -50,8 +52,22 @@ def end_of(part: Path) -> datetime:
 
 
 def rows_of(parts: Iterable[Path]) -> int:
-    """Rows in the parts, by their metadata."""
-    return sum(pq.read_metadata(part).num_rows for part in parts)
+    """Rows in the parts, by their metadata.
+
+    Raises:
+        RefusedError: a part is no parquet file any more.
+    """
+    return sum(map(_rows_in, parts))
+
+
+def _rows_in(part: Path) -> int:
+    try:
+        return int(pq.read_metadata(part).num_rows)
+    except (pa.ArrowException, OSError) as error:
+        raise RefusedError(
+            f"{part} is not a readable parquet file ({error}): restore it, or move its table away "
+            "to begin anew; nothing was written"
+        ) from error
 
 
 def part_up_to(end: datetime, *, whole: bool = False, share: int | None = None) -> str:
@@ -85,7 +101,7 @@ def new_version(table: Path, keeping: Iterable[Path] = ()) -> Iterator[Path]:
     try:
         draft.mkdir(parents=True)
         for part in keeping:
-            (draft / part.name).hardlink_to(part)
+            place_in(draft, table, part).hardlink_to(part)
     except OSError as error:
         rmtree(draft, ignore_errors=True)
         raise RefusedError(f"cannot write {table} ({error}): name a place you may write") from error
@@ -105,6 +121,14 @@ def new_version(table: Path, keeping: Iterable[Path] = ()) -> Iterator[Path]:
     finally:
         pointer.unlink(missing_ok=True)
         rmtree(draft, ignore_errors=True)
+
+
+def place_in(version: Path, table: Path, part: Path) -> Path:
+    """Where a part of the table has its place in another version: in a folder of the same name."""
+    root = table.resolve()
+    place = version / (part.relative_to(root) if part.is_relative_to(root) else part.name)
+    place.parent.mkdir(parents=True, exist_ok=True)
+    return place
 
 
 @contextmanager

@@ -11,7 +11,8 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from feature_pipeline.atomic import replacing
-from feature_pipeline.parquet_table import forget_other_versions, new_version, notes_of, parts_of
+from feature_pipeline.event_parts import event_parts
+from feature_pipeline.parquet_table import forget_other_versions, new_version, notes_of, place_in
 from feature_pipeline.refusal import RefusedError
 
 Unwanted = Callable[[pa.Table], pa.ChunkedArray]
@@ -22,9 +23,10 @@ def rows_to_go(table: Path, unwanted: Unwanted) -> int:
     """How many rows are to go; none where there is no table.
 
     Raises:
-        RefusedError: a file cannot be read, or lacks a column that is asked for.
+        RefusedError: a file cannot be read, lacks a column that is asked for, or is no part though
+            it lies where the parts do.
     """
-    return sum(_rows_to_go(part, unwanted) for part in parts_of(table))
+    return sum(_rows_to_go(part, unwanted) for part in event_parts(table))
 
 
 def _rows_to_go(file: Path, unwanted: Unwanted) -> int:
@@ -52,7 +54,7 @@ def remove(table: Path, unwanted: Unwanted) -> int:
     Raises:
         RefusedError: see `rewritten`.
     """
-    rows = {part: _rows_to_go(part, unwanted) for part in parts_of(table)}
+    rows = {part: _rows_to_go(part, unwanted) for part in event_parts(table)}
     holding_some = [part for part, some in rows.items() if some]
     if table.is_file() and holding_some:
         with rewritten(table, unwanted):
@@ -61,7 +63,7 @@ def remove(table: Path, unwanted: Unwanted) -> int:
         others = [part for part in rows if part not in holding_some]
         with new_version(table, [*others, *notes_of(table)]) as version:
             for part in holding_some:
-                _write_the_others(part, unwanted, version / part.name)
+                _write_the_others(part, unwanted, place_in(version, table, part))
     forget_other_versions(table)
     return sum(rows.values())
 
@@ -112,7 +114,7 @@ def _readable(file: Path) -> Iterator[pq.ParquetFile]:
     try:
         with pq.ParquetFile(file) as source:
             yield source
-    except (pa.ArrowException, KeyError) as error:
+    except (pa.ArrowException, OSError, KeyError) as error:
         raise RefusedError(
             f"{file} cannot be read as what it is to be ({error}): mend or remove it, and run again"
         ) from error

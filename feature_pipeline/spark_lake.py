@@ -14,6 +14,8 @@ from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
+from py4j.protocol import Py4JJavaError
+from pyspark.errors import PySparkException
 from pyspark.sql import DataFrame, SparkSession
 
 from feature_pipeline.atomic import scratch_folder
@@ -65,6 +67,25 @@ def read_events(session: SparkSession, parts: list[Path]) -> DataFrame:
         ).parquet(*paths)
         for schema, paths in groups.items()
     )
+
+
+@contextmanager
+def readable() -> Iterator[None]:
+    """Tell of a file that Spark cannot read to its end as a refusal that names it.
+
+    Raises:
+        RefusedError: there is such a file.
+    """
+    try:
+        yield
+    except (PySparkException, Py4JJavaError) as error:
+        said = re.search(r"\[(?:FAILED_READ_FILE|CANNOT_READ_FILE)[^]]*\].*", str(error))
+        if said is None:
+            raise
+        raise RefusedError(
+            f"a part cannot be read to its end ({said[0][:500]}): write it anew from where its "
+            "events came; nothing was written"
+        ) from error
 
 
 def _together(frames: Iterable[DataFrame]) -> DataFrame:

@@ -22,7 +22,7 @@ from feature_pipeline.refreshed import Refreshed, Tables, Terms, later_than
 from feature_pipeline.refusal import RefusedError
 from feature_pipeline.retention import begin_at, kept_from
 from feature_pipeline.spark_intake import Statements, counted, set_doubles_aside, stage
-from feature_pipeline.spark_lake import adding_parts_to, read_parts, write_parts
+from feature_pipeline.spark_lake import adding_parts_to, read_parts, readable, write_parts
 from feature_pipeline.watermark import Watermark, digest_of_terms
 from feature_pipeline.whole_log import made_otherwise, refuse_another_past, refuse_to_take_back
 
@@ -48,9 +48,10 @@ def refresh_on_spark(
     on_step("checking what is there")
     before, rows, why = what_is_there(as_of, tables, terms)
     run = Statements.of(session, as_of, terms)
-    if before is None or why:
-        return _made_anew(run, tables, terms, before, as_of, rows, why or "", on_step)
-    return _continued(run, tables, terms, before, as_of, rows, on_step)
+    with readable():
+        if before is None or why:
+            return _made_anew(run, tables, terms, before, as_of, rows, why or "", on_step)
+        return _continued(run, tables, terms, before, as_of, rows, on_step)
 
 
 def _made_anew(

@@ -10,8 +10,8 @@ import pyarrow.parquet as pq
 
 from contract_checks.language.contract import Contract
 from feature_access.hashing import hashed
+from feature_pipeline.event_parts import event_parts
 from feature_pipeline.identity import Identity
-from feature_pipeline.parquet_table import parts_of
 from feature_pipeline.refusal import RefusedError
 from feature_pipeline.warehouse_letting_go import known_customers_in_warehouse
 from scripts.command_line import EVENTS, HISTORY
@@ -72,11 +72,12 @@ def known_customers(column: str) -> set[str]:
     if address := chosen_warehouse():
         return known_customers_in_warehouse(address)
     tables = [pq.read_table(part, columns=[column]) for part in _stored()]
-    return {str(one) for table in tables for one in pc.unique(table[column]).to_pylist()}
+    known = (one for table in tables for one in pc.unique(table[column]).to_pylist())
+    return {str(one) for one in known if one is not None}
 
 
 def _stored() -> list[Path]:
-    return [part for table in (HISTORY, EVENTS) for part in parts_of(table)]
+    return [part for table in (HISTORY, EVENTS) for part in event_parts(table)]
 
 
 def _as_declared(column: str, customer_id: str, store: "FeatureStore") -> str:

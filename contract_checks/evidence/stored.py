@@ -15,7 +15,7 @@ from contract_checks.language.contract import Contract
 
 @dataclass(frozen=True)
 class ParquetTable:
-    """A parquet file, or every part of a folder as it stands now."""
+    """A parquet file, or every part of a folder as it stands now, and of its Hive folders."""
 
     path: Path
 
@@ -24,12 +24,12 @@ class ParquetTable:
 
     def is_there(self) -> bool:
         """Whether it can be read."""
-        return self.path.is_file() or any(self.path.glob("*.parquet"))
+        return self.path.is_file() or any(self.path.rglob("*.parquet"))
 
     def columns(self) -> tuple[str, ...]:
         """Their names."""
         with _engine().cursor() as connection:
-            return tuple(connection.read_parquet(self._pattern()).columns)
+            return tuple(connection.read_parquet(self._pattern(), hive_partitioning=False).columns)
 
     def read_into(self, connection: duckdb.DuckDBPyConnection, name: str, only: str) -> None:
         """Make the table `name` of the rows for which the condition `only` holds.
@@ -37,7 +37,8 @@ class ParquetTable:
         A table, not a view: a filter on the file itself trusts statistics that leave out NaN.
         """
         connection.execute(
-            f'CREATE OR REPLACE TABLE "{name}" AS FROM read_parquet($path) WHERE {only}',
+            f"""CREATE OR REPLACE TABLE "{name}" AS
+            FROM read_parquet($path, hive_partitioning = false) WHERE {only}""",
             {"path": self._pattern()},
         )
 
@@ -45,13 +46,13 @@ class ParquetTable:
         """The least instant in any of the columns."""
         with _engine().cursor() as connection:
             connection.execute("SET TimeZone = 'UTC'")
-            query = f"{_least(columns)} FROM read_parquet($path)"
+            query = f"{_least(columns)} FROM read_parquet($path, hive_partitioning = false)"
             row = connection.execute(query, {"path": self._pattern()}).fetchone()
         return row[0] if row else None
 
     def _pattern(self) -> str:
         if self.path.is_dir():
-            return f"{glob.escape(str(self.path.resolve()))}/*.parquet"
+            return f"{glob.escape(str(self.path.resolve()))}/**/*.parquet"
         return glob.escape(str(self.path))
 
 
@@ -117,7 +118,12 @@ def _engine() -> duckdb.DuckDBPyConnection:
 
 
 def _least(columns: tuple[str, ...]) -> str:
-    finite = (f'min("{column}") FILTER (WHERE isfinite("{column}"))' for column in columns)
+    # What is no instant of the years 1 to 9999 is not old, and Python cannot name it.
+    finite = (
+        f"""min("{column}") FILTER (WHERE "{column}" >= TIMESTAMPTZ '0001-01-01 00:00:00+00'
+            AND "{column}" < TIMESTAMPTZ '10000-01-01 00:00:00+00')"""
+        for column in columns
+    )
     least = (f"CAST({minimum} AS TIMESTAMPTZ)" for minimum in finite)
     return f"SELECT least({', '.join(least)})"
 

@@ -91,8 +91,9 @@ def file_at(path: Path, repository: Path) -> File:
     name = name_from(repository, path)
     if not path.is_dir():
         return File(path=name, sha256=digest_of_file(path), size=path.stat().st_size)
-    parts = sorted(path.resolve().glob("*.parquet"))
-    content = [(part.name, digest_of_file(part)) for part in parts]
+    root = path.resolve()
+    parts = sorted(root.rglob("*.parquet"))
+    content = [(part.relative_to(root).as_posix(), digest_of_file(part)) for part in parts]
     return File(path=name, sha256=digest_of(content), size=sum(p.stat().st_size for p in parts))
 
 
