@@ -1,6 +1,6 @@
 """What a refresh works on, by which terms, and what it says it did."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
 
@@ -53,6 +53,17 @@ class Refreshed:
     """Events of erased customers that arrived after `since`, and were not ingested."""
     made_anew: str | None
     """Why everything was computed again; None where the log was continued."""
+    known_before: IntakeCounts | None = field(default=None, compare=False)
+    """Of all events at the refresh that this one went on from; None where it began anew."""
+
+    @property
+    def judged_now(self) -> tuple[int, int]:
+        """Events that this run took in, and how many of them it quarantined."""
+        before = self.known_before
+        return (
+            self.events.ingested - (before.ingested if before else 0),
+            self.events.quarantined - (before.quarantined if before else 0),
+        )
 
 
 def later_than(instant: datetime, events: Path, erased: ErasedCustomers = NOBODY) -> int:

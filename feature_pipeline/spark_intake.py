@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, field
 from datetime import datetime
+from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
@@ -9,11 +10,20 @@ from pyspark.errors import PySparkException
 from pyspark.sql import DataFrame, SparkSession
 
 from feature_pipeline import spark_sql as sql
+from feature_pipeline.event_columns import COLUMNS, KEYS
 from feature_pipeline.event_parts import event_parts
 from feature_pipeline.intake import MICROSECOND, IntakeCounts
 from feature_pipeline.local_days import unknown_zone
+from feature_pipeline.parquet_table import rows_of
 from feature_pipeline.refreshed import Tables, Terms
-from feature_pipeline.spark_lake import own_session, read_events
+from feature_pipeline.refusal import RefusedError
+from feature_pipeline.spark_lake import (
+    SPARK_ERRORS,
+    own_session,
+    read_events,
+    why_unreadable,
+    write_parts,
+)
 
 
 @dataclass(frozen=True)
@@ -63,16 +73,41 @@ def stage(run: Statements, tables: Tables, terms: Terms, delivered: str) -> Arri
     """Create `events_file`, what was `delivered` of it, and `judged`; the erased are left out.
 
     Raises:
-        RefusedError: the zone is not known.
+        RefusedError: the zone is not known, Spark reads other rows than the footers tell of, or see
+            `read_events`.
     """
     _refuse_unknown_zone(run, terms.zone)
-    events = read_events(run.session, event_parts(tables.events))
+    parts = event_parts(tables.events)
+    events = read_events(run.session, parts)
+    _refuse_lost_rows(events, rows_of(parts), tables)
     if terms.erased:
         events = _without_erased(run, events, terms)
     events.createOrReplaceTempView("events_file")
     run.view("delivered", delivered)
     run.view("judged", sql.JUDGED)
     return Arrivals(*run.row(sql.ARRIVED))
+
+
+def _refuse_lost_rows(events: DataFrame, told: int, tables: Tables) -> None:
+    """Spark passes over a group of rows that its footer places beyond the end of the file."""
+    if (read := events.count()) != told:
+        raise RefusedError(
+            f"the footers of {tables.events} tell of {told:,} rows, but {read:,} can be read: "
+            "write it anew from where its events came; nothing was written"
+        )
+
+
+def write_set_aside(
+    run: Statements, query: str, version: Path, as_of: datetime, *, whole: bool = False
+) -> list[Path]:
+    """Write the quarantined events with all that they hold; without it where that is unreadable."""
+    set_aside = run.view("quarantined_events", query)
+    try:
+        return write_parts(set_aside, version, as_of, KEYS, whole=whole)
+    except SPARK_ERRORS as error:
+        if why_unreadable(error) is None:
+            raise
+    return write_parts(set_aside.select(*COLUMNS, "reason"), version, as_of, KEYS, whole=whole)
 
 
 def set_doubles_aside(run: Statements) -> None:

@@ -69,6 +69,15 @@ def read_events(session: SparkSession, parts: list[Path]) -> DataFrame:
     )
 
 
+SPARK_ERRORS = (PySparkException, Py4JJavaError)
+
+
+def why_unreadable(error: Exception) -> str | None:
+    """What Spark says of a file that it cannot read; None where it speaks of something else."""
+    said = re.search(r"\[(?:FAILED_READ_FILE|CANNOT_READ_FILE)[^]]*\].*", str(error))
+    return said[0][:500] if said else None
+
+
 @contextmanager
 def readable() -> Iterator[None]:
     """Tell of a file that Spark cannot read to its end as a refusal that names it.
@@ -78,12 +87,12 @@ def readable() -> Iterator[None]:
     """
     try:
         yield
-    except (PySparkException, Py4JJavaError) as error:
-        said = re.search(r"\[(?:FAILED_READ_FILE|CANNOT_READ_FILE)[^]]*\].*", str(error))
-        if said is None:
+    except SPARK_ERRORS as error:
+        why = why_unreadable(error)
+        if why is None:
             raise
         raise RefusedError(
-            f"a part cannot be read to its end ({said[0][:500]}): write it anew from where its "
+            f"a part cannot be read to its end ({why}): write it anew from where its "
             "events came; nothing was written"
         ) from error
 

@@ -14,6 +14,7 @@ from pyspark.sql import DataFrame, SparkSession
 
 from feature_pipeline import spark_sql as sql
 from feature_pipeline.change_log import in_utc
+from feature_pipeline.event_columns import KEYS
 from feature_pipeline.last_bits import with_mended
 from feature_pipeline.local_days import whole_days_from
 from feature_pipeline.parquet_table import is_table, new_version, parts_of, rows_of
@@ -21,13 +22,18 @@ from feature_pipeline.refresh import what_is_there
 from feature_pipeline.refreshed import Refreshed, Tables, Terms, later_than
 from feature_pipeline.refusal import RefusedError
 from feature_pipeline.retention import begin_at, kept_from
-from feature_pipeline.spark_intake import Statements, counted, set_doubles_aside, stage
+from feature_pipeline.spark_intake import (
+    Statements,
+    counted,
+    set_doubles_aside,
+    stage,
+    write_set_aside,
+)
 from feature_pipeline.spark_lake import adding_parts_to, read_parts, readable, write_parts
 from feature_pipeline.watermark import Watermark, digest_of_terms
 from feature_pipeline.whole_log import made_otherwise, refuse_another_past, refuse_to_take_back
 
 _ORDER = ("customer_id", "event_timestamp")
-_QUARANTINE_ORDER = (*_ORDER, "created_timestamp")
 _EVER = datetime(1, 1, 1, tzinfo=UTC)
 _EXTENT = "SELECT count(*), max(event_timestamp) FROM written"
 
@@ -82,8 +88,7 @@ def _made_anew(
     with new_version(history) as log:
         with new_version(tables.quarantine) as quarantine:
             on_step("writing quarantined events")
-            set_aside = run.view("quarantined_events", sql.QUARANTINED)
-            write_parts(set_aside, quarantine, as_of, _QUARANTINE_ORDER, whole=True)
+            write_set_aside(run, sql.QUARANTINED, quarantine, as_of, whole=True)
             counts = counted(run, arrived, rows_of(parts_of(quarantine)))
             on_step("aggregating")
             made = run.view("made", sql.aggregation())
@@ -160,11 +165,8 @@ def _continued(
     set_doubles_aside(run)
     run.view("accepted_events", sql.ACCEPTED + sql.OF_THE_TOUCHED)
     on_step("writing quarantined arrivals")
-    with adding_parts_to(
-        tables.quarantine, since, as_of, run.session, _QUARANTINE_ORDER
-    ) as quarantine:
-        set_aside = run.view("quarantined_events", sql.QUARANTINED_SINCE)
-        parts = write_parts(set_aside, quarantine, as_of, _QUARANTINE_ORDER)
+    with adding_parts_to(tables.quarantine, since, as_of, run.session, KEYS) as quarantine:
+        parts = write_set_aside(run, sql.QUARANTINED_SINCE, quarantine, as_of)
         counts = counted(run, arrived, rows_of(parts))
     on_step("aggregating")
     with adding_parts_to(tables.history, since, as_of, run.session, _ORDER) as log:

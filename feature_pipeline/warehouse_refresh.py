@@ -54,6 +54,11 @@ class _Refresh:
     quarantined: int = 0
     history_rows: int = 0
 
+    @property
+    def counts(self) -> IntakeCounts:
+        """Of all events that had arrived by then."""
+        return IntakeCounts(self.ingested, self.kept, self.superseded, self.quarantined, 0)
+
     def differs_from(self, last: "_Refresh") -> str:
         """Why the log cannot be continued."""
         terms = ("aggregation", "lookback_window", "allowed_lateness")
@@ -180,7 +185,8 @@ def _refresh(
     since = last.as_of if last else None
     gone = left_out(connection, erased, since, this.as_of)
     arrived_last = newest_arrival or this.as_of
-    return Refreshed(counts, rows, appended, since, newest, arrived_last, gone, made_anew=why)
+    known_before = last.counts if last else None
+    return Refreshed(counts, rows, appended, since, newest, arrived_last, gone, why, known_before)
 
 
 def _last_refresh(connection: Session) -> _Refresh | None:

@@ -63,7 +63,8 @@ class Watermark:
     def refreshed_from(self, before: "Watermark", not_yet_arrived: int) -> Refreshed:
         """What a run did that went on from `before` and left this; nothing, where they are one."""
         counts = self.counts(not_yet_arrived)
-        ingested = counts.ingested - before.counts(not_yet_arrived).ingested
+        known_before = before.counts(not_yet_arrived)
+        ingested = counts.ingested - known_before.ingested
         return Refreshed(
             counts,
             self.history_rows,
@@ -73,6 +74,7 @@ class Watermark:
             self.newest_arrival,
             left_out=self.delivered - before.delivered - ingested,
             made_anew=None,
+            known_before=known_before,
         )
 
     def counts(self, not_yet_arrived: int) -> IntakeCounts:

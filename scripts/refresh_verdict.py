@@ -13,6 +13,7 @@ from contract_checks.findings import Finding, Outcome, worst_of
 from contract_checks.judge import judge
 from contract_checks.language.contract import Contract
 from contract_checks.language.sentence import spell
+from contract_checks.measures.proportions import upper_bound
 from feature_pipeline.refreshed import Refreshed
 from scripts.alerting import News, alert
 from scripts.command_line import NotBegunError
@@ -21,6 +22,9 @@ from scripts.refresh_metrics import write_metrics
 
 SUBJECT = "refresh"
 _FAILED, _SILENT = "§4 refresh cadence", "§3 allowed lateness"
+_PRODUCER = "§4 upstream dependencies"
+_SURELY = 0.999
+"""How sure it must be that a share is too large: an hour may hold few events."""
 
 
 @dataclass(frozen=True)
@@ -32,6 +36,8 @@ class Verdict:
     """Of the rows that were added; none where none was."""
     silent: str | None
     """How long nothing has arrived from the source; None while it speaks."""
+    set_aside: str | None = None
+    """That more of the new events was quarantined than may be; None where it was not."""
 
     @property
     def broken(self) -> list[Finding]:
@@ -41,7 +47,7 @@ class Verdict:
     def exit_code(self) -> int:
         """0 good, 1 broken, 2 not to be judged."""
         found = worst_of([Outcome.KEPT, *(finding.outcome for finding in self.findings)])
-        return Outcome.BROKEN.value if self.silent else found.value
+        return Outcome.BROKEN.value if self.silent or self.set_aside else found.value
 
     @property
     def lines(self) -> list[str]:
@@ -51,7 +57,8 @@ class Verdict:
             for f in self.findings
             if f.outcome is not Outcome.KEPT
         ]
-        return told + ([f"source silent: {self.silent}"] if self.silent else [])
+        told += [f"source silent: {self.silent}"] if self.silent else []
+        return told + ([f"events set aside: {self.set_aside}"] if self.set_aside else [])
 
     @property
     def news(self) -> Iterator[News]:
@@ -59,6 +66,10 @@ class Verdict:
         yield News(_FAILED, SUBJECT, False, "refreshing again", f"{self.done.new_rows:,} rows")
         spoke = f"an event arrived at {self.done.newest_arrival.isoformat()}"
         yield News(_SILENT, SUBJECT, bool(self.silent), "source silent", self.silent or spoke)
+        ingested, quarantined = self.done.judged_now
+        if ingested:
+            figure = self.set_aside or f"{quarantined:,} of {ingested:,} events quarantined"
+            yield News(_PRODUCER, SUBJECT, bool(self.set_aside), "events set aside", figure)
         for clause in sorted({f.clause for f in self.findings}):
             first = next((f for f in self.broken if f.clause == clause), None)
             figure = f"expected {first.expected}, got {first.got}" if first else "kept"
@@ -86,7 +97,23 @@ def judged(contract: Contract, done: Refreshed, as_of: datetime) -> Verdict:
             f"no event has arrived since {done.newest_arrival.isoformat()}, for {silence}, longer "
             f"than the allowed lateness of {spell(longest)}"
         )
-    return Verdict(done, findings, silent)
+    return Verdict(done, findings, silent, too_many_set_aside(contract, done))
+
+
+def too_many_set_aside(contract: Contract, done: Refreshed) -> str | None:
+    """That surely more of what a refresh took in was quarantined than may be null (§6).
+
+    What is quarantined counts nowhere: features are short of it, and none of them shows it.
+    """
+    ingested, quarantined = done.judged_now
+    most = contract.quality.maximum_null_rate
+    at_least = 1 - upper_bound(ingested - quarantined, ingested, _SURELY) if ingested else 0
+    if at_least <= most:
+        return None
+    return (
+        f"{quarantined:,} of the {ingested:,} events that arrived were quarantined, more than "
+        f"{most:.0%} (§6 completeness); their reasons stand in customer_events_quarantine"
+    )
 
 
 @contextmanager

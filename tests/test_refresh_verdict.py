@@ -15,6 +15,12 @@ from prometheus_client.parser import text_string_to_metric_families
 from slack_channel import Channel
 from test_jobs_records import DAY, HOUR, PRESENT, job, shopping
 
+from contract_checks.language.loader import load
+from feature_pipeline.intake import IntakeCounts
+from feature_pipeline.refreshed import Refreshed
+from scripts.command_line import CONTRACT
+from scripts.refresh_verdict import Verdict, too_many_set_aside
+
 EVENTS = HISTORY.with_name("customer_events.parquet")
 METRICS = Path("data", "metrics", "refresh.prom")
 
@@ -118,3 +124,31 @@ def test_each_hour_is_judged_and_what_broke_is_told_once_and_its_end_once(life: 
     ]
     assert (again.metrics["success"], again.metrics["source_silent"]) == (1, 0)
     assert again.metrics["newest_arrival_seconds"] == (later - HOUR / 4).timestamp()
+
+
+@pytest.mark.parametrize(
+    ("known_before", "now", "quarantined", "said"),
+    [
+        (None, 0, 0, None),
+        (None, 10_000, 100, None),
+        (None, 10_000, 200, "200 of the 10,000 events that arrived were quarantined, more than 1%"),
+        ((10_000, 5_000), 40, 0, None),
+        ((10_000, 0), 1, 1, None),
+        ((10_000, 0), 3, 1, None),
+        ((10_000, 0), 40, 6, "6 of the 40 events"),
+        ((10_000, 0), 2, 2, "2 of the 2 events"),
+    ],
+)
+def test_a_share_of_quarantined_events_that_is_surely_too_large_is_told(
+    known_before: tuple[int, int] | None, now: int, quarantined: int, said: str | None
+) -> None:
+    ingested, aside = known_before or (0, 0)
+    before = known_before and IntakeCounts(ingested, ingested - aside, 0, aside, 0)
+    ingested, aside = ingested + now, aside + quarantined
+    counts = IntakeCounts(ingested, ingested - aside, 0, aside, 0)
+    done = Refreshed(counts, 0, 0, None, None, PRESENT, 0, None, before)
+    verdict = Verdict(done, (), None, too_many_set_aside(load(CONTRACT), done))
+    assert (verdict.exit_code, len(verdict.lines)) == ((1, 1) if said else (0, 0))
+    assert said is None or said in verdict.lines[0]
+    news = [one for one in verdict.news if one.clause == "§4 upstream dependencies"]
+    assert [one.broken for one in news] == ([bool(said)] if now else [])
