@@ -4,6 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 DBT := customer_activity/.venv
+AIRFLOW := schedules/.venv
 
 .PHONY: setup demo test test-all nightly lint bench clean .environments
 .DELETE_ON_ERROR:
@@ -36,7 +37,7 @@ test-all: setup lint
 
 # Every test, and 10,000 documents a property in place of 300: hours. Where this machine has servers
 # of its own, what talks to one runs with them, too.
-nightly: setup lint
+nightly: setup lint $(AIRFLOW)/.ready
 	HYPOTHESIS_PROFILE=nightly $(BIN)/pytest -n 2 --dist loadscope --no-loadscope-reorder
 	if command -v postgres || command -v redis-server; then TEST_SERVERS=system \
 	  $(BIN)/pytest -n 2 --dist loadscope -k "postgres or redis or warehouse or production"; fi
@@ -57,5 +58,12 @@ $(DBT)/.ready: customer_activity/requirements.lock
 	  -r customer_activity/requirements.lock
 	@touch $@
 
+# Airflow brings 130 packages, and is asked for by its own tests alone.
+$(AIRFLOW)/.ready: schedules/requirements.lock
+	$(PYTHON) -m venv --clear $(AIRFLOW)
+	$(AIRFLOW)/bin/pip install --quiet --disable-pip-version-check --require-hashes \
+	  -r schedules/requirements.lock
+	@touch $@
+
 clean:
-	rm -rf $(VENV) $(DBT) customer_activity/made customer_activity/target customer_activity/logs build *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis data/*/ data/*.db data/*.lock report.html
+	rm -rf $(VENV) $(DBT) $(AIRFLOW) customer_activity/made customer_activity/target customer_activity/logs build *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis data/*/ data/*.db data/*.lock report.html

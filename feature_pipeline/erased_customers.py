@@ -5,6 +5,7 @@ another digest than the one in training sets, so it joins with nothing either.
 """
 
 import hmac
+import re
 from collections.abc import Iterable
 from hashlib import sha256
 from pathlib import Path
@@ -17,6 +18,7 @@ from feature_pipeline.engine import one_row
 from feature_pipeline.refusal import RefusedError
 
 _OF_A_CUSTOMER, _OF_THE_KEY = b"erased customer: ", b"key of the erased customers"
+_DIGEST = re.compile(rb"[0-9a-f]{64}")
 
 
 class ErasedCustomers:
@@ -50,11 +52,17 @@ def read_erased(file: Path, key: bytes) -> ErasedCustomers:
     """The list in the file; nobody where there is none.
 
     Raises:
-        RefusedError: it was made with another key, so that nobody on it could be recognised.
+        RefusedError: it is damaged, or was made with another key: whoever is on it would come back.
     """
     if not file.is_file():
         return ErasedCustomers(key)
-    made_with, *digests = file.read_text(encoding="ascii").split()
+    held = file.read_bytes().split()
+    if not held or not all(_DIGEST.fullmatch(digest) for digest in held):
+        raise RefusedError(
+            f"{file} is damaged: it is to hold digests of 64 hexadecimal digits, one a line. "
+            "Restore it from a backup, or erased customers would come back"
+        )
+    made_with, *digests = (digest.decode() for digest in held)
     if not hmac.compare_digest(made_with, _digest_of_key(key)):
         raise RefusedError(
             f"{file} was made with another FEATURE_STORE_HASH_KEY than the one that is set: set "

@@ -25,6 +25,7 @@ from warm_start import run_warm
 from contract_checks import failure
 from contract_checks.damaged_files import damaged_files
 from contract_checks.operations.log import OperationsLog, Record
+from feature_pipeline.erased_customers import read_erased
 from feature_pipeline.refusal import RefusedError
 
 DATA = Path("data")
@@ -82,7 +83,6 @@ FILES: dict[str, Callable[[Path], Path]] = {
     "events": lambda repository: repository / HISTORY.with_name("customer_events.parquet"),
     "erased": lambda repository: repository / HISTORY.with_name("erased_customers.txt"),
 }
-FAULTS = [garbled, truncated, absent, emptied]
 
 
 @pytest.fixture(scope="module")
@@ -380,13 +380,43 @@ def test_1_is_only_what_a_command_says_itself(body: str, code: int, tmp_path: Pa
     assert "Traceback" not in done.stderr
 
 
-EVERY_JOB = [(job, file) for job in JOBS for file in FILES if job != "ingest"]
-ITS_OWN = [("ingest", "operations.db"), ("ingest", "events")]  # it reads no other
+@pytest.mark.parametrize(
+    "spoilt",
+    [
+        lambda text: b"",
+        lambda text: b"\n",
+        lambda text: text[:-20],
+        lambda text: text[30:],
+        lambda text: text.upper(),
+        lambda text: text + b"4711\n",
+        lambda text: b"\x81" * len(text),
+    ],
+)
+def test_a_list_of_erased_customers_that_is_damaged_is_no_list(
+    spoilt: Callable[[bytes], bytes], refreshed: Path, tmp_path: Path
+) -> None:
+    """Whoever it no longer holds would come back with the next delivery."""
+    text = FILES["erased"](refreshed).read_bytes()
+    file = tmp_path / "erased_customers.txt"
+    file.write_bytes(text)
+    assert 2 in read_erased(file, KEY.encode())
+    file.write_bytes(spoilt(text))
+    with pytest.raises(RefusedError, match=r"is damaged: .* Restore it from a backup"):
+        read_erased(file, KEY.encode())
+
+
+EVERY_JOB = [(job, file, garbled) for job in JOBS for file in FILES if job != "ingest"]
+ITS_OWN = [("ingest", "operations.db", garbled), ("ingest", "events", garbled)]
+EVERY_FAULT = [
+    (job, file, fault)
+    for job in ("refresh", "check", "build_training_set")
+    for file in FILES
+    for fault in (truncated, absent, emptied)
+]
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: fault.__name__)
-@pytest.mark.parametrize(("job", "file"), EVERY_JOB + ITS_OWN)
+@pytest.mark.parametrize(("job", "file", "fault"), EVERY_JOB + ITS_OWN + EVERY_FAULT)
 def test_no_job_ends_in_a_traceback(
     repository: Path, job: str, file: str, fault: Callable[[Path], None]
 ) -> None:
