@@ -89,6 +89,6 @@ def refuse_unknown_age(view: str) -> None:
     """
     if (reading := _reading.get()) and reading.max_age is not None:
         raise OnlineStoreStaleError(
-            f"{view} is pushed and was never materialized, so nothing tells how old it is, and it "
+            f"{view} was never materialized, so nothing tells how old what it holds is, and it "
             f"may be {reading.max_age} old at most: read it through plain Feast, or materialize it"
         )

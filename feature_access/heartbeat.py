@@ -10,6 +10,7 @@ read fails. What it says of which fields, and of views that are pushed: see `tes
 A default is recognisable in a response: its event timestamp is 1970-01-01.
 """
 
+import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from datetime import datetime
 from typing import Any, TypeVar
@@ -19,10 +20,12 @@ from feast.infra.online_stores.online_store import OnlineStore
 from feast.protos.feast.types.EntityKey_pb2 import EntityKey
 from feast.protos.feast.types.Value_pb2 import Value
 
+from feature_access.row_time import OnlineWrite, microseconds
 from feature_access.testimony import (
     OnlineRow,
     Testimony,
     heartbeat_key,
+    instead_of_heartbeat,
     judged,
     named_fields,
     old_heartbeat_key,
@@ -76,9 +79,28 @@ class HeartbeatOnlineStore(OnlineStore):  # type: ignore[misc]
         """
         self._leave(config, table, heartbeat_key(table), named_fields(table), until)
 
-    def was_pushed(self, config: RepoConfig, table: FeatureView, until: datetime) -> None:
-        """Leave the mark that rows, the newest of that time, came without a materialization."""
-        self._leave(config, table, pushed_key(table), {}, until)
+    def online_write_batch(
+        self,
+        config: RepoConfig,
+        table: FeatureView,
+        data: Sequence[OnlineWrite],
+        progress: Callable[[int], Any] | None,
+    ) -> None:
+        """As Feast, with a mark that rows were written, which counts where none was begun."""
+        super().online_write_batch(config, table, data, progress)
+        if data:
+            newest = max((at for _, _, at, _ in data), key=microseconds)
+            self._leave(config, table, pushed_key(table), {}, newest)
+
+    async def online_write_batch_async(
+        self,
+        config: RepoConfig,
+        table: FeatureView,
+        data: Sequence[OnlineWrite],
+        progress: Callable[[int], Any] | None,
+    ) -> None:
+        """See `online_write_batch`; in a thread, for not every store can do otherwise."""
+        await asyncio.to_thread(self.online_write_batch, config, table, data, progress)
 
     def _leave(
         self,
@@ -146,9 +168,7 @@ class HeartbeatOnlineStore(OnlineStore):  # type: ignore[misc]
         )
         if real(beat[0]):
             return judged(table, requested_features, rows, beat)
-        others = self._answered(
-            config, table, [old_heartbeat_key(table), pushed_key(table)], requested_features
-        )
+        others = self._answered(config, table, instead_of_heartbeat(table), requested_features)
         return without_heartbeat(table, requested_features, rows, *others)
 
     async def online_read_async(
@@ -165,7 +185,7 @@ class HeartbeatOnlineStore(OnlineStore):  # type: ignore[misc]
         if real(beat[0]):
             return judged(table, requested_features, rows, beat)
         others = await self._answered_async(
-            config, table, [old_heartbeat_key(table), pushed_key(table)], requested_features
+            config, table, instead_of_heartbeat(table), requested_features
         )
         return without_heartbeat(table, requested_features, rows, *others)
 

@@ -4,8 +4,7 @@ A key is one before Feast coerces it, a materialization says how far it came, an
 leaves the pointer where it is.
 """
 
-import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
 
@@ -21,7 +20,6 @@ from tenacity import Retrying, retry_if_exception_type, stop_after_attempt, wait
 
 from feature_access.declared_pointers import is_applying, refuse_to_move_pointers
 from feature_access.entity_requests import EntityRequest, entities_named
-from feature_access.row_time import OnlineWrite, microseconds
 from feature_access.testimony import Testimony
 from feature_access.unavailable import OnlineStoreEmptyError, OnlineStoreUnavailableError
 
@@ -170,30 +168,6 @@ class HeartbeatProvider(PassthroughProvider):  # type: ignore[misc]
         )
         written: bool = write(config, view, _with_constant_key(view, job.to_arrow()))
         return written
-
-    def online_write_batch(
-        self,
-        config: RepoConfig,
-        table: FeatureView,
-        data: Sequence[OnlineWrite],
-        progress: Callable[[int], Any] | None,
-    ) -> None:
-        """As Feast, for whoever pushes rows; a materialization goes to the store itself."""
-        super().online_write_batch(config, table, data, progress)
-        if data:
-            self.online_store.was_pushed(
-                config, table, max((at for _, _, at, _ in data), key=microseconds)
-            )
-
-    async def online_write_batch_async(
-        self,
-        config: RepoConfig,
-        table: FeatureView,
-        data: Sequence[OnlineWrite],
-        progress: Callable[[int], Any] | None,
-    ) -> None:
-        """See `online_write_batch`; in a thread, for not every store can do otherwise."""
-        await asyncio.to_thread(self.online_write_batch, config, table, data, progress)
 
     def _testimony(self, config: RepoConfig, view: FeatureView) -> Testimony:
         """How far the view is materialized, and the mark; a job has more patience than a reader."""

@@ -1,6 +1,5 @@
 """Rows of Feast's Redis store that only move forward, of equal times to the later created."""
 
-import asyncio
 from collections.abc import Callable, Sequence
 from copy import copy
 from typing import Any
@@ -30,16 +29,6 @@ class ForwardRedisStore(RedisOnlineStore):  # type: ignore[misc]
         else:
             layout = RedisLayout(config, table)
             self.writer(config, layout).write(writes_of(layout, data), progress)
-
-    async def online_write_batch_async(
-        self,
-        config: RepoConfig,
-        table: FeatureView,
-        data: Sequence[OnlineWrite],
-        progress: Callable[[int], Any] | None,
-    ) -> None:
-        """See `online_write_batch`; in a thread."""
-        await asyncio.to_thread(self.online_write_batch, config, table, data, progress)
 
     def delete_table(self, config: RepoConfig, table: FeatureView) -> None:
         """As Feast, with the created times of the rows, of which it does not know."""

@@ -6,8 +6,9 @@ themselves, so that whoever reads some of them reads what is said of them in the
 Heartbeats of before named no fields but held their defaults: such a one testifies to a field whose
 default it holds, and to every field that declares none, until the next refresh leaves a new one.
 
-A view that was never materialized, but pushed or written directly, has none and needs none: it is
-read as Feast reads it, with no defaults, for nothing tells the unknown from what was lost.
+A view that was never to be materialized has none and needs none: one that is pushed or written
+directly, and one that holds nothing yet and declares no default. It is read as Feast reads it, with
+no defaults, for nothing tells the unknown from what was lost.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -56,8 +57,13 @@ def writing_key(view: FeatureView) -> EntityKey:
 
 
 def pushed_key(view: FeatureView) -> EntityKey:
-    """Where the mark lies that rows were written without a materialization."""
+    """Where the mark lies that rows were written, be it without a materialization."""
     return _reserved(f"{view.name} was pushed to")
+
+
+def instead_of_heartbeat(view: FeatureView) -> list[EntityKey]:
+    """What tells of a view without a heartbeat why it has none; see `without_heartbeat`."""
+    return [old_heartbeat_key(view), pushed_key(view), writing_key(view)]
 
 
 def reserved_keys(view: FeatureView) -> list[EntityKey]:
@@ -97,6 +103,7 @@ def without_heartbeat(
     rows: Sequence[OnlineRow],
     old: OnlineRow,
     pushed: OnlineRow,
+    begun: OnlineRow,
 ) -> list[OnlineRow]:
     """The rows of a view whose heartbeat is of the old kind, or that has none.
 
@@ -105,12 +112,17 @@ def without_heartbeat(
     """
     if real(old[0]):
         return _counted(view, features, rows, old, default_proto)
-    # Registered intervals say that it was materialized, and a heartbeat should be there.
-    intervals = getattr(view, "materialization_intervals", None)
-    if intervals or not (is_pushed(view) or real(pushed[0])):
+    # One that was materialized, or is being, should have a heartbeat, or will.
+    if getattr(view, "materialization_intervals", None) or real(begun[0]):
+        raise empty(view)
+    if _has_defaults(view) and not (is_pushed(view) or real(pushed[0])):
         raise empty(view)
     refuse_unknown_age(view.name)
     return list(rows)
+
+
+def _has_defaults(view: FeatureView) -> bool:
+    return any(default_of(field) is not None for field in view.features)
 
 
 def is_pushed(view: Any) -> bool:

@@ -41,7 +41,8 @@ def main(
             entity_rows=[{"customer_id": customer_id} for customer_id in customer_ids],
         ).to_dict()
     console().print(answers_table(answer))
-    typer.echo(f"online up to {reading.materialized_to:%Y-%m-%d %H:%M:%S} UTC")
+    until = reading.materialized_to
+    typer.echo(f"online up to {until:%Y-%m-%d %H:%M:%S} UTC" if until else "pushed, up to no time")
 
 
 if __name__ == "__main__":

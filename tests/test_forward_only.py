@@ -1,7 +1,5 @@
 """Which of two rows is served: the newer, of equal times the later created, whatever came first."""
 
-from itertools import permutations
-
 import pytest
 from small_stores import DAY, MICROSECOND, NOON, driver, drivers, online
 
@@ -42,21 +40,26 @@ TIES = {
 
 @pytest.mark.parametrize(("tie", "latest"), [*((tie, False) for tie in TIES), ("three", True)])
 def test_of_equal_times_the_newest_created_is_served_as_offline(made, tie, latest):
-    for rows in permutations(TIES[tie]):
+    for rows in orders(TIES[tie]):
         store = store_of(made, rows, name=f"p{[r['trips'] for r in rows]}".translate(NO_MARKS))
         store.config.materialization_config.pull_latest_features = latest
         store.materialize(NOON - DAY, NOON + DAY)
         assert online_and_offline(store) == ([2], [2])
 
 
+def orders(rows):
+    """The rows forwards, backwards, and from the second."""
+    return [rows, rows[::-1], *([[*rows[1:], rows[0]]] if len(rows) > 2 else [])]
+
+
 NO_MARKS = str.maketrans(dict.fromkeys("[], "))
 
 
-@pytest.mark.parametrize("tie", TIES)
+@pytest.mark.parametrize("tie", ["created a microsecond apart", "three"])
 def test_the_same_holds_across_materializations_and_pushes(made, tie):
     import pandas as pd
 
-    for rows in permutations(TIES[tie]):
+    for rows in orders(TIES[tie]):
         name = f"a{[r['trips'] for r in rows]}".translate(NO_MARKS)
         store = store_of(made, rows[:1], name=name)
         for one in rows:  # the table holds one row at a time

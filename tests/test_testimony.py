@@ -231,21 +231,66 @@ def lose_everything(made, store) -> None:
         connection.execute("DELETE FROM store_own_drivers")
 
 
-def test_rows_that_are_written_directly_are_read_and_nothing_at_all_is_an_error(made):
+def test_rows_that_are_written_directly_are_read_as_feast_reads_them(made):
     from feast.types import Int64
-
-    from feature_access.unavailable import OnlineStoreEmptyError
 
     stores = [made.store(own=own) for own in (True, False)]
     for store in stores:
         store.apply([driver(), drivers(made.table(ROWS), trips=Int64)])
-    with pytest.raises(OnlineStoreEmptyError, match="`feast apply` and `feast materialize` before"):
-        answered(stores[0], 1)
+    assert answered(stores[0], 1, 2) == answered(stores[1], 1, 2)
     for store in stores:
         store.write_to_online_store("drivers", PUSH)
     assert answered(stores[0], 1, 2) == answered(stores[1], 1, 2)
     asyncio.run(stores[0].write_to_online_store_async("drivers", PUSH.assign(driver_id=2)))
     assert answered(stores[0], 1, 2)[0] == [5, 5]
+
+
+def test_a_view_with_defaults_that_holds_nothing_is_an_error_until_it_is_written(made):
+    from feature_access.unavailable import OnlineStoreEmptyError
+
+    store = made.store()
+    store.apply([driver(), drivers(made.table(ROWS), **fields())])
+    for read in ways(store, OLD):
+        with pytest.raises(OnlineStoreEmptyError, match="`feast apply` and `feast materialize` be"):
+            read()
+    store.write_to_online_store("drivers", PUSH)
+    for read in ways(store, OLD):
+        assert read() == [5, None]
+
+
+def test_a_first_materialization_that_is_killed_leaves_an_error(made, monkeypatch):
+    from feast.types import Int64
+
+    from feature_access.heartbeat import HeartbeatOnlineStore
+    from feature_access.unavailable import OnlineStoreEmptyError
+
+    store = made.store()
+    store.apply([driver(), drivers(made.table(ROWS), trips=Int64)])
+
+    def killed(*_):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(HeartbeatOnlineStore, "beat", killed)
+        with pytest.raises(KeyboardInterrupt):
+            store.materialize(NOON - DAY, NOON)
+    for read in ways(store, OLD):
+        with pytest.raises(OnlineStoreEmptyError, match="nothing of drivers"):
+            read()
+
+
+def test_the_store_itself_is_read_and_written_as_feasts(made):
+    from feast.protos.feast.types.EntityKey_pb2 import EntityKey
+    from feast.protos.feast.types.Value_pb2 import Value
+
+    store = made.store()
+    store.apply([driver(), drivers(made.table(ROWS), **fields())])
+    view, online_store = store.get_feature_view("drivers"), store._get_provider().online_store
+    key = EntityKey(join_keys=["driver_id"], entity_values=[Value(int64_val=7)])
+    row = (key, {"trips": Value(int64_val=8)}, NOON, NOON)
+    online_store.online_write_batch(store.config, view, [row], None)
+    ((at, values),) = online_store.online_read(store.config, view, [key], ["trips"])
+    assert (at, values["trips"].int64_val) == (NOON, 8)
 
 
 def test_whoever_asks_for_an_age_is_not_given_what_has_none(made):
@@ -257,7 +302,7 @@ def test_whoever_asks_for_an_age_is_not_given_what_has_none(made):
     for read in ways(store, OLD):
         with (
             fresh_within(DAY, at=NOON),
-            pytest.raises(OnlineStoreStaleError, match="drivers is pushed and was never mat"),
+            pytest.raises(OnlineStoreStaleError, match="drivers was never materialized"),
         ):
             read()
     with fresh_within(None, at=NOON) as reading:
