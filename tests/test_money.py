@@ -20,6 +20,7 @@ from warehouse import EVENTS, PIPELINE, SECRET, empty
 
 from feature_pipeline.events_table import events_view, refuse_wrong_schema
 from feature_pipeline.intake import accept, judge
+from feature_pipeline.local_days import IN_UTC
 from feature_pipeline.refusal import RefusedError
 
 pytest_plugins = ["postgres_server", "warehouse"]
@@ -83,7 +84,7 @@ def by_duckdb(file: Path) -> dict[int, Decimal]:
         connection.execute("SET TimeZone = 'UTC'")
         events_view(connection, [file])
         judge(connection, "FROM events_file", "judged", BOUNDS)
-        accept(connection, "judged")
+        accept(connection, "judged", IN_UTC)
         rows = connection.execute("SELECT customer_id, order_value FROM accepted_events").fetchall()
     return dict(rows)
 
@@ -150,7 +151,12 @@ def test_spark_takes_each_amount_as_it_is_written(spark: Any, tmp_path: Path) ->
         read_events(session, [tmp_path / "events.parquet"]).createOrReplaceTempView("events_file")
         judged = session.sql(sql.JUDGED, args=BOUNDS)
         judged.createOrReplaceTempView("judged")
-        rows = session.sql(sql.ACCEPTED).select("customer_id", "order_value").toArrow().to_pylist()
+        rows = (
+            session.sql(sql.ACCEPTED, args={"zone": IN_UTC})
+            .select("customer_id", "order_value")
+            .toArrow()
+            .to_pylist()
+        )
         held = {row["customer_id"]: row["order_value"] for row in rows}
         assert held == expected(values, kind), kind
 
