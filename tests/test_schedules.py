@@ -5,6 +5,7 @@ import re
 import shlex
 import shutil
 import subprocess
+import sys
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -142,6 +143,25 @@ def test_a_run_of_airflow_fails_with_any_of_its_tasks() -> None:
         hiding += "all_done" in written
         assert ("all_done" in written) == ("[upstream, refresh, drift] >> watcher()" in written)
     assert hiding == 1
+
+
+@pytest.mark.parametrize(
+    ("refresh", "code"), [("", 0), ("import nothing_of_that_name", 2), ("1 +", 2)]
+)
+def test_a_unit_that_takes_1_for_success_makes_sure_that_its_scripts_load(
+    refresh: str, code: int, tmp_path: Path
+) -> None:
+    texts = {unit.name: unit.read_text("utf-8") for unit in UNITS}
+    lenient = [name for name, text in texts.items() if "\nSuccessExitStatus=" in text]
+    assert lenient == ["feature-store-hourly.service"]
+    (load,) = re.findall(r"^ExecStartPre=(.*)$", texts[lenient[0]], re.MULTILINE)
+    for name in ("ingest", "refresh", "drift"):
+        assert f"scripts.{name}" in load
+        module = tmp_path / "scripts" / f"{name}.py"
+        module.parent.mkdir(exist_ok=True)
+        module.write_text(refresh if name == "refresh" else "")
+    shell = shlex.split(load.replace(".venv/bin/python", sys.executable))
+    assert subprocess.run(shell, cwd=tmp_path, capture_output=True).returncode == code
 
 
 @pytest.mark.parametrize("unit", [unit for unit in UNITS if unit.suffix == ".service"])
