@@ -6,8 +6,10 @@ import sys
 from collections.abc import Iterable, Iterator
 from importlib.resources import files
 from pathlib import Path
+from typing import Any
 
 import duckdb
+import psycopg
 import pytest
 from oracle import ChangeLog, Event, Profile, Row
 from postgres_server import Database, PostgresServer
@@ -101,15 +103,20 @@ def fill_raw(database: Database, folder: Path, which: str = "true") -> None:
         query = f"SELECT {columns} FROM read_parquet('{PURCHASES}') WHERE {which}"
         connection.execute(f"COPY ({query}) TO '{folder / 'purchases.csv'}' (HEADER false)")
     with database.connect() as owner:
-        owner.execute("CREATE SCHEMA raw")
-        owner.execute(
-            "CREATE TABLE raw.purchases (household_id bigint, store_id bigint, basket_id bigint, "
-            "sales_value double precision, transaction_timestamp timestamp)"
-        )
+        allow_raw(owner)
         with owner.cursor().copy(f"COPY raw.purchases ({columns}) FROM STDIN (FORMAT csv)") as copy:
             copy.write((folder / "purchases.csv").read_bytes())
-        owner.execute("GRANT USAGE ON SCHEMA raw TO feature_store_pipeline")
-        owner.execute("GRANT SELECT ON raw.purchases TO feature_store_pipeline")
+
+
+def allow_raw(owner: "psycopg.Connection[Any]") -> None:
+    """An empty `raw.purchases` that the pipeline may read."""
+    owner.execute("CREATE SCHEMA raw")
+    owner.execute(
+        "CREATE TABLE raw.purchases (household_id bigint, store_id bigint, basket_id bigint, "
+        "sales_value double precision, transaction_timestamp timestamp)"
+    )
+    owner.execute("GRANT USAGE ON SCHEMA raw TO feature_store_pipeline")
+    owner.execute("GRANT SELECT ON raw.purchases TO feature_store_pipeline")
 
 
 def change_log(database: Database) -> ChangeLog:

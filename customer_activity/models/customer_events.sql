@@ -1,5 +1,7 @@
--- The day's activity so far, per customer and UTC day: one state after each instant in which
--- something happened. `created_timestamp` is the next full hour, when the hourly run delivers it.
+-- The states of customers' days as they were delivered, hour by hour. A purchase that came late
+-- makes the later states of its day others: they are delivered again, and what was stays as it was.
+-- `created_timestamp` is when that was: of the first delivery, which brings all that there is, the
+-- end of each hour; of every later one its own instant, after everything delivered before.
 {{ config(
     materialized='incremental',
     incremental_strategy='append',
@@ -8,54 +10,45 @@
     post_hook="{{ export_events() }}",
 ) }}
 
-with activity as (
-    select customer_id, ordered_at as happened_at, 1 as orders, order_value, 0 as sessions
-    from {{ ref('orders') }}
-    union all
-    select customer_id, started_at, 0, 0, 1
-    from {{ ref('sessions') }}
+with last_delivery as (
+    {% if is_incremental() -%}
+    select max(created_timestamp) at time zone 'UTC' as delivered_at from {{ this }}
+    {%- else -%}
+    select cast(null as timestamp) as delivered_at
+    {%- endif %}
 ),
 
-instants as (
+in_reach as (
     select
-        customer_id,
-        happened_at,
-        date_trunc('hour', happened_at) + interval '1 hour' as delivered_at,
-        sum(orders) as orders,
-        sum(order_value) as order_value,
-        sum(sessions) as sessions
-    from activity
-    group by customer_id, happened_at
-),
-
-states as (
-    select
-        customer_id,
-        happened_at,
-        delivered_at,
-        sum(orders) over day_so_far as orders,
-        sum(order_value) over day_so_far as order_value,
-        sum(sessions) over day_so_far as sessions
-    from instants
-    window day_so_far as (
-        partition by customer_id, cast(happened_at as date) order by happened_at
-    )
+        states.customer_id,
+        states.happened_at at time zone 'UTC' as event_timestamp,
+        case
+            when last_delivery.delivered_at is null then states.hour_is_over_at
+            else greatest({{ present() }}, last_delivery.delivered_at + interval '1 microsecond')
+        end at time zone 'UTC' as created_timestamp,
+        states.orders,
+        states.order_value,
+        states.sessions
+    from {{ ref('states') }} as states
+    cross join last_delivery
+    -- An hour is delivered once it is over.
+    where states.hour_is_over_at <= {{ present() }}
+        and (
+            last_delivery.delivered_at is null
+            or states.happened_at > last_delivery.delivered_at - {{ reach() }}
+        )
 )
 
-select
-    cast(customer_id as bigint) as customer_id,
-    happened_at at time zone 'UTC' as event_timestamp,
-    delivered_at at time zone 'UTC' as created_timestamp,
-    cast(orders as bigint) as orders,
-    cast(order_value as decimal(18, 2)) as order_value,
-    cast(sessions as bigint) as sessions
-from states
--- An hour is delivered once it is over, and once.
-where delivered_at <= {{ present() }}
-{% if is_incremental() %}
-    and delivered_at > coalesce(
-        (select max(created_timestamp) at time zone 'UTC' from {{ this }}),
-        timestamp '0001-01-01'
-    )
-{% endif %}
+select customer_id, event_timestamp, created_timestamp, orders, order_value, sessions
+from in_reach
+{% if is_incremental() -%}
+where not exists (
+    select 1 from {{ latest_states(this) }} as delivered
+    where delivered.customer_id = in_reach.customer_id
+        and delivered.event_timestamp = in_reach.event_timestamp
+        and delivered.orders = in_reach.orders
+        and delivered.order_value = in_reach.order_value
+        and delivered.sessions = in_reach.sessions
+)
+{% endif -%}
 order by created_timestamp, customer_id, event_timestamp

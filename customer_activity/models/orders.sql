@@ -1,9 +1,4 @@
--- A basket is an order, paid in one instant.
-select
-    household_id as customer_id,
-    store_id,
-    basket_id as order_id,
-    min(transaction_timestamp) as ordered_at,
-    sum(cast(sales_value as decimal(18, 2))) as order_value
-from {{ source('raw', 'purchases') }}
-group by household_id, store_id, basket_id
+-- A basket is an order, unless more money went back than came in: then it is a refund.
+select customer_id, store_id, basket_id as order_id, paid_at as ordered_at, paid as order_value
+from {{ ref('baskets') }}
+where paid >= 0 or paid is null

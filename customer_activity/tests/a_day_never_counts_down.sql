@@ -1,16 +1,28 @@
--- Later states of a day hold the earlier ones.
-select *
-from (
+-- Later states of a day hold the earlier ones; money goes down by a refund alone, and never below
+-- zero.
+with states as (
     select
-        customer_id, event_timestamp, orders, order_value, sessions,
+        *,
         lag(orders) over day_so_far as orders_before,
         lag(order_value) over day_so_far as order_value_before,
         lag(sessions) over day_so_far as sessions_before
-    from {{ ref('customer_events') }}
+    from {{ latest_states(ref('customer_events')) }} as latest
     window day_so_far as (
         partition by customer_id, cast(event_timestamp at time zone 'UTC' as date)
         order by event_timestamp
     )
-) as states
-where orders < orders_before or order_value < order_value_before or sessions < sessions_before
-    or sessions > orders
+)
+
+select *
+from states
+where orders < orders_before or sessions < sessions_before or sessions > orders
+    or order_value < 0
+    or (
+        order_value < order_value_before
+        and not exists (
+            select 1 from {{ ref('refunds') }} as refunds
+            where refunds.netted
+                and refunds.customer_id = states.customer_id
+                and refunds.refunded_at = states.event_timestamp at time zone 'UTC'
+        )
+    )
