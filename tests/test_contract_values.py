@@ -1,5 +1,6 @@
 """Readers are tolerant of wording and strict about numbers, units, comparisons and names."""
 
+import re
 from collections.abc import Callable
 from datetime import date, timedelta
 
@@ -261,7 +262,7 @@ def test_any_percentage_is_the_nearest_fraction(basis_points: int, space: str) -
     assert match_rate(text) == basis_points / 10_000
 
 
-numbers = st.integers(-(10**9), 10**9) | st.decimals(-1000, 1000, places=3)
+numbers = st.integers(-(10**9), 10**9) | st.decimals(-1000, 1000, places=2)
 
 
 @given(
@@ -271,6 +272,75 @@ def test_any_two_numbers_make_a_range(low: float, high: float, dash: str, comma:
     grouped = "," if comma else ""
     text = f"{low:{grouped}f}{dash}{high:{grouped}f}"
     assert values.allowed(text) == Range(minimum=float(low), maximum=float(high))
+
+
+@given(number=st.decimals(-10_000, 10_000, places=3))
+def test_a_dot_before_three_digits_is_refused_where_it_may_separate_thousands(number) -> None:
+    if 1 <= abs(number) < 1000:
+        with pytest.raises(Unreadable, match=re.escape(f" or {number * 1000:,.0f}, which")):
+            values.allowed(f"≤ {number:f}")
+    else:
+        assert values.allowed(f"≤ {number:f}") == Range(minimum=None, maximum=float(number))
+
+
+DOTTED = {
+    "10.000": "10 or 10,000",
+    "1.500": "1.5 or 1,500",
+    "1.010": "1.01 or 1,010",
+    "99.999": "99.9990 or 99,999",
+    "100.000": "100 or 100,000",
+    "+1.250": "+1.25 or +1,250",
+    "-10.000": "-10 or -10,000",
+    "001.500": "1.5 or 1,500",
+}
+
+
+@pytest.mark.parametrize("number", DOTTED)
+def test_both_readings_of_a_dotted_number_are_told_and_can_be_written(number: str) -> None:
+    told = f"^{re.escape(number)} may be read as two numbers: write {re.escape(DOTTED[number])},"
+    for range_ in (f"0–{number}", f"{number} to 10,000", f"[{number}, 10,000]", f"≥ {number}"):
+        with pytest.raises(Unreadable, match=told):
+            values.allowed(range_)
+    readings = [values.allowed(f"≤ {written}") for written in DOTTED[number].split(" or ")]
+    assert readings[0].maximum * 1000 == pytest.approx(readings[1].maximum)
+
+
+@pytest.mark.parametrize(
+    ("read", "text"),
+    [
+        (match_rate, "≥ 98.500%"),
+        (match_rate, "≥ 98.500 percent"),
+        (values.duration, "1.500 hours"),
+        (values.duration, "30.000d"),
+        (phrases.performance, "p95 latency ≤ 50.000ms, error rate ≤ 0.1%"),
+        (phrases.performance, "p99.999 latency ≤ 50ms, error rate ≤ 0.1%"),
+    ],
+)
+def test_a_dotted_number_is_refused_with_any_unit(read, text: str) -> None:
+    with pytest.raises(Unreadable, match="may be read as two numbers"):
+        read(text)
+
+
+@pytest.mark.parametrize(
+    ("number", "value"),
+    [
+        *(("0.125", 0.125), ("0.100", 0.1), ("1234.567", 1234.567), ("10,000.125", 10000.125)),
+        *(("1.5000", 1.5), ("1.25", 1.25), ("-0.125", -0.125)),
+    ],
+)
+def test_what_can_be_read_in_one_way_only_is_read(number: str, value: float) -> None:
+    assert values.allowed(f"≤ {number}") == Range(minimum=None, maximum=value)
+    if 0 < value < 100 and "," not in number:
+        assert match_rate(f"≥ {number}%") == pytest.approx(value / 100)
+
+
+@pytest.mark.parametrize(
+    "number", ["10,00", "1'000", "1 000", "1\u00a0000", "12.345,67", "1.000.000"]
+)
+def test_other_ways_to_group_are_refused(number: str) -> None:
+    for read, text in ((values.allowed, f"0–{number}"), (values.duration, f"{number} days")):
+        with pytest.raises(Unreadable):
+            read(text)
 
 
 @given(number=st.integers(0, 10**6), unit=st.sampled_from(["%", " percent", "th percentile", ""]))

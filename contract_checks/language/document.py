@@ -51,12 +51,17 @@ class Section:
 
 @dataclass(frozen=True)
 class Document:
-    """A whole document. `strays` are bullets that stand before the first section."""
+    """A whole document.
+
+    `strays` are bullets that stand before the first section, `between` is the text beside bullets,
+    each with its line.
+    """
 
     title: str
     title_line: int
     sections: tuple[Section, ...]
     strays: tuple[Bullet, ...]
+    between: tuple[tuple[int, str], ...]
     last_line: int
 
 
@@ -88,6 +93,7 @@ def parse(text: str) -> Document:
     title, title_line = "", 1
     headings: list[SyntaxTreeNode] = []
     bullets: list[list[Bullet]] = [[]]
+    between: list[tuple[int, str]] = []
     for node in SyntaxTreeNode(_MARKDOWN.parse(text)).children:
         if node.type == "heading" and node.tag == "h1" and not title:
             title, title_line = _text(node), _line(node)
@@ -96,8 +102,11 @@ def parse(text: str) -> Document:
             bullets.append([])
         elif node.type == "bullet_list":
             bullets[-1].extend(_bullets(node))
+        else:
+            between.append((_line(node), _text(node)))
     sections = tuple(map(_section, headings, bullets[1:]))
-    return Document(title, title_line, sections, tuple(bullets[0]), text.rstrip().count("\n") + 1)
+    last_line = text.rstrip().count("\n") + 1
+    return Document(title, title_line, sections, tuple(bullets[0]), tuple(between), last_line)
 
 
 def _section(heading: SyntaxTreeNode, bullets: list[Bullet]) -> Section:

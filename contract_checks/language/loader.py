@@ -11,6 +11,7 @@ from contract_checks.language.consistency import conflicts
 from contract_checks.language.contract import Contract
 from contract_checks.language.document import Bullet, Document, Section, parse, text_of
 from contract_checks.language.form import CLAUSES, TITLES, Clause, Entry, same_title
+from contract_checks.language.revisions import revision, unmarked, without_comments
 from contract_checks.language.sentence import Unreadable, quote, shown
 from contract_checks.language.terms import Terms
 from contract_checks.language.values import title as read_title
@@ -79,6 +80,9 @@ class _Reading:
         for bullet in self.document.strays:
             message = f"{quote(bullet.label)} stands before section 1: move it to its section"
             self._report(bullet.line, "document", message)
+        for line, text in self.document.between:  # a comment there hides nothing that is in force
+            if why := revision(without_comments(text)):
+                self._report(line, "document", f"{quote(text)} {why}")
         for section in self._sections_of_the_form():
             self._read_section(section)
         draft = self._draft()
@@ -96,7 +100,11 @@ class _Reading:
         sections: dict[str, Section] = {}
         for section in self.document.sections:
             title = TITLES.get(section.number)
-            if title is None:
+            if why := revision(section.title):
+                self._report(section.line, "document", f"{quote(section.title)} {why}")
+                if title:
+                    sections.setdefault(section.number, section)
+            elif title is None:
                 heading = quote(f"{section.number} {section.title}".strip())
                 message = f"{heading} is not a heading of the form: remove it or correct its number"
                 self._report(section.line, "document", message)
@@ -133,8 +141,14 @@ class _Reading:
         self, section: Section, bullets: tuple[Bullet, ...], clauses: list[Clause]
     ) -> None:
         for bullet in bullets:
-            clause = next((clause for clause in clauses if clause.accepts(bullet.label)), None)
-            if clause is None:
+            why = revision(bullet.label)
+            label = unmarked(bullet.label) if why else bullet.label
+            clause = next((clause for clause in clauses if clause.accepts(label)), None)
+            if why:
+                place = clause.id if clause else f"§{section.number}"
+                self._report(bullet.line, place, f"{quote(bullet.label)} {why}")
+                self.lines.setdefault(place, bullet.line)
+            elif clause is None:
                 self._report(bullet.line, f"§{section.number}", _unknown(bullet.label, clauses))
             elif clause.id in self.lines:
                 message = f"repeated, first on line {self.lines[clause.id]}: keep one"
@@ -177,7 +191,8 @@ class _Reading:
         unreadable = False
         for item in bullet.items:
             try:
-                key, value = read(item.label, shown(item.text))
+                shown(f"{item.label}: {item.text}")  # a mark may reach over both
+                key, value = read(item.label, item.text)
             except Unreadable as reason:
                 self._report(item.line, clause.id, f"{quote(item.label)}: {reason}")
                 unreadable |= clause.stand_in is None
@@ -211,7 +226,7 @@ class _Reading:
     def _read_title(self, draft: Contract) -> None:
         """The title names the feature and version of §1."""
         try:
-            named = read_title(self.document.title)
+            named = read_title(shown(self.document.title))
             overview = (draft.overview.feature_name, draft.overview.version)
         except Unreadable as reason:
             self._report(self.document.title_line, "title", str(reason))

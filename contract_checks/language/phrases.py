@@ -231,7 +231,7 @@ def performance(text: str) -> Performance:
     """Latency at a percentile, and error rate."""
     with Sentence(text, "limits such as 'p95 latency ≤ 50ms, error rate ≤ 0.1%'") as words:
         found = words.take(_LATENCY_PERCENTILE)
-        percentile = float(found[1] or found[2] or found[3])
+        percentile = number_in(found[1] or found[2] or found[3])
         return Performance(
             latency_percentile=percentile,
             maximum_latency=words.duration(UNDER, about=r"\blatency\b"),

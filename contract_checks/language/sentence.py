@@ -14,6 +14,8 @@ from types import TracebackType
 from typing import Literal, Self
 
 from contract_checks.language.characters import control, disguised, named
+from contract_checks.language.numbers import UNFIXED_UNITS, UNITS, ambiguity
+from contract_checks.language.revisions import revision
 
 FLAGS = re.ASCII | re.IGNORECASE
 IDENTIFIER = r"[A-Za-z_]\w*"
@@ -22,20 +24,7 @@ NUMBER = (
     r"(?![0-9]|[.,][0-9])"
 )
 
-_UNITS = {
-    unit: length
-    for units, length in {
-        "ms millisecond milliseconds": timedelta(milliseconds=1),
-        "s sec secs second seconds": timedelta(seconds=1),
-        "min mins minute minutes": timedelta(minutes=1),
-        "h hr hrs hour hours": timedelta(hours=1),
-        "d day days": timedelta(days=1),
-        "w week weeks": timedelta(weeks=1),
-    }.items()
-    for unit in units.split()
-}
-_UNFIXED_UNITS = ["m", "month", "months", "quarter", "quarters", "year", "years"]
-_WORD_UNITS = "|".join(sorted([*_UNITS, *_UNFIXED_UNITS], key=len, reverse=True))
+_WORD_UNITS = "|".join(sorted([*UNITS, *UNFIXED_UNITS], key=len, reverse=True))
 _UNIT = rf"(?:%|per\s?cent\b|(?:st|nd|rd|th)?\s*percentile\b|(?:{_WORD_UNITS})\b)"
 _AFTER = "and|or|on|for|in|per|over|across|of|at|is|are"  # words that are no unit of a number
 _QUANTITY = (
@@ -88,18 +77,20 @@ def quote(text: str) -> str:
 
 
 def shown(text: str) -> str:
-    """The text, where a person sees it as it is written; Unreadable where marks reorder it."""
+    """The text, where all see it as it is written; Unreadable where marks reorder or revise it."""
     if found := control(text):
         raise Unreadable(f"{named(found)} makes it read otherwise than it looks: remove it")
+    if why := revision(text):
+        raise Unreadable(why)
     return text
 
 
 def spell(length: timedelta) -> str:
     """A duration as a document writes it, in the largest unit that divides it: 30d, 36h, 15min."""
     for unit in ("d", "h", "min", "s"):
-        if not length % _UNITS[unit]:
-            return f"{length // _UNITS[unit]}{unit}"
-    return f"{length / _UNITS['ms']:.15g}ms"
+        if not length % UNITS[unit]:
+            return f"{length // UNITS[unit]}{unit}"
+    return f"{length / UNITS['ms']:.15g}ms"
 
 
 def tidy(text: str) -> str:
@@ -117,7 +108,14 @@ def is_none(text: str) -> bool:
 
 def number_in(text: str) -> float:
     """The value of a text that matches `NUMBER`; commas separate thousands."""
-    return float(Decimal(text.replace(",", "")))
+    return float(decimal_in(text))
+
+
+def decimal_in(text: str) -> Decimal:
+    """The exact value of such a text; Unreadable where it has another value elsewhere."""
+    if why := ambiguity(text):
+        raise Unreadable(why)
+    return Decimal(text.replace(",", ""))
 
 
 class Sentence:
@@ -198,7 +196,7 @@ class Sentence:
     def percent(self, bound: str = "", about: str = "") -> float:
         """Take a percentage from 0% to 100%, as a fraction of one."""
         number = self._quantity("percentage", bound, about)["number"]
-        share = float(Decimal(number.replace(",", "")) / 100)
+        share = float(decimal_in(number) / 100)
         if not 0 <= share <= 1:
             raise self.unreadable(", from 0% to 100%")
         return share
@@ -207,7 +205,7 @@ class Sentence:
         """Take a duration longer than zero, in units of fixed length."""
         quantity = self._quantity("duration", bound, about)
         try:
-            length = _UNITS[quantity["unit"].lower()] * number_in(quantity["number"])
+            length = UNITS[quantity["unit"].lower()] * number_in(quantity["number"])
         except OverflowError:
             raise self.unreadable(", and no longer than a calendar") from None
         if length <= timedelta(0):
@@ -220,7 +218,7 @@ class Sentence:
         found = self.take(rf"{lead}(?P<quantity>{_QUANTITY})", start="quantity")
         if _kind(found["unit"]) != kind:
             unit = found["unit"] or ""
-            if unit.lower() in _UNFIXED_UNITS:
+            if unit.lower() in UNFIXED_UNITS:
                 raise self.unreadable(f" ({quote(unit)} has no fixed length: write days)")
             got = quote(found["quantity"].lstrip("≥≤<>= "))
             where = quote(self._text)
@@ -238,7 +236,7 @@ def _kind(unit: str | None) -> Kind | None:
     """The kind of quantity a unit makes; None for one that is not known or not fixed."""
     if not unit:
         return "number"
-    if unit.lower() in _UNITS:
+    if unit.lower() in UNITS:
         return "duration"
     if "percentile" in unit.lower():
         return "percentile"
