@@ -1,5 +1,6 @@
 """Arrow tables into and out of PostgreSQL by COPY, typed on both sides."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import psycopg
@@ -79,6 +80,11 @@ def copied_out(connection: Session, query: str) -> pa.Table:
         if _is_made_of_text(column):
             rows = rows.set_column(place, column.name, _made(connection, rows[place], column))
     return _in_utc(rows)
+
+
+def arrow_types(columns: Sequence[psycopg.Column]) -> dict[str, pa.DataType | None]:
+    """What each column is read as, None for a type that is not read here."""
+    return {column.name: _ARROW_TYPES.get(column.type_code) for column in columns}
 
 
 def _from_csv(text: bytes, schema: pa.Schema) -> pa.Table:

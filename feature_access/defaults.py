@@ -1,8 +1,9 @@
 """The default of a feature: declared once, as a tag of its field, answered by both stores."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import lru_cache
 
+import pyarrow as pa
 from feast import Field
 from feast.protos.feast.types.Value_pb2 import Value
 from feast.type_map import python_values_to_proto_values
@@ -37,6 +38,15 @@ def default_of(field: Field) -> _Default | None:
         raise ValueError(
             f"feature {field.name}: default {text!r} is not a {field.dtype}: mend its tag"
         ) from error
+
+
+def with_defaults(values: pa.Table, defaults: Mapping[str, object]) -> pa.Table:
+    """The table, its named columns without gaps where the default is not None."""
+    for name, default in defaults.items():
+        if default is not None:
+            filled = values[name].fill_null(pa.scalar(default, values[name].type))
+            values = values.set_column(values.schema.get_field_index(name), name, filled)
+    return values
 
 
 def default_proto(field: Field) -> Value:

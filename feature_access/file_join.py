@@ -14,12 +14,13 @@ import duckdb
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+import pyarrow.parquet as pq
 
 from feature_access.entity_rows import ROW, EntityRows, refuse_unlike
 from feature_access.offline_table import parts_of, refuse_unless_it_knows
 from feature_access.ordered_rows import OrderedRows, in_order, in_order_as_created, queried
 from feature_access.parquet_rows import Integers, ParquetRows
-from feature_access.point_in_time import MATCHED, Asked
+from feature_access.point_in_time import MATCHED, Asked, refuse_unlike_the_source
 
 _BLOCK = 16_384
 """Rows whose search stays within a core's cache."""
@@ -49,6 +50,8 @@ class FileJoin:
         refuse_unless_it_knows(self.path, self.asked.view, times)
         parts = parts_of(Path(self.path).resolve())
         as_it_was = _identity(parts)
+        schema = pq.read_schema(parts[0])
+        refuse_unlike_the_source(self.asked, dict(zip(schema.names, schema.types, strict=True)))
         rows = self._rows(parts, _integers(times.cast(pa.int64())))
         try:
             numbers = self._numbers(entity_rows, rows)

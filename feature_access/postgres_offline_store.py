@@ -28,10 +28,17 @@ from feast.infra.offline_stores.offline_store import RetrievalJob
 from feast.infra.registry.base_registry import BaseRegistry
 from pydantic import ConfigDict, model_validator
 
-from feature_access.arrow_copy import Session, copied_in, copied_out
+from feature_access.arrow_copy import Session, arrow_types, copied_in, copied_out
+from feature_access.defaults import with_defaults
 from feature_access.entity_rows import ROW, EntityRows, refuse_unlike
 from feature_access.offline_table import OfflineStoreEmptyError, refuse_times_outside
-from feature_access.point_in_time import MATCHED, Asked, Found, point_in_time_job
+from feature_access.point_in_time import (
+    MATCHED,
+    Asked,
+    Found,
+    point_in_time_job,
+    refuse_unlike_the_source,
+)
 from feature_access.profile import refuse_unset
 from feature_access.warehouse_bounds import kept_from, known_up_to
 from feature_access.warehouse_session import PulledInUtc, save_in_warehouse, session_in_utc
@@ -135,7 +142,7 @@ class _IndexJoin:
             RefusedError: see `known_up_to`.
             ValueError: a join key cannot be compared with the table's.
         """
-        self._refuse_empty(session)
+        self._refuse_empty_or_unlike(session)
         asked = self.asked
         begins, known = kept_from(session, self.table), known_up_to(session, self.table)
         times = entity_rows.rows[entity_rows.time_column]
@@ -165,12 +172,7 @@ class _IndexJoin:
             ) from None
         found = copied_out(session, self._query(entity_rows.time_column))
         found = found.take(pc.sort_indices(found[ROW]))
-        for place, feature in enumerate(asked.features, start=1):
-            default = asked.defaults[place - 1]
-            if default is not None:
-                filled = found[feature].fill_null(pa.scalar(default, found[feature].type))
-                found = found.set_column(place, feature, filled)
-        return found
+        return with_defaults(found, dict(zip(asked.features, asked.defaults, strict=True)))
 
     def _query(self, time_column: str) -> str:
         asked, stamped = self.asked, f'f."{self.asked.timestamp_field}"'
@@ -195,16 +197,17 @@ class _IndexJoin:
             ) AS f ON true
         """
 
-    def _refuse_empty(self, session: Session) -> None:
+    def _refuse_empty_or_unlike(self, session: Session) -> None:
         try:
-            row = session.execute(f"SELECT EXISTS (SELECT FROM {self.table} AS f)").fetchone()
+            found = session.execute(f"SELECT * FROM {self.table} AS f LIMIT 1")
         except psycopg.errors.UndefinedTable:
-            row = None
-        if row is None or not row[0]:
+            found = None
+        if found is None or found.fetchone() is None:
             raise OfflineStoreEmptyError(
                 f"the offline store holds nothing of {self.asked.view} ({self.table}): migrate the "
                 "warehouse and run scripts/refresh.py before reading it"
             )
+        refuse_unlike_the_source(self.asked, arrow_types(found.description or []))
 
 
 def _read(config: RepoConfig, joins: list[_IndexJoin], entity_rows: EntityRows) -> Found:

@@ -12,10 +12,12 @@ import pyarrow as pa
 from feast import FeatureService, FeatureView, RepoConfig
 from feast.feature_view import DUMMY_ENTITY_ID, DUMMY_ENTITY_VAL
 from feast.infra.compute_engines.local.compute import LocalComputeEngine
+from feast.infra.offline_stores.offline_store import RetrievalJob
 from feast.infra.passthrough_provider import PassthroughProvider
 from feast.infra.registry.base_registry import BaseRegistry
 from feast.infra.supported_async_methods import ProviderAsyncMethods
 from feast.online_response import OnlineResponse
+from feast.saved_dataset import SavedDataset
 from tenacity import Retrying, retry_if_exception_type, stop_after_attempt, wait_exponential
 
 from feature_access.declared_pointers import is_applying, refuse_to_move_pointers
@@ -131,6 +133,11 @@ class HeartbeatProvider(PassthroughProvider):  # type: ignore[misc]
                 "to: materialize again"
             )
         self.online_store.beat(config, feature_view, end_date)
+
+    def retrieve_saved_dataset(self, config: RepoConfig, dataset: SavedDataset) -> RetrievalJob:
+        """Feast's own way, of a dataset that has a name as a source, wherever it lies."""
+        named = getattr(self.offline_store, "named_as_a_source", None)
+        return super().retrieve_saved_dataset(config, named(dataset) if named else dataset)
 
     def _written_by_columns(
         self, config: RepoConfig, view: FeatureView, start_date: datetime, end_date: datetime

@@ -4,10 +4,13 @@ import os
 import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from copy import copy
+from functools import partial
 from pathlib import Path
 from shutil import rmtree
 from socket import gethostname
 from tempfile import TemporaryDirectory
+from types import SimpleNamespace
 from typing import Any
 
 import pandas as pd
@@ -21,8 +24,9 @@ from feast.infra.offline_stores.contrib.spark_offline_store.spark import (
 )
 from feast.infra.offline_stores.contrib.spark_offline_store.spark_source import (
     SavedDatasetSparkStorage,
+    SparkSource,
 )
-from feast.saved_dataset import SavedDatasetStorage
+from feast.saved_dataset import SavedDataset, SavedDatasetStorage
 from pyspark.sql import SparkSession
 
 from feature_access.offline_table import parts_of
@@ -133,3 +137,15 @@ def save_in_lake(read: Read, storage: SavedDatasetStorage, allow_overwrite: bool
         raise ValueError("a dataset is kept in the lake: give the storage a path, and no table")
     refuse_other_format(options.file_format)
     save_as_parquet(read, options.path, allow_overwrite)
+
+
+def named_as_a_source(dataset: SavedDataset) -> SavedDataset:
+    """The dataset, its folder being a source of its name.
+
+    Feast 0.67 makes a source without a name of a path (`SavedDatasetSparkStorage.to_data_source`),
+    and refuses it as such.
+    """
+    path, named = dataset.storage.spark_options.path, copy(dataset)
+    source = partial(SparkSource, name=dataset.name, path=path, file_format="parquet")
+    named.storage = SimpleNamespace(to_data_source=source)
+    return named

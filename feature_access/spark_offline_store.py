@@ -31,13 +31,21 @@ from feast.infra.registry.base_registry import BaseRegistry
 from pydantic import model_validator
 from pyspark.sql import SparkSession
 
+from feature_access.defaults import with_defaults
 from feature_access.entity_rows import ROW, EntityRows, refuse_unlike
 from feature_access.offline_table import known_up_to, parts_of, refuse_unless_it_knows
-from feature_access.point_in_time import MATCHED, Asked, Found, point_in_time_job
+from feature_access.point_in_time import (
+    MATCHED,
+    Asked,
+    Found,
+    point_in_time_job,
+    refuse_unlike_the_source,
+)
 from feature_access.profile import refuse_unset
 from feature_access.spark_lake import (
     in_utc,
     literally,
+    named_as_a_source,
     pulled_in_utc,
     save_in_lake,
     schema_of,
@@ -117,6 +125,8 @@ class PointInTimeSparkOfflineStore(SparkOfflineStore):  # type: ignore[misc]
         asked = SparkOfflineStore.pull_all_from_table_or_query
         return pulled_in_utc(asked, config, data_source, *which, **bounds)
 
+    named_as_a_source = staticmethod(named_as_a_source)
+
     def validate_data_source(self, config: RepoConfig, data_source: DataSource) -> None:
         """Make sure that what is applied lies in the lake; it need not have been written yet.
 
@@ -151,17 +161,13 @@ class _SortedJoin:
         session.sql(self._query(time_column)).write.parquet(str(staging / "found"))
         found = pq.read_table(staging / "found")
         found = found.take(pc.sort_indices(found[ROW])).drop_columns([ROW])
-        for place, feature in enumerate(asked.features):
-            default = asked.defaults[place]
-            if default is not None:
-                filled = found[feature].fill_null(pa.scalar(default, found[feature].type))
-                found = found.set_column(place, feature, filled)
-        return found
+        return with_defaults(found, dict(zip(asked.features, asked.defaults, strict=True)))
 
     def _keyed(self, entity_rows: EntityRows, parts: Sequence[Path]) -> pa.Table:
         """The asked rows, with keys of the table's own types."""
         rows = entity_rows.asked(list(self.asked.join_keys))
         schema = schema_of(parts[0])
+        refuse_unlike_the_source(self.asked, dict(zip(schema.names, schema.types, strict=True)))
         for entity, key in self.asked.join_keys.items():
             there = schema.field(key).type
             refuse_unlike(rows[entity].type, there, entity, self.asked.view)

@@ -44,7 +44,9 @@ def place(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
     return OnSpark(folder)
 
 
-def opened(place: Place, declared: Sequence[Any], *, ours: bool = True, **config: Any) -> Any:
+def opened(
+    place: Place, declared: Sequence[Any], *, ours: bool = True, provider: str = "local"
+) -> Any:
     """A feature store of these objects, on our offline store or on Feast's of the same engine."""
     from feast import FeatureStore, RepoConfig
 
@@ -52,12 +54,11 @@ def opened(place: Place, declared: Sequence[Any], *, ours: bool = True, **config
     store = FeatureStore(
         config=RepoConfig(
             project="asked",
-            provider="local",
+            provider=provider,
             registry=str(place.folder / f"{name}.db"),
             online_store={"type": "sqlite", "path": str(place.folder / f"{name}-online.db")},
             offline_store=place.offline_store(ours),
             entity_key_serialization_version=3,
-            **config,
         )
     )
     store.apply(list(declared))

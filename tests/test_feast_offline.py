@@ -184,7 +184,9 @@ class Stores(NamedTuple):
 @pytest.fixture(scope="module")
 def stores(place: Place) -> Stores:
     return Stores(
-        opened(place, declared(place)), opened(place, declared(place), ours=False), place.engine
+        opened(place, declared(place), provider="feature_access.provider.HeartbeatProvider"),
+        opened(place, declared(place), ours=False),
+        place.engine,
     )
 
 
@@ -315,6 +317,71 @@ def test_order_types_and_defaults_are_kept_whatever_else_is_asked(stores: Stores
     assert rows.schema.field("defaulted__count").type == pa.int64()
     assert kept.to_df()["defaulted__count"].dtype == "int64"
     assert kept.matched == {"defaulted": 2, "corrected": 2}
+
+
+UNLIKE = {
+    "no time": ({"at": "elsewhere"}, "the table of odd has no column at, it has id, elsewhere"),
+    "no key": ({"id": "who"}, "the table of odd has no column id, it has who"),
+    "no feature": ({"count": "n"}, "the table of odd has no column count, it has id, at"),
+    "no creation": ({"made": "on"}, "the table of odd has no column made, it has id, at"),
+    "a time of numbers": ({"at": "count", "count": "at"}, "column at of the table of odd holds no"),
+    "a creation of numbers": (
+        {"made": "count", "count": "made"},
+        "column made of the table of odd",
+    ),
+}
+
+
+@pytest.mark.parametrize("what", UNLIKE)
+def test_a_table_unlike_its_declaration_is_refused_in_the_same_words(
+    place: Place, what: str
+) -> None:
+    renamed, words = UNLIKE[what]
+    name = f"unlike_{list(UNLIKE).index(what)}"
+    place.write(name, corrected())
+    store = opened(place, over(place, name, created_timestamp_column="made"))
+    place.write(
+        name, corrected().rename_columns([renamed.get(c, c) for c in corrected().column_names])
+    )
+    with pytest.raises(ValueError, match=words):
+        store.get_historical_features(frame(), ["odd:count"]).to_arrow()
+
+
+def over(place: Place, table: str, **how: Any) -> list[Any]:
+    """The view `odd` of a customer's count, over a table."""
+    from feast import Entity, FeatureView, Field, ValueType
+    from feast.types import Int64
+
+    customer = Entity(name="customer", join_keys=["id"], value_type=ValueType.INT64)
+    fields = [Field(name="id", dtype=Int64), Field(name="count", dtype=Int64)]
+    source = place.source(table, timestamp_field="at", **how)
+    return [
+        customer,
+        FeatureView(name="odd", entities=[customer], ttl=0 * HOUR, schema=fields, source=source),
+    ]
+
+
+def test_a_row_of_no_known_creation_gives_way_and_was_created_by_no_time(place: Place) -> None:
+    rows = [
+        (1, NOON, None, 10),
+        (1, NOON, NOON, 11),
+        (2, NOON - HOUR, NOON, 20),
+        (2, NOON, None, 21),
+    ]
+    ids, stamps, created, values = zip(*rows, strict=True)
+    times = {"at": pa.array(stamps, UTC_TIMES), "made": pa.array(created, UTC_TIMES)}
+    place.write("unsaid", pa.table({"id": pa.array(ids), **times, "count": pa.array(values)}))
+    store = opened(place, over(place, "unsaid", created_timestamp_column="made"))
+    asked = pd.DataFrame({"id": [2, 1, 3], "event_timestamp": NOON})
+    for by_then, right in ((False, [21, 11, None]), (True, [20, 11, None])):
+        job = store.get_historical_features(
+            asked, ["odd:count"], filter_by_created_timestamp=by_then
+        )
+        assert job.to_arrow()["count"].to_pylist() == right
+        nobody = store.get_historical_features(
+            asked[:0], ["odd:count"], filter_by_created_timestamp=by_then
+        )
+        assert nobody.to_arrow()["count"].to_pylist() == []
 
 
 def test_one_of_two_keys_may_be_renamed(stores: Stores) -> None:

@@ -251,7 +251,7 @@ def test_a_column_that_is_not_there_is_named(log, lacking):
     rows = pq.read_table(log)
     names = [name if name != lacking else "another" for name in rows.column_names]
     pq.write_table(rows.rename_columns(names), log)
-    with pytest.raises(ValueError, match=f"log.parquet has no column {lacking}, it has "):
+    with pytest.raises(ValueError, match=f"the table of log has no column {lacking}, it has "):
         answers(log, asked(None, {"customer_id": "customer_id"}), entities_of(pa.array([1])))
 
 
