@@ -5,8 +5,9 @@ and erasures. A join key is of the type its entity is declared in:
 
 - Int32, Int64: a whole number that fits, however it is held (1, 1.0, Decimal("1.00")), or its plain
   decimal text (1, not 01). A float counts while it can have been one whole number only.
-- String: a text as it stands, without a NUL, which PostgreSQL cannot hold. A number is none: 7 may
-  have been 007.
+- String, Feast's own where none is declared: a text as it stands, without a NUL, which PostgreSQL
+  cannot hold, or an integer, which is the text of its plain digits: 7 and "7" are one entity, "07"
+  is another. No other number is: a float or a decimal has several spellings.
 
 So an entity is joined, hashed (contract §9), looked up and erased under one value. No message
 repeats a key: it is somebody's identifier.
@@ -33,7 +34,9 @@ from feature_access.value_by_value import (
 
 _ARROW: dict[FeastType, pa.DataType] = {Int32: pa.int32(), Int64: pa.int64(), String: pa.string()}
 _BITS: dict[FeastType, int] = {Int32: 32, Int64: 64}
-_PLAIN = re.compile(r"0|-?[1-9][0-9]{0,18}")  # ASCII alone: int() reads the digits of every script
+PLAIN_DIGITS = re.compile(
+    r"0|-?[1-9][0-9]{0,19}"
+)  # ASCII alone: int() reads the digits of every script
 
 
 class UnusableKeysError(ValueError):
@@ -70,6 +73,13 @@ def entity_column(column: Column, name: str, kind: FeastType) -> pa.ChunkedArray
         raise unusable(name, kind, error) from None
 
 
+def is_text(kind: pa.DataType) -> bool:
+    """Whether a column of that type, `decoded` or as a table has it, holds text."""
+    return bool(
+        pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_string_view(kind)
+    )
+
+
 def unusable(name: str, kind: FeastType, error: UnusableRowError) -> UnusableKeysError:
     """The refusal of a row whose join key names no entity."""
     return UnusableKeysError(f"{name} is declared {kind}, and {error}")
@@ -77,11 +87,9 @@ def unusable(name: str, kind: FeastType, error: UnusableRowError) -> UnusableKey
 
 def _is_plain(column: pa.ChunkedArray, kind: FeastType) -> bool:
     """Whether every value is of the type as it stands, which most columns are."""
-    if kind == String and (
-        pa.types.is_string(column.type) or pa.types.is_large_string(column.type)
-    ):
+    if kind == String and is_text(column.type):
         return not pc.any(pc.match_substring(column, "\0")).as_py()
-    if kind not in _BITS or not pa.types.is_integer(column.type):
+    if not is_key_type(kind) or not pa.types.is_integer(column.type):
         return False
     try:
         column.cast(_ARROW[kind])
@@ -91,8 +99,12 @@ def _is_plain(column: pa.ChunkedArray, kind: FeastType) -> bool:
 
 
 def _text(value: object) -> str:
+    if isinstance(value, Integral) and not isinstance(value, bool):
+        return str(int(value))
     if not isinstance(value, str):
-        raise UnusableValueError(f"holds {_kind(value)}: give text, spelled as the table has it")
+        raise UnusableValueError(
+            f"holds {_kind(value)}: give text, spelled as the table has it, or an integer"
+        )
     if "\0" in value:
         raise UnusableValueError("holds a text with a NUL, which not every store can hold")
     try:
@@ -138,7 +150,7 @@ def _of_decimal(value: Decimal) -> int:
 
 
 def _of_text(value: str) -> int:
-    if not _PLAIN.fullmatch(value):
+    if not PLAIN_DIGITS.fullmatch(value):
         raise UnusableValueError(
             "holds a text that is no whole number in plain digits (1, not 01, 1.0 or with spaces)"
         )

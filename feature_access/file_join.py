@@ -16,7 +16,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from feature_access.entity_rows import ROW, EntityRows, refuse_unlike
+from feature_access.entity_rows import ROW, EntityRows
 from feature_access.offline_table import parts_of, refuse_unless_it_knows
 from feature_access.ordered_rows import OrderedRows, in_order, in_order_as_created, queried
 from feature_access.parquet_rows import Integers, ParquetRows
@@ -111,9 +111,9 @@ class FileJoin:
         if not asked:  # all rows are of one key, if there are any
             there = np.arange(entity_rows.rows.num_rows if spans else 0)
             return there, np.zeros_like(there)
-        given = entity_rows.rows[asked[0]]
-        for key, there in zip(asked, of_span, strict=True):
-            refuse_unlike(entity_rows.rows[key].type, there.type, key, self.asked.view)
+        types = {key: there.type for key, there in zip(asked, of_span, strict=True)}
+        rows = entity_rows.asked(types, self.asked.view)
+        given = rows[asked[0]]
         if len(asked) == 1 and given.type == of_span[0].type and _is_exact(given.type):
             which = places_among(of_span[0], given)
             there = np.flatnonzero(which >= 0)
@@ -123,7 +123,7 @@ class FileJoin:
         table = pa.table({f"key_{i}": key for i, key in enumerate(of_span)})
         found = queried(
             f'SELECT e."{ROW}" AS row, s.span FROM asked AS e JOIN spans AS s ON {same}',
-            asked=entity_rows.asked(asked),
+            asked=rows,
             spans=table.append_column("span", pa.array(np.arange(spans))),
         )
         return _integers(found["row"]), _integers(found["span"])

@@ -30,7 +30,7 @@ from pydantic import ConfigDict, model_validator
 
 from feature_access.arrow_copy import Session, arrow_types, copied_in, copied_out
 from feature_access.defaults import with_defaults
-from feature_access.entity_rows import ROW, EntityRows, refuse_unlike
+from feature_access.entity_rows import ROW, EntityRows
 from feature_access.offline_table import OfflineStoreEmptyError, refuse_times_outside
 from feature_access.point_in_time import (
     MATCHED,
@@ -157,10 +157,10 @@ class _IndexJoin:
             FROM {self.table} AS f LIMIT 0
             """
         )
-        rows = entity_rows.asked(list(asked.join_keys))
         there = copied_out(session, "TABLE asked").schema
-        for key in asked.join_keys:
-            refuse_unlike(rows[key].type, there.field(key).type, key, asked.view)
+        rows = entity_rows.asked(
+            {key: there.field(key).type for key in asked.join_keys}, asked.view
+        )
         try:
             # In the index's own order neighbours look at the same pages.
             along = [(key, "ascending") for key in (*asked.join_keys, entity_rows.time_column)]

@@ -32,7 +32,7 @@ from pydantic import model_validator
 from pyspark.sql import SparkSession
 
 from feature_access.defaults import with_defaults
-from feature_access.entity_rows import ROW, EntityRows, refuse_unlike
+from feature_access.entity_rows import ROW, EntityRows
 from feature_access.offline_table import known_up_to, parts_of, refuse_unless_it_knows
 from feature_access.point_in_time import (
     MATCHED,
@@ -165,14 +165,13 @@ class _SortedJoin:
 
     def _keyed(self, entity_rows: EntityRows, parts: Sequence[Path]) -> pa.Table:
         """The asked rows, with keys of the table's own types."""
-        rows = entity_rows.asked(list(self.asked.join_keys))
         schema = schema_of(parts[0])
         refuse_unlike_the_source(self.asked, dict(zip(schema.names, schema.types, strict=True)))
-        for entity, key in self.asked.join_keys.items():
-            there = schema.field(key).type
-            refuse_unlike(rows[entity].type, there, entity, self.asked.view)
+        there = {entity: schema.field(key).type for entity, key in self.asked.join_keys.items()}
+        rows = entity_rows.asked(there, self.asked.view)
+        for entity, kind in there.items():
             try:
-                keys = rows[entity].cast(there)
+                keys = rows[entity].cast(kind)
             except pa.ArrowException:  # its message quotes the key
                 raise ValueError(
                     f"the entity frame's {entity} cannot be compared with that of "

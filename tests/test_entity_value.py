@@ -72,6 +72,8 @@ def whole_number(value: object, bits: int) -> object:
 
 
 def text(value: object) -> object:
+    if type(value) is int:
+        return str(value)
     utf_8 = isinstance(value, str) and not any("\ud800" <= c <= "\udfff" for c in value)
     return value if utf_8 and "\0" not in value else NOBODY
 

@@ -222,11 +222,11 @@ def test_a_key_of_another_type_is_the_entity_it_names(log, keys):
     assert answers(log, of, entities_of(keys))["value"].to_pylist() == [1, 100]
 
 
-def test_a_key_of_text_equals_no_number_of_the_table(log, monkeypatch):
+def test_a_key_of_text_is_a_number_of_the_table_in_plain_digits_alone(log, monkeypatch):
     monkeypatch.setitem(TYPES, "customer_id", String)
     of = asked(None, {"customer_id": "customer_id"})
-    with pytest.raises(ValueError, match="declare the entity in the table's type"):
-        answers(log, of, entities_of(pa.array(["01"])))
+    rows = answers(log, of, entities_of(pa.array(["07", "7", "7.0", " 7"])))
+    assert rows["value"].to_pylist() == [-1, 7, -1, -1]
 
 
 @pytest.mark.parametrize(("age", "right"), [(0, 7), (TTL, 7), (TTL + 1, -1), (-1, -1)])
