@@ -13,7 +13,6 @@ from typing import Any, Literal
 
 import pyarrow as pa
 from feast import Entity, FeatureView, RepoConfig
-from feast.infra.online_stores.helpers import _redis_key
 from feast.infra.online_stores.online_store import OnlineStore
 from feast.infra.online_stores.redis import RedisOnlineStore, RedisOnlineStoreConfig
 from pydantic import ConfigDict, model_validator
@@ -21,15 +20,14 @@ from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import RedisError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
-from feature_access.forgetting import ForgetfulRedisStore
 from feature_access.heartbeat import HeartbeatOnlineStore
 from feature_access.profile import refuse_unset
 from feature_access.redis_columns import as_declared, writes_of_columns
+from feature_access.redis_forgetting import ForgetfulRedisStore
 from feature_access.redis_hashes import FieldsOf, Hash
 from feature_access.redis_layout import RedisLayout
 from feature_access.redis_reader import RedisReader
 from feature_access.redis_rows import ForwardRedisStore
-from feature_access.testimony import reserved_keys
 from feature_access.unavailable import (
     OnlineStoreDownError,
     OnlineStoreHungError,
@@ -109,24 +107,14 @@ class DefaultingRedisOnlineStore(
         super().update(
             config, tables_to_delete, tables_to_keep, entities_to_delete, entities_to_keep, partial
         )
-        self._forget(config, tables_to_delete)
+        self.forget_testimony(config, tables_to_delete)
 
     def teardown(
         self, config: RepoConfig, tables: Sequence[FeatureView], entities: Sequence[Entity]
     ) -> None:
         """As Feast, heartbeats included."""
         super().teardown(config, tables, entities)
-        self._forget(config, tables)
-
-    def _forget(self, config: RepoConfig, views: Sequence[FeatureView]) -> None:
-        version = config.entity_key_serialization_version
-        keys = [
-            _redis_key(config.project, key, version)
-            for view in views
-            for key in reserved_keys(view)
-        ]
-        if keys:
-            self._get_client(config.online_store).delete(*keys)
+        self.forget_testimony(config, tables)
 
     def reader(
         self, config: RepoConfig, table: FeatureView, features: Sequence[str]

@@ -1,16 +1,14 @@
 """Rows of Feast's Redis store that only move forward, of equal times to the later created."""
 
 from collections.abc import Callable, Sequence
-from copy import copy
 from typing import Any
 
-from feast import FeatureView, Field, RepoConfig
+from feast import FeatureView, RepoConfig
 from feast.infra.online_stores.redis import RedisOnlineStore
-from feast.types import Int64
 
 from feature_access.redis_layout import RedisLayout
 from feature_access.redis_writer import RedisWriter, writes_of
-from feature_access.row_time import CREATED, OnlineWrite
+from feature_access.row_time import OnlineWrite
 
 
 class ForwardRedisStore(RedisOnlineStore):  # type: ignore[misc]
@@ -29,12 +27,6 @@ class ForwardRedisStore(RedisOnlineStore):  # type: ignore[misc]
         else:
             layout = RedisLayout(config, table)
             self.writer(config, layout).write(writes_of(layout, data), progress)
-
-    def delete_table(self, config: RepoConfig, table: FeatureView) -> None:
-        """As Feast, with the created times of the rows, of which it does not know."""
-        whole = copy(table)
-        whole.features = [*table.features, Field(name=CREATED, dtype=Int64)]
-        super().delete_table(config, whole)
 
     def writer(self, config: RepoConfig, layout: RedisLayout) -> RedisWriter:
         """What writes the rows of one view."""

@@ -43,7 +43,12 @@ class Testimony(NamedTuple):
 
 def heartbeat_key(view: FeatureView) -> EntityKey:
     """Where the view's heartbeat lies: its join key is no entity's, so it is no customer's key."""
-    return _reserved(f"{view.name} and its fields")  # no view's name has a space
+    return heartbeat_key_of(view.name)
+
+
+def heartbeat_key_of(view_name: str) -> EntityKey:
+    """Where the heartbeat of a view lies that may not be registered any more."""
+    return _reserved(f"{view_name} and its fields")  # no view's name has a space
 
 
 def old_heartbeat_key(view: FeatureView) -> EntityKey:

@@ -1,27 +1,30 @@
 """Bring the online store up to an instant, through Feast's own materialization."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from contextlib import redirect_stderr, redirect_stdout
 from datetime import UTC, datetime
 from io import StringIO
 from typing import Any
 
 import feast_start  # noqa: F401  (before Feast)
-from feast import FeatureStore
+from feast import FeatureStore, FeatureView
 
 from feature_pipeline.refusal import RefusedError
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
+Names = Collection[str] | None
+"""Views by name; None for every view of the project."""
 
-def refuse_to_go_back(store: FeatureStore, end: datetime) -> None:
-    """Make sure that every view can be materialized up to `end`.
+
+def refuse_to_go_back(store: FeatureStore, end: datetime, names: Names = None) -> None:
+    """Make sure that those views can be materialized up to `end`.
 
     Raises:
         RefusedError: no view is registered, or one was materialized beyond `end` already, so that
             Feast would skip every row in between for ever.
     """
-    views = store.list_batch_feature_views()
+    views = _views(store, names)
     if not views:
         raise RefusedError("no feature view is registered: run `feast apply` first")
     for view in views:
@@ -47,14 +50,14 @@ def materialize_again(store: FeatureStore, view_name: str, end: datetime) -> Non
     store.registry.apply_feature_view(view, store.project)
 
 
-def materialize_up_to(store: FeatureStore, end: datetime) -> None:
-    """Write each view's latest rows up to `end` online: all within its ttl, or since the last.
+def materialize_up_to(store: FeatureStore, end: datetime, names: Names = None) -> None:
+    """Write those views' latest rows up to `end` online: all within the ttl, or since the last.
 
     Raises:
         RefusedError: see `refuse_to_go_back`.
     """
-    refuse_to_go_back(store, end)
-    views = store.list_batch_feature_views()
+    refuse_to_go_back(store, end, names)
+    views = _views(store, names)
     begun = [view.name for view in views if view.materialization_intervals]
     for view in views:
         if view.name not in begun:
@@ -62,6 +65,11 @@ def materialize_up_to(store: FeatureStore, end: datetime) -> None:
             _quietly(store.materialize, end - (view.ttl or end - EPOCH), end, [view.name])
     if begun:
         _quietly(store.materialize_incremental, end, begun)
+
+
+def _views(store: FeatureStore, names: Names) -> list[FeatureView]:
+    views = store.list_batch_feature_views()
+    return [view for view in views if names is None or view.name in names]
 
 
 def _quietly(materialize: Callable[..., None], *arguments: Any) -> None:

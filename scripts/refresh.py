@@ -40,9 +40,10 @@ from scripts.progress import steps
 from scripts.recording import recorded
 from scripts.refresh_verdict import Verdict, judged, told
 from scripts.terms import terms_of
+from scripts.versions import versions_of_log
 
 if TYPE_CHECKING:
-    from feast import FeatureStore
+    from feast import FeatureStore, FeatureView
 
 
 def main(
@@ -57,8 +58,9 @@ def main(
 ) -> None:
     """Bring the offline and the online store up to a time. Run it hourly, after `feast apply`.
 
-    Every registered version of the feature comes along: they are read from one offline table. What
-    arrived is added to it; only where that is impossible is all computed anew, and the reason told.
+    Every registered version of the feature that reads this offline table comes along, and no other
+    view of the project. What arrived is added to the table; only where that is impossible is all
+    computed anew, and the reason told.
     A failure, rows that break the contract and a source that has gone silent are told to the alert
     channel, and the figures are left for Prometheus in data/metrics/.
 
@@ -72,7 +74,7 @@ def main(
 
         with told(contract, moment) as verdicts:
             store = open_store(ROOT)
-            _refuse_what_was_given(store, as_of, events)
+            _refuse_what_was_given(store, contract, as_of, events)
             done = refresh(store, contract, moment, events, on_step)
             on_step("judging the new rows")
             verdict = judged(contract, done, moment)
@@ -81,7 +83,9 @@ def main(
     raise typer.Exit(verdict.exit_code)
 
 
-def _refuse_what_was_given(store: "FeatureStore", as_of: datetime | None, events: Path) -> None:
+def _refuse_what_was_given(
+    store: "FeatureStore", contract: Contract, as_of: datetime | None, events: Path
+) -> None:
     """Let a caller's mistake be no failure of the job, which would alert others.
 
     Raises:
@@ -93,7 +97,8 @@ def _refuse_what_was_given(store: "FeatureStore", as_of: datetime | None, events
         raise NotBegunError(f"no parquet file or folder of them at {events}: name another")
     try:
         if as_of is not None:
-            refuse_to_go_back(store, as_of)
+            versions = [view.name for view in versions_of_log(store, contract)]
+            refuse_to_go_back(store, as_of, versions)
     except RefusedError as refusal:
         raise NotBegunError(str(refusal)) from refusal
 
@@ -127,7 +132,7 @@ def refresh(
     """
     from feature_pipeline.materialize import materialize_up_to, refuse_to_go_back
 
-    versions = _versions(store, contract)
+    versions = {v.name: _online_up_to(v) for v in versions_of_log(store, contract)}
     with writing_alone(), ExitStack() as records:
         clear_drafts(ROOT / "data")  # of jobs that were killed
         ran = [
@@ -136,14 +141,14 @@ def refresh(
         ]
         for figures, before in zip(ran, versions.values(), strict=True):
             figures |= {"from": before and before.isoformat(), "to": as_of.isoformat()}
-        refuse_to_go_back(store, as_of)  # before anything is written
+        refuse_to_go_back(store, as_of, versions)  # before anything is written
         done = aggregated(store, contract, as_of, events, on_step)
         for figures in ran:
             figures |= _figures(done)
         on_step("materializing")
         with ThreadPoolExecutor(1) as beside:  # both only read what is offline
             flagged = beside.submit(outliers, store, contract, as_of)
-            materialize_up_to(store, as_of)
+            materialize_up_to(store, as_of, versions)
         for figures in ran:
             figures |= {"outliers": flagged.result()}
     return done
@@ -222,18 +227,9 @@ def refresh_in_warehouse(
     )
 
 
-def _versions(store: "FeatureStore", contract: Contract) -> dict[str, datetime | None]:
-    """How far each registered version of the feature is materialized; None where it never was."""
-    views = [v for v in store.list_batch_feature_views() if contract.has_version(v.name)]
-    versions = {
-        view.name: max((end for _, end in view.materialization_intervals), default=None)
-        for view in views
-    }
-    if contract.view_name not in versions:
-        raise NotBegunError(
-            f"no feature view {contract.view_name} is registered: run `feast apply` first"
-        )
-    return versions
+def _online_up_to(view: "FeatureView") -> datetime | None:
+    """How far a version is materialized; None where it never was."""
+    return max((end for _, end in view.materialization_intervals), default=None)
 
 
 if __name__ == "__main__":

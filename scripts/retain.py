@@ -46,6 +46,7 @@ from scripts.offline_rows import chosen_warehouse
 from scripts.old_records import OldRecords, OldTrainingSets
 from scripts.recording import recorded
 from scripts.terms import terms_of
+from scripts.versions import versions_of_log
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -136,8 +137,8 @@ def planned(
         RefusedError: nothing is registered, or values yet to come are made of what would go.
     """
     cutoff = as_of - contract.privacy.retention + ahead
-    views = [v for v in store.list_batch_feature_views() if contract.has_version(v.name)]
-    known_to, window = _known_to(views), contract.time.lookback
+    known_to = _known_to(versions_of_log(store, contract))
+    window = contract.time.lookback
     if address := chosen_warehouse():
         refuse_unless_known(cutoff, known_to=known_to, lookback_window=window)
         offline = _in_warehouse(address, cutoff)
@@ -152,8 +153,10 @@ def planned(
             *offline,
             Store(
                 "online",
-                online.older(store.config, cutoff),
-                lambda: online.forget_older(store.config, views, cutoff),
+                online.older(store.config, contract.has_version, cutoff),
+                lambda: online.forget_older(
+                    store.config, store.list_all_feature_views(), contract.has_version, cutoff
+                ),
             ),
             Store("training sets", sets.rows, lambda: sets.delete(as_of)),
             Store("operations log", records.count, records.delete),

@@ -30,9 +30,10 @@ from scripts.forgetful import forgetful
 from scripts.progress import steps
 from scripts.recording import operations_log, recorded
 from scripts.refresh import aggregated
+from scripts.versions import versions_of_log
 
 if TYPE_CHECKING:
-    from feast import FeatureStore, FeatureView
+    from feast import FeatureStore
 
 _NEVER = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -102,7 +103,7 @@ def standing_ahead(store: "FeatureStore", contract: Contract, at: datetime) -> A
     """
     from feature_access.known_times import how_far_known
 
-    views = _versions(store, contract)
+    views = versions_of_log(store, contract)
     known = how_far_known(store, views)
     ends = {view.name: [end for _, end in view.materialization_intervals] for view in views}
     limit = at + CLOCK_ALLOWANCE
@@ -144,7 +145,7 @@ def step_back(
                 on_step(f"materializing {view} again")
                 forgetful(store).forget_view(store.config, store.get_feature_view(view))
                 materialize_again(store, view, at)
-            views = {view.name for view in _versions(store, contract)}
+            views = {view.name for view in versions_of_log(store, contract)}
             figures["records"] = operations_log().revise(lambda r: _revised(r, views, at))
     return ahead
 
@@ -170,15 +171,6 @@ def _revised(record: Record, views: set[str], at: datetime) -> Record | None:
     if record.job == "alert":
         return replace(record, at=at)
     return None if record.job == "refresh" else record
-
-
-def _versions(store: "FeatureStore", contract: Contract) -> "list[FeatureView]":
-    views = [v for v in store.list_batch_feature_views() if contract.has_version(v.name)]
-    if not views:
-        raise RefusedError(
-            f"no feature view {contract.view_name} is registered: run `feast apply` first"
-        )
-    return views
 
 
 if __name__ == "__main__":

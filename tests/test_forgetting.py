@@ -23,6 +23,10 @@ def served(either):
     return store, forgetful(store)
 
 
+def ours(view: str) -> bool:
+    return view == VIEW
+
+
 def answers(store, customers=HOUSEHOLDS) -> list:
     return list(profiles(online(store, customers).to_dict()))
 
@@ -32,13 +36,13 @@ def test_old_rows_leave_and_no_answer_changes(served, log):
     cutoff = PRESENT - TTL
     before = answers(store)
     assert before == expected(log, at(PRESENT, HOUSEHOLDS))
-    old = forgetful.older(store.config, cutoff)
+    old = forgetful.older(store.config, ours, cutoff)
     assert old > 100
     views = store.list_batch_feature_views()
-    assert forgetful.forget_older(store.config, views, cutoff) == old
-    assert forgetful.older(store.config, cutoff) == 0
+    assert forgetful.forget_older(store.config, views, ours, cutoff) == old
+    assert forgetful.older(store.config, ours, cutoff) == 0
     assert answers(store) == before
-    assert forgetful.forget_older(store.config, views, cutoff) == 0
+    assert forgetful.forget_older(store.config, views, ours, cutoff) == 0
 
 
 def test_a_cutoff_between_two_rows_leaves_the_younger(served, log):
@@ -50,7 +54,7 @@ def test_a_cutoff_between_two_rows_leaves_the_younger(served, log):
     }
     stamps = {c: s for c, s in stamps.items() if s > PRESENT - 20 * DAY}
     cutoff = sorted(stamps.values())[len(stamps) // 2]
-    forgetful.forget_older(store.config, store.list_batch_feature_views(), cutoff)
+    forgetful.forget_older(store.config, store.list_batch_feature_views(), ours, cutoff)
     young = [c for c, stamp in stamps.items() if stamp >= cutoff + WHOLE]
     read = store.get_online_features(
         [f"{VIEW}:orders_30d"], [{"customer_id": c} for c in young]
