@@ -4,7 +4,6 @@ Keys and times are brought to what they are here, before any engine joins them.
 """
 
 from collections.abc import Mapping, Set
-from contextlib import suppress
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,9 +12,10 @@ import pyarrow as pa
 from feast.infra.offline_stores.offline_utils import infer_event_timestamp_from_entity_df
 from feast.types import FeastType, String
 
-from feature_access.entity_value import PLAIN_DIGITS, entity_column, is_text
+from feature_access.compared_keys import key_as_there
+from feature_access.entity_value import entity_column
 from feature_access.instants import instants
-from feature_access.value_by_value import column_of, converted
+from feature_access.value_by_value import UnusableValueError, column_of
 
 ROW = "__entity_row"
 
@@ -54,8 +54,8 @@ class EntityRows:
             raise ValueError(f"{missing} entity rows have no {time}: give each one")
         return cls(_with_columns(entity_df, made), time, dict(keys))
 
-    def asked(self, there: Mapping[str, pa.DataType], view: str) -> pa.Table:
-        """Keys as the view's table can hold them, time and the row's number.
+    def asked(self, there: Mapping[str, pa.DataType | None], view: str) -> pa.Table:
+        """Keys as the view's table holds them (see `key_as_there`), time and the row's number.
 
         `there` has the type of the table's own column for each join key.
 
@@ -64,42 +64,14 @@ class EntityRows:
         """
         columns = self.rows.select([*there, self.time_column])
         for place, (key, kind) in enumerate(there.items()):
-            _refuse_unlike(self.keys[key], kind, key, view)
-            columns = columns.set_column(place, key, compared_as(columns[key], kind))
+            try:
+                keys = key_as_there(columns[key], self.keys[key], kind)
+            except UnusableValueError as error:
+                raise ValueError(
+                    f"{key} cannot be compared with the table of {view}: {error}"
+                ) from None
+            columns = columns.set_column(place, key, keys)
         return columns.append_column(ROW, pa.array(np.arange(self.rows.num_rows)))
-
-
-def _refuse_unlike(declared: FeastType, there: pa.DataType, key: str, view: str) -> None:
-    """Make sure that a key is compared as what it is: no table's `01` is the number 1."""
-    text = is_text(there)
-    alike = text or pa.types.is_integer(there) if declared == String else not text
-    if not alike:
-        raise ValueError(
-            f"{key} is declared as {declared}, and the table of {view} holds it as {there}: they "
-            "cannot be compared; declare the entity in the table's type"
-        )
-
-
-def compared_as(given: pa.ChunkedArray, there: pa.DataType) -> pa.ChunkedArray:
-    """The keys as a column of that type holds them; null where it can hold no such key.
-
-    Whole numbers and texts are compared by plain digits. Of other types the engine knows alone how
-    they compare.
-    """
-    if pa.types.is_integer(there) and given.type != there:
-        if pa.types.is_integer(given.type):
-            with suppress(pa.ArrowInvalid):  # which is raised where one does not fit
-                return given.cast(there)
-        return converted(given, lambda value: _whole_number(value, there), there)
-    return given.cast(pa.string()) if is_text(there) and not is_text(given.type) else given
-
-
-def _whole_number(value: object, there: pa.DataType) -> int | None:
-    if isinstance(value, str) and not PLAIN_DIGITS.fullmatch(value):
-        return None
-    number, bits = int(value), there.bit_width  # type: ignore[call-overload]
-    least = -(2 ** (bits - 1)) if pa.types.is_signed_integer(there) else 0
-    return number if least <= number < least + 2**bits else None
 
 
 def _refuse_unusable_frame(columns: list[str], keys: Set[str], features: Set[str]) -> None:
@@ -125,11 +97,22 @@ def _key_column(given: pd.Series, name: str, kind: FeastType) -> pa.ChunkedArray
 
 def _with_columns(entity_df: pd.DataFrame, made: Mapping[str, pa.ChunkedArray]) -> pa.Table:
     """The frame in Arrow, those columns in place of its own."""
-    # Objects of several types have no type in Arrow.
-    objects = [name for name in made if entity_df[name].dtype == object]
-    rows = pa.Table.from_pandas(
-        entity_df.assign(**dict.fromkeys(objects)) if objects else entity_df, preserve_index=False
+    others = entity_df.drop(columns=[*made])
+    try:
+        rows = pa.Table.from_pandas(others, preserve_index=False)
+    except (pa.ArrowException, TypeError, OverflowError, UnicodeEncodeError):
+        raise ValueError(_of_no_type(others)) from None  # Arrow's own message quotes a value
+    names = [str(name) for name in entity_df.columns]
+    return pa.table({name: made[name] if name in made else rows[name] for name in names})
+
+
+def _of_no_type(columns: pd.DataFrame) -> str:
+    for name in columns.columns:
+        try:
+            pa.Table.from_pandas(columns[[name]], preserve_index=False)
+        except (pa.ArrowException, TypeError, OverflowError, UnicodeEncodeError):
+            break
+    return (
+        f"column {name} of the entity frame holds values that no column of a table can, or of "
+        "several types: drop it, or make them of one type"
     )
-    for name, column in made.items():
-        rows = rows.set_column(rows.schema.get_field_index(name), name, column)
-    return rows

@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 
-import duckdb
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -53,14 +52,7 @@ class FileJoin:
         schema = pq.read_schema(parts[0])
         refuse_unlike_the_source(self.asked, dict(zip(schema.names, schema.types, strict=True)))
         rows = self._rows(parts, _integers(times.cast(pa.int64())))
-        try:
-            numbers = self._numbers(entity_rows, rows)
-        except duckdb.ConversionException:  # its message quotes the key
-            raise ValueError(
-                f"the entity frame's {', '.join(self.asked.join_keys)} cannot be compared with "
-                f"those of {self.asked.view}: declare the entity in the type of its table"
-            ) from None
-        values = self._values(numbers, rows)
+        values = self._values(self._numbers(entity_rows, rows), rows)
         if _identity(parts) != as_it_was:
             raise RuntimeError(f"{self.path} was replaced while it was read: read it again")
         return values
@@ -118,7 +110,6 @@ class FileJoin:
             which = places_among(of_span[0], given)
             there = np.flatnonzero(which >= 0)
             return there, which[there]
-        # The engine alone knows how keys of other types compare.
         same = " AND ".join(f'e."{key}" = s.key_{i}' for i, key in enumerate(asked))
         table = pa.table({f"key_{i}": key for i, key in enumerate(of_span)})
         found = queried(

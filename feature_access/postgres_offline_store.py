@@ -39,6 +39,7 @@ from feature_access.point_in_time import (
     point_in_time_job,
     refuse_unlike_the_source,
 )
+from feature_access.postgres_keys import KeyKind
 from feature_access.profile import refuse_unset
 from feature_access.warehouse_bounds import kept_from, known_up_to
 from feature_access.warehouse_session import PulledInUtc, save_in_warehouse, session_in_utc
@@ -142,34 +143,25 @@ class _IndexJoin:
             RefusedError: see `known_up_to`.
             ValueError: a join key cannot be compared with the table's.
         """
-        self._refuse_empty_or_unlike(session)
-        asked = self.asked
+        asked, kinds = self.asked, self._key_kinds(session)
         begins, known = kept_from(session, self.table), known_up_to(session, self.table)
         times = entity_rows.rows[entity_rows.time_column]
         refuse_times_outside(begins, known, asked.view, times)
-        names = "".join(f'f."{key}" AS "{entity}", ' for entity, key in asked.join_keys.items())
+        rows = entity_rows.asked({key: kind.held for key, kind in kinds.items()}, asked.view)
+        for key, kind in kinds.items():
+            rows = rows.set_column(rows.schema.get_field_index(key), key, kind.spelled(rows[key]))
+        names = "".join(f'"{key}" {kind.named}, ' for key, kind in kinds.items())
         session.execute(
             f"""
             DROP TABLE IF EXISTS asked;
-            CREATE TEMP TABLE asked ON COMMIT DROP AS
-            SELECT {names} CAST(NULL AS timestamptz) AS "{entity_rows.time_column}",
-                   CAST(NULL AS bigint) AS "{ROW}"
-            FROM {self.table} AS f LIMIT 0
+            CREATE TEMP TABLE asked (
+                {names} "{entity_rows.time_column}" timestamptz, "{ROW}" bigint
+            ) ON COMMIT DROP
             """
         )
-        there = copied_out(session, "TABLE asked").schema
-        rows = entity_rows.asked(
-            {key: there.field(key).type for key in asked.join_keys}, asked.view
-        )
-        try:
-            # In the index's own order neighbours look at the same pages.
-            along = [(key, "ascending") for key in (*asked.join_keys, entity_rows.time_column)]
-            copied_in(session, rows.take(pc.sort_indices(rows, along)), "asked")
-        except psycopg.DataError:  # its message quotes the key
-            raise ValueError(
-                f"the entity frame's {', '.join(asked.join_keys)} cannot be compared with those of "
-                f"{asked.view}: declare the entity in the type of its table"
-            ) from None
+        # In the index's own order neighbours look at the same pages.
+        along = [(key, "ascending") for key in (*asked.join_keys, entity_rows.time_column)]
+        copied_in(session, rows.take(pc.sort_indices(rows, along)), "asked")
         found = copied_out(session, self._query(entity_rows.time_column))
         found = found.take(pc.sort_indices(found[ROW]))
         return with_defaults(found, dict(zip(asked.features, asked.defaults, strict=True)))
@@ -197,7 +189,8 @@ class _IndexJoin:
             ) AS f ON true
         """
 
-    def _refuse_empty_or_unlike(self, session: Session) -> None:
+    def _key_kinds(self, session: Session) -> dict[str, KeyKind]:
+        """How the table holds each join key, once it is known to be what the view declares."""
         try:
             found = session.execute(f"SELECT * FROM {self.table} AS f LIMIT 1")
         except psycopg.errors.UndefinedTable:
@@ -207,7 +200,10 @@ class _IndexJoin:
                 f"the offline store holds nothing of {self.asked.view} ({self.table}): migrate the "
                 "warehouse and run scripts/refresh.py before reading it"
             )
-        refuse_unlike_the_source(self.asked, arrow_types(found.description or []))
+        columns = found.description or []
+        refuse_unlike_the_source(self.asked, arrow_types(columns))
+        kinds = {column.name: KeyKind.of(column) for column in columns}
+        return {entity: kinds[key] for entity, key in self.asked.join_keys.items()}
 
 
 def _read(config: RepoConfig, joins: list[_IndexJoin], entity_rows: EntityRows) -> Found:

@@ -168,17 +168,7 @@ class _SortedJoin:
         schema = schema_of(parts[0])
         refuse_unlike_the_source(self.asked, dict(zip(schema.names, schema.types, strict=True)))
         there = {entity: schema.field(key).type for entity, key in self.asked.join_keys.items()}
-        rows = entity_rows.asked(there, self.asked.view)
-        for entity, kind in there.items():
-            try:
-                keys = rows[entity].cast(kind)
-            except pa.ArrowException:  # its message quotes the key
-                raise ValueError(
-                    f"the entity frame's {entity} cannot be compared with that of "
-                    f"{self.asked.view}: declare the entity in the type of its table"
-                ) from None
-            rows = rows.set_column(rows.schema.get_field_index(entity), entity, keys)
-        return rows
+        return entity_rows.asked(there, self.asked.view)
 
     def _query(self, time_column: str) -> str:
         """Feature rows come before entity rows of their instant, so that both ends are included."""

@@ -459,6 +459,24 @@ def test_what_is_not_answered_is_refused_in_the_same_words(stores: Stores, what:
         ask(stores.ours)
 
 
+ODD_COLUMNS: dict[str, list[Any]] = {
+    "objects": [object(), {1}],
+    "text and numbers": ["7007007", 1],
+    "numbers and text": [1, "7007007"],
+    "more than 64 bits": [2**70, 1],
+    "lists of several types": [[1], ["7007007"]],
+    "half a pair": ["\ud800", "a"],
+}
+
+
+@pytest.mark.parametrize("what", ODD_COLUMNS)
+def test_a_column_that_no_table_holds_is_named_and_not_quoted(stores: Stores, what: str) -> None:
+    entities = frame()[:2].assign(fine=[1, 2], odd=pd.Series(ODD_COLUMNS[what], dtype=object))
+    with pytest.raises(ValueError, match=r"^column odd of the entity frame holds") as refused:
+        stores.ours.get_historical_features(entities, ["plain:note"])
+    assert "7007007" not in str(refused.value)
+
+
 # Saved datasets.
 
 SAVED = ["defaulted:count", "plain:note", "plain:until", "plain:seen", "doubled:twice"]
