@@ -120,4 +120,5 @@ def _exact(at: datetime | None, values: dict[str, Value] | None) -> _Row:
         return at, values
     features = {name: value for name, value in values.items() if name != _ROW_TIME}
     exact = RowTime.unpacked(values[_ROW_TIME].bytes_val).at
-    return max(exact, at or exact), features
+    # Of a row that somebody else wrote or moved beside it, the exact time says nothing.
+    return exact if at is None or exact.replace(microsecond=0) == at else at, features

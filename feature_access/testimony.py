@@ -99,7 +99,7 @@ def judged(
         OnlineStoreEmptyError: it testifies to nothing, or not to one of the features.
         OnlineStoreStaleError: it is older than the caller takes, or in the future.
     """
-    return _counted(view, features, rows, beat, named)
+    return _counted(view, features, rows, beat, _names)
 
 
 def without_heartbeat(
@@ -116,7 +116,7 @@ def without_heartbeat(
         OnlineStoreEmptyError: the store was to be materialized, and holds nothing.
     """
     if real(old[0]):
-        return _counted(view, features, rows, old, default_proto)
+        return _counted(view, features, rows, old, _holds_default)
     # One that was materialized, or is being, should have a heartbeat, or will.
     if getattr(view, "materialization_intervals", None) or real(begun[0]):
         raise empty(view)
@@ -137,7 +137,7 @@ def is_pushed(view: Any) -> bool:
 
 def testifies_to_all(view: FeatureView, beat: OnlineRow) -> bool:
     """Whether a heartbeat names every field of the view as it is declared now."""
-    return real(beat[0]) is not None and not _unsaid(view, None, beat[1], named)
+    return real(beat[0]) is not None and not _unsaid(view, None, beat[1], _names)
 
 
 @lru_cache
@@ -145,12 +145,26 @@ def _named(dtype: FeastType, default: str) -> Value:
     return Value(string_val=f"{dtype}, default {default}")
 
 
+def _names(said: Value, field: Field) -> bool:
+    """Whether a heartbeat names the field as it is declared now.
+
+    A value of another kind is what no heartbeat says: somebody tampered with all that the store
+    holds of the field, and what it serves is to be seen and judged (§8).
+    """
+    return said == named(field) or said.WhichOneof("val") not in ("string_val", None)
+
+
+def _holds_default(said: Value, field: Field) -> bool:
+    """Whether a heartbeat of before holds the field's default."""
+    return said == default_proto(field)
+
+
 def _counted(
     view: FeatureView,
     features: Sequence[str] | None,
     rows: Sequence[OnlineRow],
     beat: OnlineRow,
-    says: Callable[[Field], Value],
+    says: Callable[[Value, Field], bool],
 ) -> list[OnlineRow]:
     stamp, said = beat
     until = real(stamp)
@@ -167,7 +181,7 @@ def _unsaid(
     view: FeatureView,
     features: Sequence[str] | None,
     said: Mapping[str, Value] | None,
-    says: Callable[[Field], Value],
+    says: Callable[[Value, Field], bool],
 ) -> list[str]:
     """Those of the features (of all, where None) that the heartbeat does not name."""
     wanted = None if features is None else set(features)
@@ -176,7 +190,7 @@ def _unsaid(
         field.name
         for field in view.features
         if (wanted is None or field.name in wanted)
-        and (said or {}).get(field.name, nothing) != says(field)
+        and not says((said or {}).get(field.name, nothing), field)
     ]
 
 
