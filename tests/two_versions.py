@@ -18,6 +18,7 @@ RELEASE = datetime(2017, 12, 1, 0, 20, tzinfo=UTC)
 MINUTE, DAY = timedelta(minutes=1), timedelta(days=1)
 POINTER = "customer_profile"
 UNHURRIED = "9000ms"
+UNHURRIED_START = Path(__file__).with_name("unhurried.py")
 TRAINING_SET = Path("data", "training_set_of_v2.parquet")
 ROLES = {"data-owner": "J. Smith", "ml-owner": "A. Johnson", "platform": "Platform Lead"}
 
@@ -38,7 +39,8 @@ class Copy:
         assert done.returncode == 0, done.stdout + done.stderr
 
     def script(self, name: str, as_of: datetime, *arguments: str | Path) -> Done:
-        return self._run("python", f"scripts/{name}.py", "--as-of", as_of.isoformat(), *arguments)
+        words = [f"scripts/{name}.py", "--as-of", as_of.isoformat(), *arguments]
+        return self._run("python", *([UNHURRIED_START] if name == "promote" else []), *words)
 
     def checks(self, *arguments: str | Path) -> Done:
         return self._run("contract-checks", *arguments)

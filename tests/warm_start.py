@@ -145,6 +145,6 @@ def _main(command: list[str], cwd: str, env: dict[str, str], streams: tuple[str,
     installed = [path for path in sys.path if path.startswith((sys.prefix, sys.base_prefix))]
     sys.path[:] = [str(script.parent), *filter(None, named), *installed]
     sys.argv = command
-    if _JUDGE & {script.name, *command[1:2]}:
+    if _JUDGE & {Path(word).name for word in command[:2]}:
         start_the_first_script_warm()
     runpy.run_path(command[0], run_name="__main__")
