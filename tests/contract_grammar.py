@@ -53,6 +53,12 @@ def spelled(number: float) -> st.SearchStrategy[str]:
     return st.sampled_from([f"{number:,}", f"{number}", f"{number}".replace("-", "−")])
 
 
+def thousandths(count: int) -> str:
+    """Thousandths as a number with one reading: 1.234 may be a thousand, 0.234 and 1.2340 not."""
+    places = 4 if count > 1000 and count % 10 else 3
+    return f"{count / 1000:.{places}f}" if count % 10 else f"{count / 1000}"
+
+
 @st.composite
 def durations(draw: Draw, words: str = "{}") -> Words:
     unit = draw(st.sampled_from(sorted(UNITS)))
@@ -208,8 +214,14 @@ def agreeing(draw: Draw) -> dict[str, Words]:
         ),
         "§7 drift metrics": ("PSI, KS", ("PSI", "KS")),
         "§7 thresholds": ("", None),
-        "§7 warn": (f"PSI ≥ {warn / 1000}", DriftThreshold(metric="PSI", minimum=warn / 1000)),
-        "§7 fail": (f"PSI >= {fail / 1000}", DriftThreshold(metric="PSI", minimum=fail / 1000)),
+        "§7 warn": (
+            f"PSI ≥ {thousandths(warn)}",
+            DriftThreshold(metric="PSI", minimum=warn / 1000),
+        ),
+        "§7 fail": (
+            f"PSI >= {thousandths(fail)}",
+            DriftThreshold(metric="PSI", minimum=fail / 1000),
+        ),
         "§9 pii": (f"yes ({per})", PersonalData(present=True, columns=key)),
         "§9 masking": (
             f"{keys} is hashed in every export",

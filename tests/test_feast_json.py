@@ -75,13 +75,14 @@ def test_any_value_and_any_time_is_spelt_as_feast_spells_it(value, since):
     from feature_access.rows import Row
 
     kinds = {bool: "bool_val", int: "int64_val", float: "double_val", str: "string_val"}
-    stamp = None if since is None else EPOCH + since
+    unknown = since is None
+    stamp = None if unknown else EPOCH + since
     at = Timestamp()
     if stamp:
         at.FromDatetime(stamp)
     vector = GetOnlineFeaturesResponse.FeatureVector(
         values=[Value() if value is None else Value(**{kinds[type(value)]: value})],
-        statuses=[FieldStatus.PRESENT],
+        statuses=[FieldStatus.NOT_FOUND if unknown and value is None else FieldStatus.PRESENT],
         event_timestamps=[at],
     )
     feasts = convert_response_to_dict(GetOnlineFeaturesResponse(results=[vector]))
