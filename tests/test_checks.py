@@ -164,6 +164,7 @@ BREAKS: dict[str, tuple[dict[str, Any], set[str]]] = {
             {clause} | SEMANTICS,
         )
         for clause in (
+            "§3 timestamp timezone",
             "§3 point-in-time correctness",
             "§3 lookback window",
             "§3 allowed lateness",

@@ -3,7 +3,9 @@
 import shutil
 from collections.abc import Iterator
 from dataclasses import fields
+from datetime import timedelta
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
 import pytest
 from feast_copy import apply
@@ -59,7 +61,7 @@ WRONG: dict[str, tuple[str, str, str, set[str]]] = {
         ONE_PASS,
         "_begins(happened // DAY)",
         "_begins((happened - 5 * DAY // 24) // DAY)",
-        {"§5.1 dedup rules"},
+        {"§3 timestamp timezone"},
     ),
     "the average of the days' averages": (
         ONE_PASS,
@@ -168,29 +170,85 @@ def test_a_changed_rule_is_noticed(
         assert broken_by_probes(contract, run) == noticed
 
 
-@pytest.mark.parametrize("zone", ["Europe/Berlin", "America/New_York", "Pacific/Auckland"])
+ZONES = {
+    "Europe/Berlin": (1, 2),
+    "America/New_York": (-5, -4),
+    "Pacific/Auckland": (12, 13),  # summer at the turn of the year
+    "America/Havana": (-5, -4),  # a midnight that is skipped, and one that comes twice
+    "Australia/Lord_Howe": (10.5, 11),  # half an hour
+}
+"""A zone, and its hours from UTC in winter and in summer."""
+
+
+def in_zone(zone: str, folder: Path) -> Contract:
+    """The repository's contract and probes, with another zone in §3."""
+    text = (ROOT / CONTRACT).read_text(encoding="utf-8")
+    says = "**Timestamp timezone:** UTC"
+    assert says in text
+    document = folder / "customer_profile_v1.md"
+    document.write_text(text.replace(says, says.replace("UTC", zone)), encoding="utf-8")
+    shutil.copy(probes_of(load(ROOT / CONTRACT)), folder)
+    return load(document)
+
+
+@pytest.mark.parametrize("zone", ZONES)
 @pytest.mark.usefixtures("restored", "warm_probes")
 def test_days_are_probed_in_the_contracts_zone(
     zone: str, repository: Path, registry: Registry, tmp_path: Path
 ) -> None:
-    """Answered where the zone's days count, and not by a pipeline that counts those of UTC."""
-    text = (repository / CONTRACT).read_text(encoding="utf-8")
-    says = "**Timestamp timezone:** UTC"
-    assert says in text
-    document = tmp_path / "customer_profile_v1.md"
-    document.write_text(text.replace(says, says.replace("UTC", zone)), encoding="utf-8")
-    shutil.copy(probes_of(load(repository / CONTRACT)), tmp_path)
-    contract = load(document)
-    assert (
-        broken_by_probes(contract, run_probes(contract, repository, registry.views[VIEW])) == set()
-    )
-    counting = repository / "feature_pipeline" / "running_sums.py"
+    """Answered where the zone's days count, and not by a pipeline of one offset all year."""
+    contract = in_zone(zone, tmp_path)
+    run = run_probes(contract, repository, registry.views[VIEW])
+    assert broken_by_probes(contract, run) == set()
+    counting = repository / ONE_PASS
     text = counting.read_text(encoding="utf-8")
     in_utc = text.replace("self._in_utc = zone == IN_UTC", "self._in_utc = True")
     assert in_utc != text
-    counting.write_text(in_utc, encoding="utf-8")
-    run = run_probes(contract, repository, registry.views[VIEW])
-    assert broken_by_probes(contract, run) == {"§5.1 dedup rules"}
+    for hours in ZONES[zone]:
+        shift = f"_begins((happened + {int(hours * 2)} * DAY // 48) // DAY)"
+        fixed = in_utc.replace("_begins(happened // DAY)", shift)
+        assert fixed != in_utc
+        counting.write_text(fixed, encoding="utf-8")
+        run = run_probes(contract, repository, registry.views[VIEW])
+        assert "§3 timestamp timezone" in broken_by_probes(contract, run)
+
+
+@pytest.mark.parametrize(
+    ("zone", "days"),
+    [
+        ("UTC", []),
+        ("Asia/Tokyo", []),
+        ("Europe/Berlin", ["2024-03-31", "2024-04-01", "2024-10-27", "2024-10-28"]),
+        ("America/New_York", ["2024-03-10", "2024-03-11", "2024-11-03", "2024-11-04"]),
+        ("Africa/Cairo", ["2024-04-26", "2024-04-27", "2024-10-31", "2024-11-01"]),
+        ("Asia/Almaty", ["2024-02-29", "2024-03-01"]),  # one change, for good
+    ],
+)
+def test_both_ends_of_every_day_of_change_are_probed(
+    zone: str, days: list[str], tmp_path: Path
+) -> None:
+    contract = in_zone(zone, tmp_path)
+    probes = load_probes(contract, probes_of(contract)).probes
+    of_midnight = [p for p in probes if p.clause == "§3 timestamp timezone"]
+    said = "a day ends at midnight in the contract's zone"
+    assert [p.name for p in of_midnight] == [said, *(f"{said} ({day})" for day in days)]
+    for probe, day in zip(of_midnight, ["2024-03-08", *days], strict=True):
+        before, after = (
+            event.happened.astimezone(ZoneInfo(zone)).date().isoformat() for event in probe.events
+        )
+        assert before < after == day
+        assert probe.events[1].happened - probe.events[0].happened == timedelta(microseconds=1)
+        assert probe.asked_at - probe.events[1].happened == timedelta(hours=60)
+
+
+def test_probes_in_utc_are_those_that_versions_were_promoted_with() -> None:
+    """Records of promotions name a probe by the digest of its events (§10)."""
+    contract = load(ROOT / CONTRACT)
+    probes = load_probes(contract, probes_of(contract)).probes
+    assert {p.asked_at.isoformat() for p in probes} == {"2024-03-10T12:00:00+00:00"}
+    before, after = next(p for p in probes if p.clause == "§3 timestamp timezone").events
+    assert before.happened.isoformat() == "2024-03-07T23:59:59.999999+00:00"
+    assert after.happened.isoformat() == "2024-03-08T00:00:00+00:00"
 
 
 def test_another_window_moves_the_probes(
@@ -228,6 +286,16 @@ def test_another_window_moves_the_probes(
             'job="x"\n[[probe]]\nclause="§5.1 filters"\nname="n"\n'
             'events=[{at="T - a while"}]\nexpect={orders_30d=1}',
             "is not T followed by terms",
+        ),
+        (
+            'job="x"\n[[probe]]\nclause="§5.1 filters"\nname="n"\n'
+            'events=[{at="midnight of T"}]\nexpect={orders_30d=1}',
+            "is not midnight followed by terms",
+        ),
+        (
+            'job="x"\n[[probe]]\nclause="§5.1 filters"\nname="n"\n'
+            "events=[{at=2024-03-08T00:00:00Z}]\nexpect={orders_30d=1}",
+            "does not start at T or midnight",
         ),
         (
             'job="x"\n[[probe]]\nclause="§5.1 filters"\nname="n"\nevents=[]\nexpect={}',

@@ -17,7 +17,6 @@ from contract_checks.evidence.probes import (
     InvalidProbes,
     Probe,
     load_probes,
-    prediction_time,
     probes_of,
 )
 from contract_checks.evidence.registry import read_point_in_time
@@ -46,8 +45,7 @@ def run_probes(
         events, history = scratch / "events.parquet", scratch / "history.parquet"
         pq.write_table(_events(contract, probes.probes, ids), events)
         # After the last event has left the window, so that anything that could leak is there.
-        asked_at = prediction_time(contract)
-        latest = max((e.arrived for p in probes.probes for e in p.events), default=asked_at)
+        latest = max(t for p in probes.probes for t in (p.asked_at, *(e.arrived for e in p.events)))
         as_of = (latest + 2 * contract.time.lookback).isoformat()
         job = [sys.executable, str(repository.resolve() / probes.job), str(events), str(history)]
         done = subprocess.run(  # noqa: S603  (the repository's own job)
@@ -60,9 +58,11 @@ def run_probes(
         if done.returncode:
             return MissingEvidence(f"{probes.job} failed on the probes: {_reason(done.stderr)}")
         asked = [*ids, ids[0]]  # the last of ids is of no probe: an unknown entity
+        first = probes.probes[0].asked_at
+        times = [*(probe.asked_at for probe in probes.probes), first, first]
         frame = pa.table(
             dict.fromkeys(contract.entity.join_keys, asked)
-            | {"event_timestamp": pa.array([asked_at] * len(asked), _ZONED)}
+            | {"event_timestamp": pa.array(times, _ZONED)}
         )
         rows = read_point_in_time(repository, view.name, history, frame, scratch).to_pylist()
     key = contract.entity.join_keys[0]

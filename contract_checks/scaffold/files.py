@@ -161,10 +161,12 @@ def _dedup(contract: Contract) -> dict[str, Any]:
     """Two events of one period, of amounts that tell which of them counted."""
     rule = contract.definition.dedup
     if rule is None:
-        return {"name": "every event counts", "later": 1, "earlier": 9, "sum": 10}
+        told = {"name": "every event counts", "later": 1, "earlier": 9, "sum": 10}
+        return told | {"ends_at_midnight": False}
     later, earlier = (1, 9) if rule.keep == "latest" else (9, 1)
     name = f"of one {rule.period}'s events the {rule.keep} counts, whatever the order of arrival"
-    return {"name": name, "later": later, "earlier": earlier, "sum": 1}
+    told = {"name": name, "later": later, "earlier": earlier, "sum": 1}
+    return told | {"ends_at_midnight": rule.period in ("minute", "hour", "day")}
 
 
 def _render(template: str, **values: Any) -> str:
