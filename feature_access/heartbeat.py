@@ -124,13 +124,26 @@ class HeartbeatOnlineStore(OnlineStore):  # type: ignore[misc]
         """The instant up to which every feature of the view can be read, were it to be.
 
         Raises:
-            OnlineStoreUnavailableError: see `online_read`, of which this is one of no entity.
+            OnlineStoreUnavailableError: see `online_read`, of which this is one of no entity, and
+                `refuse_to_lose`.
         """
+        self.refuse_to_lose(config, table)
         until = self.testimony(config, table).until
         if until is None:
             raise empty(table)
         self.online_read(config, table, [])
         return until
+
+    def refuse_to_lose(self, config: RepoConfig, table: FeatureView) -> None:
+        """Make sure that what was written is still there; a store on a disk drops nothing.
+
+        Raises:
+            OnlineStoreEvictsError: rows may have been dropped to make room.
+        """
+
+    def untold(self, config: RepoConfig) -> str | None:
+        """What the store's server will not tell of that; None where all is told."""
+        return None
 
     def testimony(self, config: RepoConfig, table: FeatureView) -> Testimony:
         """What the view's heartbeat says, of either kind, and the mark of a write.

@@ -18,12 +18,22 @@ from feast.infra.registry.base_registry import BaseRegistry
 from feast.infra.supported_async_methods import ProviderAsyncMethods
 from feast.online_response import OnlineResponse
 from feast.saved_dataset import SavedDataset
-from tenacity import Retrying, retry_if_exception_type, stop_after_attempt, wait_exponential
+from tenacity import (
+    Retrying,
+    retry_if_exception_type,
+    retry_if_not_exception_type,
+    stop_after_attempt,
+    wait_exponential,
+)
 
 from feature_access.declared_pointers import is_applying, refuse_to_move_pointers
 from feature_access.entity_requests import EntityRequest, entities_named
 from feature_access.testimony import Testimony
-from feature_access.unavailable import OnlineStoreEmptyError, OnlineStoreUnavailableError
+from feature_access.unavailable import (
+    OnlineStoreEmptyError,
+    OnlineStoreEvictsError,
+    OnlineStoreUnavailableError,
+)
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -107,8 +117,10 @@ class HeartbeatProvider(PassthroughProvider):  # type: ignore[misc]
         is not there: all within the ttl is written again, rows of equal times included.
 
         Raises:
-            OnlineStoreUnavailableError: the store does not answer, or was flushed meanwhile.
+            OnlineStoreUnavailableError: the store does not answer, was flushed meanwhile, or drops
+                rows to make room.
         """
+        _patiently(self.online_store.refuse_to_lose, config, feature_view)
         self.online_store.begin(config, feature_view, end_date)
         before = self._testimony(config, feature_view)
         if before.until is None or before.until < start_date or not before.whole:
@@ -127,6 +139,7 @@ class HeartbeatProvider(PassthroughProvider):  # type: ignore[misc]
                 tqdm_builder,
                 disable_event_timestamp,
             )
+        _patiently(self.online_store.refuse_to_lose, config, feature_view)
         if before.begun is None or self._testimony(config, feature_view) != before:
             raise OnlineStoreEmptyError(
                 f"the online store lost what it held of {feature_view.name} while it was written "
@@ -178,14 +191,20 @@ class HeartbeatProvider(PassthroughProvider):  # type: ignore[misc]
 
     def _testimony(self, config: RepoConfig, view: FeatureView) -> Testimony:
         """How far the view is materialized, and the mark; a job has more patience than a reader."""
-        asking = Retrying(
-            retry=retry_if_exception_type(OnlineStoreUnavailableError),
-            wait=wait_exponential(multiplier=0.1),
-            stop=stop_after_attempt(5),
-            reraise=True,
-        )
-        found: Testimony = asking(self.online_store.testimony, config, view)
+        found: Testimony = _patiently(self.online_store.testimony, config, view)
         return found
+
+
+def _patiently(ask: Callable[..., Any], *arguments: Any) -> Any:
+    """Ask a store that is in a hurry with its readers more than once."""
+    asking = Retrying(
+        retry=retry_if_exception_type(OnlineStoreUnavailableError)
+        & retry_if_not_exception_type(OnlineStoreEvictsError),
+        wait=wait_exponential(multiplier=0.1),
+        stop=stop_after_attempt(5),
+        reraise=True,
+    )
+    return asking(ask, *arguments)
 
 
 def _with_constant_key(view: FeatureView, table: pa.Table) -> pa.Table:

@@ -26,10 +26,12 @@ from feature_access.redis_columns import as_declared, writes_of_columns
 from feature_access.redis_forgetting import ForgetfulRedisStore
 from feature_access.redis_hashes import FieldsOf, Hash
 from feature_access.redis_layout import RedisLayout
+from feature_access.redis_memory import Untold, may_lose
 from feature_access.redis_reader import RedisReader
 from feature_access.redis_rows import ForwardRedisStore
 from feature_access.unavailable import (
     OnlineStoreDownError,
+    OnlineStoreEvictsError,
     OnlineStoreHungError,
     OnlineStoreUnavailableError,
 )
@@ -115,6 +117,31 @@ class DefaultingRedisOnlineStore(
         """As Feast, heartbeats included."""
         super().teardown(config, tables, entities)
         self.forget_testimony(config, tables)
+
+    def refuse_to_lose(self, config: RepoConfig, table: FeatureView) -> None:
+        """Ask the server whether it evicts, or has; where it does not tell, `untold` says so.
+
+        Raises:
+            OnlineStoreEvictsError: it does, or has.
+        """
+        why = self.asked(table, lambda: self._may_lose(config))
+        if isinstance(why, str):
+            raise OnlineStoreEvictsError(
+                f"the online store may have lost rows of {table.name}: {why}"
+            )
+
+    def untold(self, config: RepoConfig) -> str | None:
+        """See the base class."""
+        why = self._may_lose(config)
+        return (
+            f"Redis does not tell whether it evicts rows ({why.why})"
+            if isinstance(why, Untold)
+            else None
+        )
+
+    def _may_lose(self, config: RepoConfig) -> str | Untold | None:
+        options = config.online_store
+        return may_lose(self.hasty_client(options), expiring=bool(options.key_ttl_seconds))
 
     def reader(
         self, config: RepoConfig, table: FeatureView, features: Sequence[str]

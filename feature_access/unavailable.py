@@ -27,6 +27,10 @@ class OnlineStoreStaleError(OnlineStoreUnavailableError):
     """What it holds of a view is older than the caller may use."""
 
 
+class OnlineStoreEvictsError(OnlineStoreUnavailableError):
+    """It drops rows to make room, or has: what it does not hold may be anybody's."""
+
+
 def empty(view: "FeatureView") -> OnlineStoreEmptyError:
     """The error for a view that is to be materialized and has no heartbeat."""
     return OnlineStoreEmptyError(

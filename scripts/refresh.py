@@ -80,6 +80,8 @@ def main(
             verdict = judged(contract, done, moment)
             verdicts.append(verdict)
     _show(done, moment, verdict)
+    if untold := store._get_provider().online_store.untold(store.config):
+        typer.echo(f"not judged: {untold}: ask its operator for maxmemory-policy noeviction")
     raise typer.Exit(verdict.exit_code)
 
 

@@ -154,6 +154,10 @@ class OnlineReader:
     def __init__(self, store: Any, view_name: str) -> None:
         self._store = store  # once, for to open it takes longer than some hundred entities
         self._view = store.get_feature_view(view_name)
+        # A store that drops rows answers with defaults whomever it dropped.
+        refuse = getattr(store._get_provider().online_store, "refuse_to_lose", None)
+        if refuse:
+            refuse(store.config, self._view)
 
     def __call__(self, keys: pa.Table) -> pa.Table:
         """A row of features for each row of keys."""
