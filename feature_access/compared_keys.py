@@ -4,7 +4,7 @@ A column of whole numbers is compared by number, whatever its width; one that is
 plain digits. What the column cannot hold names nobody in it.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from decimal import Decimal
 
@@ -48,6 +48,14 @@ def key_as_there(
         return converted(given, _rule(there), there)
     except UnusableRowError as error:
         raise UnusableValueError(str(error)) from None
+
+
+def of_somebody(query: str, join_keys: Sequence[str], quote: str) -> str:
+    """The rows that the query finds and that have every key: others are nobody's, as in a join."""
+    if not join_keys:
+        return query
+    held = " AND ".join(f"{quote}{key}{quote} IS NOT NULL" for key in join_keys)
+    return f"SELECT * FROM (\n{query}\n) AS pulled WHERE {held}"
 
 
 def _is_comparable(declared: FeastType, there: pa.DataType | None) -> bool:

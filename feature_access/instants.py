@@ -24,6 +24,9 @@ from feature_access.value_by_value import (
 
 INSTANT = pa.timestamp("us", tz="UTC")
 _NAIVE = pa.timestamp("us")
+_FIRST = pa.scalar(datetime(1, 1, 1, tzinfo=UTC), INSTANT).cast(pa.int64())
+_LAST = pa.scalar(datetime(9999, 12, 31, 23, 59, 59, 999_999, UTC), INSTANT).cast(pa.int64())
+_BEYOND = "holds a time before the year 1 or after 9999: give one within"
 # Python takes any character between date and time, and so reads an epoch's digits as a year.
 _ISO = re.compile(r"(\d{4}-\d\d-\d\d|\d{8}|\d{4}-?W\d\d(-?\d)?)([T ].+)?", re.ASCII)
 
@@ -41,7 +44,7 @@ def instants(times: pd.Series | pa.ChunkedArray, name: str) -> pa.ChunkedArray:
         if pa.types.is_temporal(column.type):
             column = _at_once(column)
     if isinstance(column, pa.ChunkedArray) and column.type == INSTANT:
-        return column
+        return _within_the_years(column, name)
     return _one_by_one(column, name)
 
 
@@ -93,8 +96,19 @@ def _at_once(column: pa.ChunkedArray) -> pa.ChunkedArray:
         return column
 
 
+def _within_the_years(column: pa.ChunkedArray, name: str) -> pa.ChunkedArray:
+    """The column, no time of which is beyond the calendar."""
+    since_1970 = column.cast(pa.int64())
+    beyond = pc.or_(pc.less(since_1970, _FIRST), pc.greater(since_1970, _LAST))
+    if (row := pc.index(beyond, True).as_py()) >= 0:
+        raise ValueError(f"{name}, row {row + 1:,}: {_BEYOND}")
+    return column
+
+
 def _one_by_one(column: Column, name: str) -> pa.ChunkedArray:
     try:
         return converted(column, lambda value: instant_of(value) if value != "" else None, INSTANT)
     except UnusableRowError as error:
         raise ValueError(f"{name}, {error}") from None
+    except OverflowError:  # Arrow does not say of which row
+        raise ValueError(f"{name}: {_BEYOND}") from None

@@ -128,6 +128,7 @@ def _reading_between(config: RepoConfig, asked: dict[str, Any]) -> dict[str, Any
         rows = _read_data_source(_as_it_stands(source, repo_path), repo_path)
         if asked["join_key_columns"] == [DUMMY_ENTITY_ID]:
             rows = rows.mutate(**{DUMMY_ENTITY_ID: ibis.literal(DUMMY_ENTITY_VAL)})
+        rows = rows.drop_null(asked["join_key_columns"])  # which are nobody's, as in every read
         stamped = rows[column]
         if not isinstance(kind := stamped.type(), Timestamp) or kind.scale != 6:
             return rows  # a date, or nanoseconds, which are not compared with an instant

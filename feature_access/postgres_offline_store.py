@@ -29,6 +29,7 @@ from feast.infra.registry.base_registry import BaseRegistry
 from pydantic import ConfigDict, model_validator
 
 from feature_access.arrow_copy import Session, arrow_types, copied_in, copied_out
+from feature_access.compared_keys import of_somebody
 from feature_access.defaults import with_defaults
 from feature_access.entity_rows import ROW, EntityRows
 from feature_access.offline_table import OfflineStoreEmptyError, refuse_times_outside
@@ -103,19 +104,29 @@ class PointInTimePostgresOfflineStore(PostgreSQLOfflineStore):  # type: ignore[m
 
     @staticmethod
     def pull_latest_from_table_or_query(
-        config: RepoConfig, data_source: DataSource, *which: Any, **bounds: Any
+        config: RepoConfig,
+        data_source: DataSource,
+        join_key_columns: list[str],
+        *which: Any,
+        **bounds: Any,
     ) -> RetrievalJob:
-        """As Feast, in UTC and by COPY."""
+        """As Feast, in UTC and by COPY, without rows that lack a key."""
         asked = PostgreSQLOfflineStore.pull_latest_from_table_or_query
-        return PulledInUtc(asked(config, data_source, *which, **bounds).to_sql(), config, False)
+        pulled = asked(config, data_source, join_key_columns, *which, **bounds)
+        return PulledInUtc(of_somebody(pulled.to_sql(), join_key_columns, '"'), config, False)
 
     @staticmethod
     def pull_all_from_table_or_query(
-        config: RepoConfig, data_source: DataSource, *which: Any, **bounds: Any
+        config: RepoConfig,
+        data_source: DataSource,
+        join_key_columns: list[str],
+        *which: Any,
+        **bounds: Any,
     ) -> RetrievalJob:
-        """As Feast, in UTC and by COPY."""
+        """As Feast, in UTC and by COPY, without rows that lack a key."""
         asked = PostgreSQLOfflineStore.pull_all_from_table_or_query
-        return PulledInUtc(asked(config, data_source, *which, **bounds).to_sql(), config, False)
+        pulled = asked(config, data_source, join_key_columns, *which, **bounds)
+        return PulledInUtc(of_somebody(pulled.to_sql(), join_key_columns, '"'), config, False)
 
     def validate_data_source(self, config: RepoConfig, data_source: DataSource) -> None:
         """Make sure that what is applied lies in the warehouse.

@@ -29,6 +29,7 @@ from feast.infra.offline_stores.contrib.spark_offline_store.spark_source import 
 from feast.saved_dataset import SavedDataset, SavedDatasetStorage
 from pyspark.sql import SparkSession
 
+from feature_access.compared_keys import of_somebody
 from feature_access.offline_table import parts_of
 from feature_access.saved_dataset import (
     Read,
@@ -98,10 +99,11 @@ def pulled_in_utc(
     asked: Callable[..., Any],
     config: RepoConfig,
     data_source: DataSource,
+    join_key_columns: list[str],
     *which: Any,
     **bounds: Any,
 ) -> "PulledInUtc":
-    """What one of Feast's own ways to pull from a source in the lake finds, in UTC.
+    """What one of Feast's own ways to pull from a source in the lake finds, in UTC, of anybody.
 
     Raises:
         ValueError: see `schema_of`.
@@ -109,7 +111,8 @@ def pulled_in_utc(
     for part in parts_of(Path(data_source.path).resolve())[:1]:
         schema_of(part)
     session = spark_session(config)
-    return PulledInUtc(session, asked(config, data_source, *which, **bounds).query, False, config)
+    pulled = asked(config, data_source, join_key_columns, *which, **bounds)
+    return PulledInUtc(session, of_somebody(pulled.query, join_key_columns, "`"), False, config)
 
 
 class PulledInUtc(SparkRetrievalJob):  # type: ignore[misc]

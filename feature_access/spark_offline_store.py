@@ -113,7 +113,7 @@ class PointInTimeSparkOfflineStore(SparkOfflineStore):  # type: ignore[misc]
     def pull_latest_from_table_or_query(
         config: RepoConfig, data_source: DataSource, *which: Any, **bounds: Any
     ) -> RetrievalJob:
-        """As Feast, in UTC."""
+        """As Feast, in UTC, without rows that lack a key."""
         asked = SparkOfflineStore.pull_latest_from_table_or_query
         return pulled_in_utc(asked, config, data_source, *which, **bounds)
 
@@ -121,7 +121,7 @@ class PointInTimeSparkOfflineStore(SparkOfflineStore):  # type: ignore[misc]
     def pull_all_from_table_or_query(
         config: RepoConfig, data_source: DataSource, *which: Any, **bounds: Any
     ) -> RetrievalJob:
-        """As Feast, in UTC."""
+        """As Feast, in UTC, without rows that lack a key."""
         asked = SparkOfflineStore.pull_all_from_table_or_query
         return pulled_in_utc(asked, config, data_source, *which, **bounds)
 

@@ -239,3 +239,32 @@ def test_it_is_looked_up_online_by_digits_too(made: Made, how: str) -> None:
     for key in (7.0, True, Decimal(7)):
         with pytest.raises(UnusableKeysError):
             store.get_online_features([f"of_{how}:count"], [{"driver_id": key}])
+
+
+@pytest.mark.parametrize("newest", [True, False])
+def test_rows_without_a_key_are_nobodys_when_they_are_pulled_too(
+    place: Place, newest: bool
+) -> None:
+    from feast.types import Int64
+
+    store = held_as(place, pa.array([None, 7, None, -3], pa.int64()), Int64)
+    assert answered(store, [7, -3]) == [1, 3]
+    offline, view = store._get_provider().offline_store, store.get_feature_view("v")
+    bounds = {"start_date": NOON, "end_date": NOON, "created_timestamp_column": None}
+    pull = (
+        offline.pull_latest_from_table_or_query if newest else offline.pull_all_from_table_or_query
+    )
+    pulled = pull(
+        config=store.config,
+        data_source=view.batch_source,
+        join_key_columns=["id"],
+        feature_name_columns=["n"],
+        timestamp_field="at",
+        **bounds,
+    ).to_arrow()
+    assert sorted(zip(pulled["id"].to_pylist(), pulled["n"].to_pylist(), strict=True)) == [
+        (-3, 3),
+        (7, 1),
+    ]
+    store.materialize(NOON - HOUR, NOON)
+    assert store.get_online_features(["v:n"], {"id": [7, -3]}).to_dict()["n"] == [1, 3]

@@ -122,3 +122,27 @@ def test_text_and_objects_are_the_same_instants(times):
     assert instants(pd.Series(inside, dtype=object), "at").to_pylist() == right
     texts = pd.Series([moment.isoformat() for moment in inside], dtype=object)
     assert instants(texts, "at").to_pylist() == right
+
+
+BEYOND = {
+    "seconds": pa.array([0, 2**40], pa.timestamp("s", "UTC")),
+    "milliseconds": pa.array([0, -(2**60)], pa.timestamp("ms")),
+    "microseconds": pa.array([0, 2**59], pa.timestamp("us", "UTC")),
+    "days": pa.array([0, 2**31 - 1], pa.date32()),
+    "a microsecond too late": pa.array([0, 253_402_300_800_000_000], pa.timestamp("us")),
+    "a microsecond too early": pa.array([0, -62_135_596_800_000_001], pa.timestamp("us")),
+}
+
+
+@pytest.mark.parametrize("what", BEYOND)
+def test_a_time_beyond_the_calendar_is_refused(what):
+    column = BEYOND[what]
+    with pytest.raises(ValueError, match=r"^t.*: holds a time before the year 1 or after 9999"):
+        instants(pa.chunked_array([column]), "t")
+    kept = instants(pa.chunked_array([column[:1]]), "t")
+    assert kept.to_pylist() == [datetime(1970, 1, 1, tzinfo=UTC)]
+
+
+def test_the_first_and_the_last_instant_are_times():
+    ends = [datetime.min.replace(tzinfo=UTC), datetime.max.replace(tzinfo=UTC)]
+    assert instants(pa.chunked_array([pa.array(ends, pa.timestamp("us"))]), "t").to_pylist() == ends

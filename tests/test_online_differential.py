@@ -4,7 +4,9 @@
 2. An entity that is unknown is NOT_FOUND where no default is declared; Feast's Redis store says
    PRESENT of it.
 3. SQLite answers times to the microsecond; Feast's keeps whole seconds.
-4. An older row never overwrites a newer one, and of equal times the later created stays: see
+4. A request that lacks a key of a view, or holds a null, is refused; Feast answers the former with
+   nobody's values, or fails.
+5. An older row never overwrites a newer one, and of equal times the later created stays: see
    `test_forward_only`. A view that lacks a refresh is an error: see `test_testimony`.
 """
 
@@ -219,14 +221,14 @@ def test_ours_answers_as_feasts_own(pair: Any, request_: str, full: bool) -> Non
         assert list(column.statuses) == statuses, name
 
 
-@pytest.mark.parametrize("fault", ["an unknown view", "an unknown feature", "a missing key"])
+@pytest.mark.parametrize("fault", ["an unknown view", "an unknown feature"])
 def test_ours_refuses_as_feasts_own(pair: Any, fault: str) -> None:
     features = {"an unknown view": ["x:trips"], "an unknown feature": ["plain:x"]}
-    entities = {"shop": [1]} if fault == "a missing key" else {"driver_id": [1]}
+    entities = {"driver_id": [1]}
     told = []
     for store in pair[1]:
         with pytest.raises(Exception) as refused:
-            answer(store, features.get(fault, ["plain:trips"]), entities, full=False)
+            answer(store, features[fault], entities, full=False)
         told.append((type(refused.value), str(refused.value).replace("feasts", "own")))
     assert told[0] == told[1]
 
@@ -234,3 +236,28 @@ def test_ours_refuses_as_feasts_own(pair: Any, fault: str) -> None:
 def test_times_are_exact(pair: Any) -> None:
     (column,) = [answer(pair[1][0], ["plain:trips"], {"driver_id": [1]}, False)["trips"]]
     assert column.event_timestamps[0].ToDatetime(tzinfo=NOON.tzinfo) == FINE
+
+
+def test_a_request_that_names_nobody_is_refused_and_never_answered_with_defaults(pair: Any) -> None:
+    from feature_access.entity_value import UnusableKeysError
+
+    ours, _ = pair[1]
+    for features, request, words in (
+        (["plain:trips"], [], "no entity is asked for"),
+        (["plain:trips"], {}, "no entity is asked for"),
+        (["plain:trips"], [{}], "give driver_id"),
+        (["plain:trips"], [{"driver_id": 1}, {"driver_id": None}], "row 2: holds null"),
+        (["plain:trips"], {"driver_id": [float("nan")]}, "row 1: holds null"),
+        (["two:trips"], [{"shop": 1}], "is of name, shop: give name too"),
+        (["two:trips"], {"name": ["Bob"]}, "give shop too"),
+        (["plain:trips"], {"shop": [1]}, "give driver_id too"),
+        (["plain:trips", "two:trips"], [{"driver_id": 1, "shop": 1}], "give name too"),
+        (["halved:half"], [{"shop": 1, "name": "Bob"}], "give driver_id too"),
+    ):
+        with pytest.raises(UnusableKeysError, match=words):
+            ours.get_online_features(features, request, full_feature_names=True)
+
+
+def test_what_describes_no_entity_is_asked_for_by_rows_that_name_none(pair: Any) -> None:
+    ours, _ = pair[1]
+    assert ours.get_online_features(["none:trips"], [{}, {}]).to_dict() == {"trips": [0, 0]}
