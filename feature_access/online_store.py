@@ -3,7 +3,8 @@
 import sqlite3
 from contextlib import suppress
 from pathlib import Path
-from typing import Literal
+from threading import Lock
+from typing import Literal, NamedTuple
 
 from feast import FeatureView
 from feast.infra.online_stores.sqlite import SqliteOnlineStoreConfig
@@ -31,13 +32,29 @@ class DefaultingSqliteOnlineStore(
 
     failures = (sqlite3.DatabaseError,)
 
+    def __init__(self) -> None:
+        super().__init__()
+        self._opening = Lock()  # threads share the connection
+        self._opened: _File | None = None
+
     def _get_conn(self, config: RepoConfig) -> sqlite3.Connection:
-        """Feast's connection, to a file that is for its own user: it holds identifiers."""
-        if self._conn is None:
-            with suppress(OSError):  # it is there already, or SQLite will say why it cannot be
-                Path(self._get_db_path(config)).touch(mode=0o600, exist_ok=False)
-        connection: sqlite3.Connection = super()._get_conn(config)
-        return connection
+        """Feast's connection, to the file that lies there now, which is for its own user.
+
+        Feast opens the file once, and would read on in one that was removed or replaced since; an
+        open connection also takes for unchanged what was copied over its file.
+        """
+        path = Path(self._get_db_path(config))
+        with self._opening:
+            if self._conn is None or not (self._conn.in_transaction or self._lies_at(path)):
+                self._conn = None  # a thread that still reads in it shuts it by letting go of it
+                with suppress(OSError):  # it is there already, or SQLite will say why it cannot be
+                    path.touch(mode=0o600, exist_ok=False)
+                self._opened = _file_at(path)  # before it is opened: a later one is another
+                self._conn = super()._get_conn(config)
+            return self._conn
+
+    def _lies_at(self, path: Path) -> bool:
+        return self._opened is not None and _file_at(path) == self._opened
 
     def fault(self, view: FeatureView, error: Exception) -> OnlineStoreUnavailableError:
         """A missing table is an empty store: the file is gone, and SQLite made a new one."""
@@ -47,3 +64,20 @@ class DefaultingSqliteOnlineStore(
             f"the online store cannot be read for {view.name}: {error}; see whether its file is "
             "whole and not locked by another process"
         )
+
+
+class _File(NamedTuple):
+    """Which file lies at a path, and in which state."""
+
+    device: int
+    number: int
+    changed_ns: int
+    size: int
+
+
+def _file_at(path: Path) -> _File | None:
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return _File(found.st_dev, found.st_ino, found.st_mtime_ns, found.st_size)

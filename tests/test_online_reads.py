@@ -4,11 +4,12 @@ import asyncio
 import os
 import re
 import socket
+import sqlite3
 import subprocess
 import sys
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from datetime import timedelta
-from shutil import copytree
+from shutil import copy2, copytree, rmtree
 from threading import Thread
 
 import pytest
@@ -433,3 +434,94 @@ def test_a_file_that_is_no_database_is_a_store_that_is_down(fresh):
     (fresh / "data" / "online_store.db").write_bytes(b"no database at all" * 1_000)
     for read in ways(opened(fresh)):
         raises(OnlineStoreDownError, read, 1)
+
+
+# An embedded store whose file is another's now
+
+
+def without_customers(database, to):
+    """A copy of the store that holds its heartbeat and no customer."""
+    from feature_access.forgetting import _HEARTBEAT
+
+    copy2(database, to)
+    with closing(sqlite3.connect(to)) as connection, connection:
+        for (table,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'"):
+            connection.execute(f"DELETE FROM {table} WHERE instr(entity_key, ?) = 0", [_HEARTBEAT])
+
+
+def moved_there(database, other):
+    other.replace(database)
+
+
+def removed_and_copied_there(database, other):
+    database.unlink()
+    copy2(other, database)
+
+
+def copied_over(database, other):
+    database.write_bytes(other.read_bytes())
+
+
+def copied_over_by_its_twin(database, other):
+    """As many commits made it: an open connection cannot tell it from what it has read."""
+    twin = bytearray(other.read_bytes())
+    twin[24:40] = database.read_bytes()[24:40]  # all that SQLite looks at
+    database.write_bytes(twin)
+
+
+def linked_there(database, other):
+    database.unlink()
+    database.symlink_to(other)
+
+
+@pytest.mark.parametrize(
+    "replaced",
+    [moved_there, removed_and_copied_there, copied_over, copied_over_by_its_twin, linked_there],
+)
+def test_the_embedded_store_that_lies_there_now_is_read(replaced, materialized, tmp_path, log):
+    features = opened(copytree(materialized, tmp_path / "embedded"))
+    database, other = tmp_path / "embedded" / "data" / "online_store.db", tmp_path / "other.db"
+    right = expected(log, at(PRESENT, [1, LEAKY]))
+    for read in ways(features):
+        assert told(read(keys([1, LEAKY]), PRESENT)) == right
+    without_customers(database, other)
+    replaced(database, other)
+    for read in ways(features):
+        answer = read(keys([1, LEAKY]), PRESENT)
+        assert [row.known for row in answer.rows] == [False, False]
+
+
+@pytest.mark.parametrize("folder_too", [False, True], ids=["its file", "its folder"])
+def test_an_embedded_store_that_is_gone_answers_nothing_until_it_is_back(
+    folder_too, materialized, tmp_path, log
+):
+    from feature_access.unavailable import OnlineStoreUnavailableError
+
+    features = opened(copytree(materialized, tmp_path / "embedded"))
+    database = tmp_path / "embedded" / "data" / "online_store.db"
+    gone = database.parent if folder_too else database
+    right = expected(log, at(PRESENT, [1, LEAKY]))
+    assert told(features.read(keys([1, LEAKY]), at=PRESENT)) == right
+    gone.rename(tmp_path / "kept")
+    for read in ways(features):
+        with pytest.raises(OnlineStoreUnavailableError):
+            read(keys([1, LEAKY, UNKNOWN]), PRESENT)
+    if folder_too and gone.exists():
+        rmtree(gone)
+    (tmp_path / "kept").replace(gone)
+    for read in ways(features):
+        assert told(read(keys([1, LEAKY]), PRESENT)) == right
+
+
+def test_what_is_written_meanwhile_goes_into_one_store(materialized, tmp_path):
+    """A write asks for the connection again and again, and its file changes as it goes on."""
+    from feature_access.registry import open_store
+
+    store = open_store(copytree(materialized, tmp_path / "embedded"))
+    online_store, config = store._get_provider().online_store, store.config
+    connection = online_store._get_conn(config)
+    connection.execute("BEGIN IMMEDIATE")
+    (tmp_path / "embedded" / "data" / "online_store.db").touch()
+    assert online_store._get_conn(config) is connection
+    connection.rollback()
+    assert online_store._get_conn(config) is not connection

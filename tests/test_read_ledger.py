@@ -8,7 +8,10 @@ from datetime import UTC, datetime
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from sqlalchemy.event import listens_for
+from sqlalchemy.exc import DatabaseError
 
+from contract_checks.operations.log import OperationsLog, Record
 from feature_access import read_ledger
 from feature_access.read_ledger import OnlineReads, ReadLedger
 
@@ -105,3 +108,27 @@ def test_it_is_kept_now_and_then_and_never_per_request(monkeypatch: pytest.Monke
     asyncio.run(read())
     assert written == [1]  # an hour without reads leaves nothing
     assert not log.total
+
+
+def test_workers_that_stop_at_once_make_one_log_of_both(tmp_path):
+    """One finds no table, and the other has made it before the first can."""
+    address = f"sqlite:///{tmp_path / 'operations.db'}"
+    late, early = OperationsLog(address), OperationsLog(address)
+    first, second = (Record("online_reads", view, NOON, passed=True) for view in VIEWS)
+    made = []
+
+    @listens_for(late._engine, "before_cursor_execute")
+    def overtaken(connection, cursor, statement, *_) -> None:
+        if "CREATE TABLE" in statement and not made:
+            made.append(early.append(first))
+
+    late.append(second)
+    assert late.records(NOON) == (first, second)
+
+
+def test_a_log_that_cannot_be_made_says_why(tmp_path):
+    (tmp_path / "operations.db").write_bytes(b"no database at all" * 1_000)
+    with pytest.raises(DatabaseError):
+        OperationsLog(f"sqlite:///{tmp_path / 'operations.db'}").append(
+            Record("online_reads", "v1", NOON, passed=True)
+        )

@@ -382,7 +382,15 @@ def test_the_embedded_store_is_served_as_well(materialized, tmp_path, log):
         answer = columns(server.read([1, LEAKY, UNKNOWN]))
         assert list(profiles(answer)) == expected(log, at(PRESENT, [1, LEAKY, UNKNOWN]))
         assert metric(server, f'feature_store_default_rows_total{{view="{VIEW}"}}') == 1
-        (repository / "data" / "online_store.db").write_bytes(b"")
+        database, kept = repository / "data" / "online_store.db", tmp_path / "kept.db"
+        database.rename(kept)
+        for _ in range(2):
+            assert reason(server.get("/health"))[0] == reason(server.read([1]))[0] == 503
+            assert metric(server, f'feature_store_online_up{{view="{VIEW}"}}') == 0
+        kept.replace(database)
+        assert server.get("/health").ok
+        assert columns(server.read([1, LEAKY, UNKNOWN])) == answer
+        database.write_bytes(b"")
         assert reason(server.get("/health"))[0] == 503
 
 

@@ -31,6 +31,7 @@ from sqlalchemy import (
     update,
 )
 from sqlalchemy.dialects.postgresql import TIMESTAMP
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.types import TypeDecorator
 
 ADDRESS_VARIABLE = "FEATURE_STORE_OPERATIONS_LOG"
@@ -99,10 +100,17 @@ class OperationsLog:
 
     def append(self, *records: Record) -> None:
         """Add records, all of them or none."""
-        _METADATA.create_all(self._engine)
+        self._make()
         with self._engine.begin() as connection:
             connection.execute(insert(_OPERATIONS), [_row(record) for record in records])
         self._engine.dispose()
+
+    def _make(self) -> None:
+        try:
+            _METADATA.create_all(self._engine)
+        except DBAPIError:  # another process may have made it since this one looked
+            if not inspect(self._engine).has_table(_OPERATIONS.name):
+                raise
 
     def records(self, until: datetime, jobs: Iterable[str] = ()) -> tuple[Record, ...]:
         """The records up to a time, oldest first; of those jobs alone where any are named."""
