@@ -46,12 +46,12 @@ def main(
     with TemporaryDirectory() as made, ExitStack() as running:
         place = Path(made)
         repository, redis = running.enter_context(repository_on_redis(place, customers))
-        _materialize(repository)
+        materialize(repository)
         started: dict[str, tuple[str, int]] = {}
-        for name, (command, cwd, more) in _servers(repository, redis.port, workers).items():
-            started[name] = running.enter_context(_serving(command, cwd, more))
+        for name, (command, cwd, more) in servers(repository, redis.port, workers).items():
+            started[name] = running.enter_context(serving(command, cwd, more))
         _assert_equal_answers(started, customers)
-        bodies = _bodies(customers)
+        bodies = request_bodies(customers)
         console.print(f"{workers} workers each, one customer a request; {machine()}")
         _print_open(console, started, bodies, seconds, rate)
         _print_peaks(console, started, bodies, seconds)
@@ -62,14 +62,14 @@ def main(
             console.print(f"after it: {machine()}")
 
 
-def _materialize(repository: Path) -> None:
+def materialize(repository: Path) -> None:
     from feature_access.registry import open_store
     from feature_pipeline.materialize import materialize_up_to
 
     materialize_up_to(open_store(repository), PRESENT)
 
 
-def _servers(repository: Path, redis: int, workers: int) -> dict[str, Any]:
+def servers(repository: Path, redis: int, workers: int) -> dict[str, Any]:
     """Command, folder and environment of each; port comes last."""
     contract = ROOT / "contracts" / "customer_profile_v1.md"
     ours = [
@@ -126,7 +126,7 @@ def stock(repository: Path) -> Path:
 
 
 @contextmanager
-def _serving(command: list[Any], cwd: Path, more: dict[str, str]) -> Iterator[tuple[str, int]]:
+def serving(command: list[Any], cwd: Path, more: dict[str, str]) -> Iterator[tuple[str, int]]:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
@@ -155,7 +155,7 @@ def _body(customers: list[int]) -> bytes:
     return json.dumps({"feature_service": SERVICE, "entities": {"customer_id": customers}}).encode()
 
 
-def _bodies(customers: int) -> list[bytes]:
+def request_bodies(customers: int) -> list[bytes]:
     """A thousand requests, one customer each, as they go over the wire."""
     chosen = random.Random(1)
     found = []

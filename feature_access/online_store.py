@@ -31,6 +31,7 @@ class DefaultingSqliteOnlineStore(
     """Feast's SQLite online store with declared defaults and a heartbeat."""
 
     failures = (sqlite3.DatabaseError,)
+    _conn: sqlite3.Connection | None
 
     def __init__(self) -> None:
         super().__init__()
@@ -45,13 +46,14 @@ class DefaultingSqliteOnlineStore(
         """
         path = Path(self._get_db_path(config))
         with self._opening:
-            if self._conn is None or not (self._conn.in_transaction or self._lies_at(path)):
+            connection = self._conn
+            if connection is None or not (connection.in_transaction or self._lies_at(path)):
                 self._conn = None  # a thread that still reads in it shuts it by letting go of it
                 with suppress(OSError):  # it is there already, or SQLite will say why it cannot be
                     path.touch(mode=0o600, exist_ok=False)
                 self._opened = _file_at(path)  # before it is opened: a later one is another
-                self._conn = super()._get_conn(config)
-            return self._conn
+                connection = super()._get_conn(config)
+            return connection
 
     def _lies_at(self, path: Path) -> bool:
         return self._opened is not None and _file_at(path) == self._opened

@@ -10,7 +10,7 @@ process.
 import asyncio
 import logging
 import time
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import asynccontextmanager
 from datetime import datetime
 from typing import Any
@@ -70,7 +70,7 @@ class FeatureServer:
 
     def application(self) -> Starlette:
         """What an ASGI server runs."""
-        return Starlette(
+        application = Starlette(
             routes=[
                 Route(_READ, self.read, methods=["POST"]),
                 Route("/health", self.health),
@@ -79,6 +79,8 @@ class FeatureServer:
             lifespan=self._lifespan,
             exception_handlers={404: _not_served, 405: _not_served},
         )
+        application.router.redirect_slashes = False  # a redirection would tell no reason
+        return application
 
     async def read(self, request: Request) -> Response:
         """The features of the entities asked for, in Feast's own format; errors as one reason."""
@@ -158,19 +160,20 @@ class FeatureServer:
 
     async def metrics(self, request: Request) -> Response:
         """Everything counted, and how the store stands now."""
-        text = await run_in_threadpool(lambda: exposition(self._standings()))
-        return Response(text, media_type="text/plain; version=0.0.4")
+        accepted = request.headers.get("accept")
+        text, format_ = await run_in_threadpool(exposition, self._standings, accepted)
+        return Response(text, headers={"content-type": format_})
 
-    def _standings(self) -> list[Standing]:
-        now, found = self._clock(), list[Standing]()
-        for view, _ in self._catalogue.views.values():
+    def _standings(self) -> Iterator[Standing]:
+        """Of each view that has terms: the age of what the store holds of it, if it answers."""
+        now, views = self._clock(), self._catalogue.views
+        for name in self._terms:
             try:
-                until = self._heartbeat(view)
-            except OnlineStoreUnavailableError:
-                found.append((view.name, None))
+                until = self._heartbeat(views[name][0])
+            except (KeyError, OnlineStoreUnavailableError):  # or it is not registered
+                yield name, None
             else:
-                found.append((view.name, None if in_the_future(until, now) else now - until))
-        return found
+                yield name, None if in_the_future(until, now) else now - until
 
     @asynccontextmanager
     async def _lifespan(self, application: Starlette) -> AsyncIterator[None]:

@@ -8,7 +8,6 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from gunicorn.app.base import BaseApplication
 
 from contract_checks.clock import instant, now
 from contract_checks.language.contract import Contract
@@ -19,6 +18,7 @@ from feature_access.refusal import RefusedError
 from feature_access.terms import Terms
 from scripts.command_line import CONTRACT, ROOT, present, refusals_exit, run_job
 from scripts.recording import operations_log
+from scripts.server_process import serve
 
 if TYPE_CHECKING:
     from feature_access.read_ledger import OnlineReads
@@ -52,41 +52,12 @@ def main(
     clock = now if held is None else lambda: held
     with TemporaryDirectory() as metrics:
         os.environ.update(dict.fromkeys(_METRICS, metrics))
-        options = {
-            "bind": f"{host}:{port}",
-            "workers": workers,
-            "worker_class": "uvicorn_worker.UvicornWorker",
-            # Feast's server replaces a worker after 1,000 requests, and nobody answers meanwhile.
-            "max_requests": 0,
-            # A worker imports Feast before it reports, which takes seconds.
-            "timeout": 120,
-            "graceful_timeout": 10,
-            "umask": 0o077,  # gunicorn would let everybody write to what a worker makes
-            "loglevel": "warning",
-            "child_exit": _forget_the_worker,
-        }
-        _Server(options, lambda: _application(terms, callers, clock, most_entities)).run()
+        serve(f"{host}:{port}", workers, lambda: _application(terms, callers, clock, most_entities))
 
 
 def terms_of(contract: Contract) -> Terms:
     """What the contract says about reading its version online."""
     return Terms(contract.view_name, contract.privacy.consumers, contract.quality.freshness)
-
-
-class _Server(BaseApplication):  # type: ignore[misc]
-    """Gunicorn, with an application that each worker builds for itself."""
-
-    def __init__(self, options: dict[str, Any], build: Callable[[], Any]) -> None:
-        self._options = options
-        self._build = build
-        super().__init__()
-
-    def load_config(self) -> None:
-        for name, value in self._options.items():
-            self.cfg.set(name, value)
-
-    def load(self) -> Any:
-        return self._build()
 
 
 def _application(
@@ -120,12 +91,6 @@ def put_on_record(reads: Sequence["OnlineReads"], at: datetime) -> None:
             for read in reads
         )
     )
-
-
-def _forget_the_worker(server: Any, worker: Any) -> None:
-    from prometheus_client.multiprocess import mark_process_dead
-
-    mark_process_dead(worker.pid)  # type: ignore[no-untyped-call]
 
 
 if __name__ == "__main__":

@@ -2,18 +2,12 @@
 
 import json
 import os
-import re
 import signal
 import socket
-import subprocess
-import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 from shutil import copytree
-from typing import Any
 
 import pytest
 import requests
@@ -30,85 +24,27 @@ from feast_households import (
     expected,
     profiles,
 )
+from feature_servers import (
+    READ,
+    TOKENS,
+    Server,
+    columns,
+    metric,
+    press_ctrl_c,
+    reason,
+    serving,
+    with_contracts,
+)
 from oracle import ZEROS
+from prometheus_client.openmetrics.parser import text_string_to_metric_families as open_families
+from prometheus_client.parser import text_string_to_metric_families as families
 from redis_server import on_redis
-from waiting import GIVE_UP_SECONDS, eventually, wait_until
+from waiting import GIVE_UP_SECONDS, wait_until
 from warm_start import run_warm
 
 from contract_checks.operations.log import OperationsLog
 
 pytest_plugins = ["feast_repository", "feast_online"]
-
-TOKENS = {
-    "ML Platform": "the token of ML Platform",
-    "marketing analytics": "the token of Marketing",
-    "Ad Sales": "the token of Ad Sales, approved by nobody",
-}
-READ = "/get-online-features"
-
-
-@dataclass
-class Server:
-    """A running server and one of its consumers."""
-
-    address: str
-    process: "subprocess.Popen[str]"
-    token: str = TOKENS["ML Platform"]
-
-    def post(self, body: Any, path: str = READ, token: str | None = None) -> requests.Response:
-        data = body if isinstance(body, bytes) else json.dumps(body).encode()
-        headers = {"Authorization": f"Bearer {token or self.token}"}
-        return requests.post(self.address + path, data, headers=headers, timeout=GIVE_UP_SECONDS)
-
-    def read(self, customers: list[Any], **more: Any) -> requests.Response:
-        entities = {"customer_id": customers}
-        return self.post({"feature_service": SERVICE, "entities": entities} | more)
-
-    def get(self, path: str) -> requests.Response:
-        return requests.get(self.address + path, timeout=GIVE_UP_SECONDS)
-
-    def workers(self) -> set[str]:
-        children = Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children")
-        return set(children.read_text().split())
-
-
-@contextmanager
-def serving(repository: Path, *options: str, as_of: Any = PRESENT) -> Iterator[Server]:
-    """`scripts/serve.py` of the repository, up once it answers at all."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    process = subprocess.Popen(
-        [
-            *(sys.executable, repository / "scripts" / "serve.py", "--port", str(port)),
-            *("--as-of", as_of.isoformat(), *options),
-        ],
-        cwd=repository,
-        env=os.environ
-        | {"PYTHONPATH": str(repository), "FEATURE_STORE_TOKENS": json.dumps(TOKENS)},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-    )
-    server = Server(f"http://127.0.0.1:{port}", process)
-    try:
-
-        def ask() -> None:
-            assert process.poll() is None, process.communicate()[0]
-            server.get("/health")
-
-        eventually(ask, requests.ConnectionError)
-        yield server
-    finally:
-        process.terminate()
-        printed = process.communicate(timeout=GIVE_UP_SECONDS)[0]
-        for token in TOKENS.values():
-            assert token not in printed
-
-
-def with_contracts(repository: Path) -> Path:
-    copytree(ROOT / "contracts", repository / "contracts")
-    return repository
 
 
 @pytest.fixture
@@ -130,28 +66,6 @@ def server(applied, materialized_dump, tmp_path_factory) -> Iterator[Server]:
             yield running
     finally:
         redis.kill()
-
-
-def columns(response: requests.Response) -> dict[str, list[Any]]:
-    assert response.status_code == 200, response.text
-    answer = response.json()
-    names = answer["metadata"]["feature_names"]
-    return {n: r["values"] for n, r in zip(names, answer["results"], strict=True)}
-
-
-def reason(response: requests.Response) -> tuple[int, str]:
-    """A refusal: its status, and the one line that says why."""
-    assert response.headers["content-type"] == "application/json"
-    assert set(response.json()) == {"reason"}, response.text
-    told = response.json()["reason"]
-    assert told
-    assert not re.search(r"\n|Traceback|File \"|\.py\b(?<!refresh\.py)", told)
-    return response.status_code, told
-
-
-def metric(server: Server, name: str) -> float:
-    shown = re.search(rf"^{re.escape(name)} (\S+)$", server.get("/metrics").text, re.MULTILINE)
-    return float(shown[1]) if shown else 0.0
 
 
 # Answers
@@ -312,9 +226,8 @@ def test_nothing_else_of_feasts_server_is_reachable(server, path):
             allow_redirects=False,
             timeout=GIVE_UP_SECONDS,
         )
-        assert answer.status_code in (307, 404), (method, answer.text)
-        if answer.status_code == 404:
-            assert "nothing else" in reason(answer)[1]
+        code, told = reason(answer)
+        assert (code, "nothing else" in told) == (404, True), (method, told)
     assert reason(server.get(READ))[0] == 404
 
 
@@ -400,6 +313,7 @@ def test_a_server_comes_up_before_anything_is_registered_and_says_so(applied, tm
     with serving(repository, "--workers", "1") as server:
         code, told = reason(server.get("/health"))
         assert (code, told) == (503, f"not registered: {VIEW}; run `feast apply`")
+        assert metric(server, f'feature_store_online_up{{view="{VIEW}"}}') == 0
         assert reason(server.read([1])) == (404, "no such feature_service is served; known: none")
 
 
@@ -430,10 +344,37 @@ def test_metrics_count_what_happened_in_all_workers(repository):
         assert str(UNKNOWN) not in text
 
 
+def test_each_metric_is_told_once_as_it_stands_now_whichever_worker_is_asked(
+    repository, served_redis
+):
+    with serving(repository) as server:
+        assert columns(server.read([1, UNKNOWN]))
+        for up in (1.0, 0.0):
+            for _ in range(6):  # or one worker might answer all of them
+                accept = "application/openmetrics-text; version=1.0.0"
+                plain = server.get("/metrics")
+                opened = requests.get(server.address + "/metrics", headers={"Accept": accept})
+                assert plain.headers["content-type"].startswith("text/plain; version=")
+                assert opened.headers["content-type"].startswith(accept)
+                for found in ([*families(plain.text)], [*open_families(opened.text)]):
+                    names = [family.name for family in found]
+                    assert len(set(names)) == len(names)
+                    assert all(name.startswith("feature_store_") for name in names)
+                    samples = [sample for family in found for sample in family.samples]
+                    labels = [(s.name, *sorted(s.labels.items())) for s in samples]
+                    assert len(set(labels)) == len(labels)
+                    assert not any("pid" in sample.labels for sample in samples)
+                    shown = [s.value for s in samples if s.name == "feature_store_online_up"]
+                    assert shown == [up]
+                    ages = [s for s in samples if s.name == "feature_store_online_age_seconds"]
+                    assert len(ages) == up
+            served_redis.flush()
+
+
 def test_what_each_consumer_read_is_on_record_once_the_server_stops(repository):
     log = OperationsLog(f"sqlite:///{repository / 'data' / 'operations.db'}")
     before = len(log.records(PRESENT))
-    with serving(repository, "--workers", "1") as server:
+    with serving(repository, "--workers", "1", stop=press_ctrl_c) as server:
         for _ in range(3):
             assert columns(server.read([1, 2, UNKNOWN]))
         body = {"feature_service": SERVICE, "entities": {"customer_id": [1]}}
@@ -442,6 +383,7 @@ def test_what_each_consumer_read_is_on_record_once_the_server_stops(repository):
         assert server.post(body, token="nobody's token at all").status_code == 401
         assert server.read([None]).status_code == 422  # was not given anything, nor refused it
         assert len(log.records(PRESENT)) == before  # nothing while requests are served
+    assert server.printed == "stopped\n"
     records = log.records(PRESENT)[before:]
     assert {(r.job, r.subject, r.at, r.passed) for r in records} == {
         ("online_reads", VIEW, PRESENT, True)
@@ -462,13 +404,16 @@ def test_no_worker_is_recycled_and_a_dead_one_is_replaced(repository):
         session = requests.Session()
         body = {"feature_service": SERVICE, "entities": {"customer_id": [1]}}
         headers = {"Authorization": f"Bearer {server.token}"}
-        for _ in range(1_200):
+        for number in range(1_200):
+            if number in (100, 200):
+                os.kill(server.process.pid, signal.SIGHUP if number == 100 else signal.SIGUSR2)
             assert session.post(server.address + READ, json=body, headers=headers).ok
         assert server.workers() == before
 
         os.kill(int(before.pop()), signal.SIGKILL)
         wait_until(lambda: len(server.workers()) >= 2 and server.workers() > before)
         assert columns(server.read([1]))
+    assert server.printed.count("nothing is reloaded") == 2
 
 
 def refused(tmp_path: Path, tokens: str | None, *options: str) -> str:
