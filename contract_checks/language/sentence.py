@@ -49,7 +49,10 @@ _NEGATION = (
     r"|n't\b|\bnon-|\bunsupported\b|\bexceed"
 )
 _MIXED = r"[a-z][\u0370-\u052f]|[\u0370-\u052f][a-z]"  # Latin with Greek or Cyrillic in one word
-_NOT_FREE = rf"{_NEGATION}|{NUMBER}|(?<!\w)[0-9][\w.,]*|\bv[0-9]+\b|[≥≤<>=%]|{_COLUMN}|{_MIXED}"
+_WORKING = r"\b(?:business|working|office|opening|week)[ -]?(?:hours?|days?)\b|\bweekends?\b"
+_NOT_FREE = (
+    rf"{_NEGATION}|{_WORKING}|{NUMBER}|(?<!\w)[0-9][\w.,]*|\bv[0-9]+\b|[≥≤<>=%]|{_COLUMN}|{_MIXED}"
+)
 _SYMBOLS = (
     (r">=|\bat least\b|\b(?:no|not) (?:less|fewer) than\b|\bgreater than or equal to\b", "≥"),
     (r"<=|\bat most\b|\b(?:no|not) (?:more|older|greater) than\b|\bless than or equal to\b", "≤"),
