@@ -56,7 +56,19 @@ Session = psycopg.Connection[tuple[Any, ...]]
 
 
 def copied_in(connection: Session, rows: pa.Table, target: str) -> None:
-    """Append the rows to the table `target`, whose columns stand in the same order."""
+    """Append the rows to the table `target`, whose columns stand in the same order.
+
+    Raises:
+        psycopg.Error: the server refuses them; it says so without the row that the server quotes.
+    """
+    try:
+        _copy(connection, rows, target)
+    except psycopg.Error as error:
+        said = (str(error).strip() or type(error).__name__).splitlines()[0]
+        raise type(error)(said) from None
+
+
+def _copy(connection: Session, rows: pa.Table, target: str) -> None:
     plain = csv.WriteOptions(include_header=False)
     with connection.cursor().copy(f"COPY {target} FROM STDIN (FORMAT csv)") as copy:
         for batch in rows.to_batches(max_chunksize=100_000):

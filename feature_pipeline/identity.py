@@ -68,7 +68,10 @@ class Identity:
         spelled = rf"{re.escape(self.text)}(?!\w|\.\d)"
         if self.text.lstrip("-").isdigit():
             stem = re.escape(self._stem)
-            return re.compile(rf"({stem}(?:_id)?[^\w-]{{1,8}}){spelled}", re.IGNORECASE)
+            called = rf"{stem}(?:_id)?[^\w-]{{1,8}}"
+            # A row that a COPY failed at: COPY frame, line 1: "7,2017-12-01".
+            copied = rf'\bline \d+[^"\n]*"(?:[^"\n]*[,\t])?(?={re.escape(self.text)}[",\t\\])'
+            return re.compile(rf"({called}|{copied}){spelled}", re.IGNORECASE)
         return re.compile(rf"(?<!\w)(){spelled}")
 
 

@@ -22,7 +22,8 @@ Session = Connection[tuple[Any, ...]]
 def session(address: str) -> Iterator[Session]:
     """A session in UTC, whatever the zone of the server, the database or the login.
 
-    A transaction in it sees one state of the warehouse, from its first statement to its last.
+    A transaction in it sees one state of the warehouse, from its first statement to its last. What
+    the server refuses is told without the rows that it quotes.
 
     Raises:
         RefusedError: the warehouse does not answer, or not to this login.
@@ -37,7 +38,10 @@ def session(address: str) -> Iterator[Session]:
     with connection:
         connection.isolation_level = IsolationLevel.REPEATABLE_READ
         connection.execute("SET TIME ZONE 'UTC'")
-        yield connection
+        try:
+            yield connection
+        except psycopg.Error as error:
+            raise type(error)(first_line(error)) from None  # below it the server quotes rows
 
 
 @contextmanager

@@ -6,6 +6,7 @@ from feature_pipeline.erased_customers import ErasedCustomers
 from feature_pipeline.instants import arrives_after
 from feature_pipeline.local_days import IN_UTC, unknown_zone
 from feature_pipeline.warehouse import EVENTS, KEPT_FROM, Session, one_row
+from feature_pipeline.warehouse_keys import lend
 from feature_pipeline.warehouse_sql import ADMITTED
 
 
@@ -19,11 +20,10 @@ def admit(connection: Session, erased: ErasedCustomers) -> None:
         return
     known = connection.execute(f"SELECT DISTINCT customer_id FROM {EVENTS}").fetchall()
     gone = [customer for (customer,) in known if customer in erased]
-    connection.execute("CREATE TEMP TABLE erased_here (customer_id bigint PRIMARY KEY)")
-    connection.execute("INSERT INTO erased_here SELECT unnest(%s::bigint[])", [gone])
+    lend(connection, "erased_here", gone)
     connection.execute(
         f"""CREATE TEMP VIEW {ADMITTED} AS SELECT * FROM {EVENTS} AS e
-        WHERE NOT EXISTS (SELECT FROM erased_here AS g WHERE g.customer_id = e.customer_id)"""
+        WHERE NOT EXISTS (SELECT FROM erased_here AS g WHERE g.customer_id = e.customer_id::text)"""
     )
 
 
@@ -55,7 +55,8 @@ def left_out(
         return 0
     (count,) = one_row(
         connection,
-        f"""SELECT count(*) FROM {EVENTS} JOIN erased_here USING (customer_id)
+        f"""SELECT count(*) FROM {EVENTS} AS e JOIN erased_here AS g
+            ON g.customer_id = e.customer_id::text
         WHERE ({arrives_after("%(as_of)s")}) IS NOT TRUE
           AND (created_timestamp > %(since)s OR %(since)s IS NULL)""",
         {"since": since, "as_of": as_of},

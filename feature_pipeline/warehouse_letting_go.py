@@ -20,6 +20,7 @@ from feature_pipeline.warehouse import (
     session,
     writing_alone,
 )
+from feature_pipeline.warehouse_keys import lend
 
 TABLES = {"offline": HISTORY, "events": EVENTS, "quarantine": QUARANTINE}
 """By the store's name in the records."""
@@ -30,6 +31,8 @@ _OLD = {
     EVENTS: "least(event_timestamp, created_timestamp) < %(cutoff)s",
     QUARANTINE: "least(event_timestamp, created_timestamp) < %(cutoff)s",
 }
+
+_WHOSE = "customer_id::text IN (SELECT customer_id FROM whose)"
 
 # Who has only zeros at the cutoff needs no row: the default says the same (§5.2).
 _CARRIED = f"""
@@ -80,8 +83,8 @@ def rows_of_customer(address: str, table: str, customer_id: str) -> int:
         RefusedError: the warehouse cannot be reached or read.
     """
     with _reading(address) as connection:
-        query = f"SELECT count(*) FROM {table} WHERE customer_id::text = %(customer)s"
-        (rows,) = one_row(connection, query, {"customer": customer_id})
+        lend(connection, "whose", [customer_id])
+        (rows,) = one_row(connection, f"SELECT count(*) FROM {table} WHERE {_WHOSE}")
     return int(rows)
 
 
@@ -92,8 +95,8 @@ def forget_customer(address: str, table: str, customer_id: str) -> None:
         RefusedError: the warehouse cannot be reached or written to, or another job writes.
     """
     with _writing(address) as connection:
-        query = f"DELETE FROM {table} WHERE customer_id::text = %(customer)s"
-        connection.execute(query, {"customer": customer_id})
+        lend(connection, "whose", [customer_id])
+        connection.execute(f"DELETE FROM {table} WHERE {_WHOSE}")
 
 
 def known_customers_in_warehouse(address: str) -> set[str]:

@@ -15,11 +15,22 @@ import pyarrow.parquet as pq
 from pyarrow import csv
 
 from feature_pipeline.doubled_events import OF_ONE_HELD
+from feature_pipeline.erased_customers import NOBODY, ErasedCustomers
 from feature_pipeline.event_columns import AMOUNTS, COLUMNS, KEYS
 from feature_pipeline.event_parts import event_parts
 from feature_pipeline.events_table import refuse_wrong_schema
 from feature_pipeline.refusal import RefusedError
-from feature_pipeline.warehouse import EVENTS, QUARANTINE, Session, session
+from feature_pipeline.warehouse import (
+    EVENTS,
+    KEPT_FROM,
+    QUARANTINE,
+    REFRESHES,
+    Session,
+    one_row,
+    session,
+    writing_alone,
+)
+from feature_pipeline.warehouse_keys import lend
 
 _NAMED = ", ".join(COLUMNS)
 _SAME_EVENT = " AND ".join(f"held.{key} = arriving.{key}" for key in KEYS)
@@ -43,6 +54,17 @@ _OTHERWISE = f"""
     WHERE EXISTS (SELECT FROM {EVENTS} AS held WHERE {_SAME_EVENT})
       AND NOT EXISTS (SELECT FROM {EVENTS} AS held WHERE {_SAME_EVENT} AND {_SAYS_THE_SAME})
 """
+_LET_GO = f"""
+    DELETE FROM arriving USING (SELECT max(begins) AS begins FROM {KEPT_FROM}) AS kept
+    WHERE least(event_timestamp, created_timestamp) < begins
+"""
+_TOO_LATE = f"""
+    SELECT count(*), min(arriving.created_timestamp)::text, max(as_of) FROM arriving, (
+        SELECT as_of FROM {REFRESHES} ORDER BY refresh DESC LIMIT 1
+    ) AS last
+    WHERE created_timestamp <= as_of AND created_timestamp > '-infinity' AND NOT {_WITHOUT_KEY}
+      AND NOT EXISTS (SELECT FROM {EVENTS} AS held WHERE {_SAME_EVENT})
+"""
 _SET_ASIDE = f"""
     INSERT INTO {QUARANTINE} ({_NAMED}, reason) (
         SELECT {_NAMED}, reason FROM otherwise EXCEPT SELECT {_NAMED}, reason FROM {QUARANTINE}
@@ -58,25 +80,34 @@ class Loaded:
     there_already: int
     set_aside: int
     """Events that the warehouse holds with other amounts."""
+    left_out: int
+    """Events of customers who were erased."""
 
 
-def load_events(address: str, events: Path) -> Loaded:
+def load_events(address: str, events: Path, erased: ErasedCustomers = NOBODY) -> Loaded:
     """Append the events of a parquet table to `data_warehouse.customer_events`, all or none.
 
     A table may repeat what the warehouse holds; an event (customer, happened, arrived) counts once.
     `address` is a libpq connection string of a login with the role `feature_store_pipeline`.
 
+    What retention has let go of stays gone, and counts as there already; so do the `erased`.
+
     Raises:
-        RefusedError: the table is not there or is not the events table, a part cannot be read, its
+        RefusedError: an event says that it arrived before the last refresh, another job writes, the
+            table is not there or is not the events table, a part cannot be read, its
             customers are not the warehouse's, or the warehouse cannot be reached or written to.
     """
     rows = refuse_wrong_schema(events)
-    with session(address) as connection, connection.transaction():
+    # Alone, or a refresh could pass over what this transaction has not committed yet.
+    with session(address) as connection, writing_alone(connection), connection.transaction():
         try:
             connection.execute(_ARRIVING)
             for part in event_parts(events):
                 _copy(connection, part)
+            left_out = _leave_out(connection, erased)
+            connection.execute(_LET_GO)
             connection.execute("ANALYZE arriving")
+            _refuse_what_a_refresh_missed(connection, events)
             connection.execute(_OTHERWISE)
             appended = connection.execute(_APPEND).rowcount
             appended += connection.execute(_APPEND_WITHOUT_KEY).rowcount
@@ -87,7 +118,32 @@ def load_events(address: str, events: Path) -> Loaded:
                 f"{events} cannot be loaded: {error.diag.message_primary}. Mend the ingestion job, "
                 "the file or the login's rights and run again; nothing was written"
             ) from None  # its details quote rows
-    return Loaded(appended, rows - appended - set_aside, set_aside)
+    return Loaded(appended, rows - appended - set_aside - left_out, set_aside, left_out)
+
+
+def _leave_out(connection: Session, erased: ErasedCustomers) -> int:
+    if not erased:
+        return 0
+    arriving = connection.execute("SELECT DISTINCT customer_id FROM arriving").fetchall()
+    lend(connection, "erased_here", [customer for (customer,) in arriving if customer in erased])
+    query = "customer_id::text IN (SELECT customer_id FROM erased_here)"
+    return connection.execute(f"DELETE FROM arriving WHERE {query}").rowcount
+
+
+def _refuse_what_a_refresh_missed(connection: Session, events: Path) -> None:
+    """Let nothing come in that a refresh should have seen: every later one would refuse to go on.
+
+    Raises:
+        RefusedError: an event that is not held is to have arrived by the last refresh.
+    """
+    missed, first, as_of = one_row(connection, _TOO_LATE)
+    if missed:
+        raise RefusedError(
+            f"{missed:,} events of {events} say they arrived by {as_of.isoformat()}, the first "
+            f"at {first}: the refresh of that time did not see them, and its values were served. "
+            "Let created_timestamp say when an event reaches the warehouse, which is later than "
+            "that, and load it again; nothing was written"
+        )
 
 
 def _copy(connection: Session, part: Path) -> None:

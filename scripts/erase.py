@@ -13,6 +13,7 @@ from rich.table import Table
 
 from contract_checks.clock import instant
 from contract_checks.console import console
+from contract_checks.failure import one_line
 from contract_checks.language.contract import Contract
 from contract_checks.language.loader import InvalidContract, load
 from contract_checks.operations.log import Record
@@ -206,7 +207,7 @@ def naming_nobody(identity: Identity) -> Iterator[None]:
     except RefusedError as refusal:
         raise RefusedError(without(str(refusal), identity)) from None
     except Exception as error:
-        said = without(f"{type(error).__name__}: {error}", identity)
+        said = without(one_line(error), identity)  # the rest may quote other customers
         raise ErasureFailedError(f"{said}; run it again once that is mended") from None
 
 

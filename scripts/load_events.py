@@ -7,6 +7,7 @@ import typer
 
 from feature_pipeline.refusal import RefusedError
 from scripts.command_line import EVENTS, ROOT, refusals_exit, run_job
+from scripts.erased import erased_customers
 
 
 def main(
@@ -17,7 +18,8 @@ def main(
     """Append to `data_warehouse.customer_events` what the file holds and the warehouse does not.
 
     Rows that break a rule come in too: the refresh sets them aside. What contradicts an event
-    that the warehouse holds is set aside at once.
+    that the warehouse holds is set aside at once. What says that it arrived before the last
+    refresh, which did not see it, is refused.
 
     Exit code 0: all of it is there or set aside; 2: refused, nothing written.
     """
@@ -33,8 +35,10 @@ def main(
                 "the chosen profile keeps its warehouse in files, where events need no loading: "
                 "set FEAST_FS_YAML_FILE_PATH to profiles/production.yaml"
             )
-        loaded = load_events(address, events)
+        loaded = load_events(address, events, erased_customers())
     typer.echo(f"{loaded.appended:,} events loaded; {loaded.there_already:,} were there already")
+    if loaded.left_out:
+        typer.echo(f"{loaded.left_out:,} events of erased customers were delivered and left out")
     if loaded.set_aside:
         typer.echo(
             f"{loaded.set_aside:,} are in the warehouse with other amounts and were set aside: an "

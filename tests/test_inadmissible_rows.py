@@ -215,8 +215,8 @@ def test_another_account_of_what_was_served_is_not_loaded_and_does_not_stop_the_
         )
         loaded = [load_events(pipeline.address, file) for _ in range(2)]
         assert [vars(one) for one in loaded] == [
-            {"appended": 1, "there_already": 0, "set_aside": 1},
-            {"appended": 0, "there_already": 1, "set_aside": 1},
+            {"appended": 1, "there_already": 0, "set_aside": 1, "left_out": 0},
+            {"appended": 0, "there_already": 1, "set_aside": 1, "left_out": 0},
         ]
         done = brought_up_to(place, NOON + 2 * HOUR)
         assert (done.made_anew, done.events.quarantined) == (None, 0)

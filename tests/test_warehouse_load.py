@@ -1,19 +1,22 @@
 """Events come into the warehouse by COPY: all of a file's, once each, or none."""
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
 
+import psycopg
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from oracle import Event, events_table, write_events
-from postgres_server import Database
+from postgres_server import Database, PostgresServer
 from test_change_log_exactness import HOUR, NOON, state
-from warehouse import EVENTS, PIPELINE, SECRET, TRAINING
+from warehouse import EVENTS, KEPT_FROM, LOG, PIPELINE, RETENTION, SECRET, TRAINING
 
 from feature_pipeline.refusal import RefusedError
+from feature_pipeline.warehouse import session, writing_alone
 from feature_pipeline.warehouse_load import load_events
+from feature_pipeline.warehouse_refresh import refresh_warehouse
 
 pytest_plugins = ["postgres_server", "warehouse"]
 
@@ -104,3 +107,129 @@ def test_what_is_no_events_table_is_refused(warehouse: Database, tmp_path: Path)
 def test_another_role_may_not(warehouse: Database, tmp_path: Path) -> None:
     with pytest.raises(RefusedError, match="permission denied"):
         load(warehouse, write_events(STATES, tmp_path / "events"), TRAINING)
+
+
+# What a refresh has passed by.
+
+
+AS_OF = NOON + timedelta(hours=6)
+
+
+@pytest.fixture
+def refreshed(warehouse: Database, tmp_path: Path) -> Database:
+    """One whose change log is known up to AS_OF."""
+    load(warehouse, write_events(STATES, tmp_path / "first"))
+    refresh(warehouse, AS_OF)
+    return warehouse
+
+
+def refresh(warehouse: Database, as_of: datetime) -> int:
+    return refresh_warehouse(
+        warehouse.seen_by(PIPELINE, SECRET).address,
+        as_of=as_of,
+        lookback_window=timedelta(days=30),
+        allowed_lateness=timedelta(hours=24),
+    ).history_rows
+
+
+def arriving(at: datetime, customer: int = 9) -> Event:
+    return Event(customer, at - HOUR, at, 1, Decimal(5), 1)
+
+
+@pytest.mark.parametrize(
+    ("arrived", "comes_in"),
+    [(AS_OF - HOUR, False), (AS_OF, False), (AS_OF + timedelta(microseconds=1), True)],
+)
+def test_what_a_refresh_should_have_seen_does_not_come_in(
+    refreshed: Database, tmp_path: Path, arrived: datetime, comes_in: bool
+) -> None:
+    file = write_events([*STATES, arriving(AS_OF + HOUR, 8), arriving(arrived)], tmp_path / "next")
+    if comes_in:
+        assert load(refreshed, file) == (2, 2)
+    else:
+        with pytest.raises(RefusedError, match=r"1 events .* Let created_timestamp say"):
+            load(refreshed, file)
+        assert held(refreshed) == STATES
+    refresh(refreshed, AS_OF + 2 * HOUR)  # which must not refuse
+
+
+def test_nothing_comes_in_beside_a_job_that_writes(refreshed: Database, tmp_path: Path) -> None:
+    file = write_events([arriving(AS_OF + HOUR)], tmp_path / "next")
+    address = refreshed.seen_by(PIPELINE, SECRET).address
+    refused = pytest.raises(RefusedError, match="another job is writing")
+    with session(address) as other, writing_alone(other), refused:
+        load(refreshed, file)
+    assert load(refreshed, file) == (1, 0)
+
+
+def test_a_whole_delivery_after_a_retention_and_an_erasure_is_no_arrival_of_then(
+    refreshed: Database, tmp_path: Path
+) -> None:
+    """What was let go of and whoever was erased are in it again, and stay gone."""
+    from feature_pipeline.erased_customers import ErasedCustomers
+    from feature_pipeline.warehouse_letting_go import TABLES, forget_customer
+
+    gone, erased = STATES[0], ErasedCustomers(b"k" * 16).with_one_more(7)
+    new = [arriving(AS_OF + HOUR), arriving(AS_OF + HOUR, 7)]
+    old = arriving(AS_OF - HOUR, 7)
+    with refreshed.connect() as connection:
+        connection.execute(f"DELETE FROM {EVENTS}")
+        connection.execute(f"INSERT INTO {KEPT_FROM} VALUES (%s)", [NOON + 2 * HOUR])
+    file = write_events([gone, old, *new], tmp_path / "whole")
+    loaded = load_events(refreshed.seen_by(PIPELINE, SECRET).address, file, erased)
+    assert (loaded.appended, loaded.there_already, loaded.left_out) == (1, 1, 2)
+    assert held(refreshed) == new[:1]
+    for table in TABLES.values():
+        forget_customer(refreshed.seen_by(RETENTION, SECRET).address, table, "9")
+    assert held(refreshed) == []
+
+
+# What logs tell of whom.
+
+
+def test_no_identifier_is_in_the_servers_log(
+    refreshed: Database, postgres: PostgresServer, tmp_path: Path
+) -> None:
+    """Of an erasure, of a refresh that leaves somebody out, and of one that the server refuses."""
+    from feature_pipeline.erased_customers import ErasedCustomers
+    from feature_pipeline.warehouse_letting_go import forget_customer, rows_of_customer
+
+    who = 918_273_645_546
+    load(refreshed, write_events([arriving(AS_OF + HOUR, who)], tmp_path / "next"))
+    with refreshed.connect() as connection:
+        connection.execute(f"ALTER DATABASE {refreshed.name} SET log_statement = 'all'")
+        connection.execute(f"REVOKE DELETE ON {LOG} FROM feature_store_retention")
+    retention = refreshed.seen_by(RETENTION, SECRET).address
+    with pytest.raises(RefusedError, match="not ready for this login"):
+        forget_customer(retention, LOG, str(who))
+    refresh_warehouse(
+        refreshed.seen_by(PIPELINE, SECRET).address,
+        as_of=AS_OF + 2 * HOUR,
+        lookback_window=timedelta(days=30),
+        allowed_lateness=timedelta(hours=24),
+        erased=ErasedCustomers(b"k" * 16).with_one_more(who),
+    )
+    assert rows_of_customer(retention, EVENTS, str(who)) == 1
+    forget_customer(retention, EVENTS, str(who))
+    assert rows_of_customer(retention, EVENTS, str(who)) == 0
+    log = (postgres.folder / "log").read_text()
+    assert f"DELETE FROM {EVENTS}" in log
+    assert "erased_here" in log
+    assert str(who) not in log
+
+
+def test_what_a_copy_failed_at_is_told_without_its_row(warehouse: Database) -> None:
+    from feature_access.arrow_copy import copied_in
+
+    rows = pa.table({"customer_id": ["1,2017-06-01"], "at": ["seven"]})
+    address = warehouse.seen_by(PIPELINE, SECRET).address
+    with pytest.raises(psycopg.Error) as quoting, session(address) as connection:
+        connection.execute("CREATE TEMP TABLE frame (customer_id bigint)")
+        with connection.cursor().copy("COPY frame FROM STDIN") as copy:
+            copy.write("1,2017-06-01\n")
+    assert "COPY frame" not in str(quoting.value)
+    with psycopg.connect(address) as plain:
+        plain.execute("CREATE TEMP TABLE frame (customer_id text, at bigint)")
+        with pytest.raises(psycopg.Error) as quoting:
+            copied_in(plain, rows, "frame")
+    assert "2017" not in str(quoting.value)
