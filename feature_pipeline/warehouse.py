@@ -15,7 +15,14 @@ QUARANTINE = "data_warehouse.customer_events_quarantine"
 REFRESHES = "data_warehouse.customer_features_refreshes"
 KEPT_FROM = "data_warehouse.customer_features_offline_kept_from"
 
+_WHOLE_JOB = f"'{REFRESHES}'::regclass::oid::bigint"
+"""Another lock than `writing_alone` takes, which is of one session and would bar the job's own."""
+
 Session = Connection[tuple[Any, ...]]
+
+
+class BusyWarehouseError(RefusedError):
+    """Another job is writing to the warehouse: nobody is to be told, the next run will do."""
 
 
 @contextmanager
@@ -63,6 +70,29 @@ def writing_alone(connection: Session) -> Iterator[None]:
     finally:
         if not connection.closed:
             connection.execute(f"SELECT pg_advisory_unlock({lock})")
+
+
+@contextmanager
+def working_alone(address: str) -> Iterator[None]:
+    """Be the only job on any host that writes to the warehouse or to what is made of it.
+
+    Held by a session of its own for the whole job, so that the steps between its transactions are
+    covered too, such as the online write; it goes with the session, even killed.
+
+    Raises:
+        BusyWarehouseError: another one is at it.
+    """
+    with session(address) as connection:
+        if not one_row(connection, f"SELECT pg_try_advisory_lock({_WHOLE_JOB})")[0]:
+            raise BusyWarehouseError(
+                "another job is writing to the warehouse, from this host or another: run again "
+                "when it has ended; nothing was written"
+            )
+        try:
+            yield
+        finally:
+            if not connection.closed:  # at once: a server is slow to notice that a session ended
+                connection.execute(f"SELECT pg_advisory_unlock({_WHOLE_JOB})")
 
 
 def one_row(

@@ -3,7 +3,7 @@
 import os
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from datetime import datetime
 from functools import wraps
 from pathlib import Path
@@ -18,6 +18,7 @@ from contract_checks.failure import run
 from feature_access.freshness import CLOCK_ALLOWANCE as CLOCK_ALLOWANCE
 from feature_access.refusal import RefusedError as UnusableProfileError
 from feature_pipeline.refusal import RefusedError
+from feature_pipeline.warehouse import BusyWarehouseError, working_alone
 
 ROOT = Path(__file__).resolve().parent.parent
 WAREHOUSE = ROOT / "data" / "data_warehouse"
@@ -77,12 +78,23 @@ def writing_alone() -> Iterator[None]:
     """
     lock = ROOT / "data" / "writing.lock"
     try:
-        with FileLock(lock, timeout=0):
+        with FileLock(lock, timeout=0), _alone_in_the_warehouse():
             yield
+    except BusyWarehouseError as busy:
+        raise NotBegunError(str(busy)) from busy
     except Timeout as held:
         raise NotBegunError(
             f"another job is writing to the stores (it holds {lock}): run again when it has ended"
         ) from held
+
+
+def _alone_in_the_warehouse() -> AbstractContextManager[None]:
+    """The same on every host, where the chosen profile has a warehouse."""
+    # Imported late: it asks this module where the repository is.
+    from scripts.offline_rows import chosen_warehouse
+
+    address = chosen_warehouse()
+    return working_alone(address) if address else nullcontext()
 
 
 @contextmanager

@@ -142,3 +142,27 @@ def test_the_pipeline_may_delete_nothing_and_retention_may_change_nothing(
 def test_another_login_is_refused_by_the_name_of_the_role(stores: Database) -> None:
     with pytest.raises(RefusedError, match="grant the login feature_store_retention"):
         let_go_of_old_rows(address(stores, PIPELINE), LOG, CUTOFF)
+
+
+def test_a_whole_job_bars_those_of_other_hosts_and_not_its_own_steps(
+    warehouse: Database, tmp_path, monkeypatch
+) -> None:
+    """A second host has a file of its own to lock; it leaves without a record, and tells nobody."""
+    from scripts import command_line, offline_rows
+
+    there = address(warehouse)
+    monkeypatch.setattr(offline_rows, "chosen_warehouse", lambda: there)
+    here, second = tmp_path / "here", tmp_path / "second"
+    for host in (here, second):
+        (host / "data").mkdir(parents=True)
+    monkeypatch.setattr(command_line, "ROOT", here)
+    with command_line.writing_alone():
+        forget_customer(there, LOG, "7")  # a step of this very job
+        monkeypatch.setattr(command_line, "ROOT", second)
+        with (
+            pytest.raises(command_line.NotBegunError, match="from this host or another"),
+            command_line.writing_alone(),
+        ):
+            pytest.fail("two jobs at once")
+    with command_line.writing_alone():
+        pass
