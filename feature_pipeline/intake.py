@@ -25,7 +25,7 @@ from feature_pipeline.events_table import (
 )
 from feature_pipeline.instants import arrives_after, is_no_instant, iso
 from feature_pipeline.local_days import IN_UTC, duckdb_day, refuse_unknown_zone
-from feature_pipeline.money import IS_NO_NUMBER, MONEY_OF_ORDER_VALUE
+from feature_pipeline.money import IS_NO_AMOUNT, IS_NO_NUMBER, MONEY_OF_ORDER_VALUE
 from feature_pipeline.refusal import RefusedError
 
 MICROSECOND = timedelta(microseconds=1)
@@ -185,7 +185,7 @@ REASON = f"""
         WHEN order_value IS NULL THEN 'malformed: order_value is null'
         WHEN {IS_NO_NUMBER} THEN 'malformed: order_value is not an amount'
         {" ".join(f"WHEN {one} < 0 THEN 'malformed: {one} is negative'" for one in AMOUNTS)}
-        WHEN {MONEY_OF_ORDER_VALUE} IS NULL THEN 'malformed: order_value is not an amount'
+        WHEN {IS_NO_AMOUNT} THEN 'malformed: order_value is not an amount'
         WHEN {is_no_instant("event_timestamp")} THEN 'malformed: event_timestamp is no instant'
         WHEN event_timestamp > created_timestamp THEN 'future-dated: happened after it arrived'
         WHEN epoch_us(created_timestamp) - epoch_us(event_timestamp) > $lateness_us

@@ -14,8 +14,6 @@ from contract_checks.clock import now
 from contract_checks.failure import one_line
 from contract_checks.language.contract import Contract
 from contract_checks.language.loader import load
-from contract_checks.operations.incidents import standing
-from scripts.alerting import News, alert, alerts_on_record
 from scripts.command_line import CONTRACT
 
 _CLAUSES = {
@@ -49,13 +47,25 @@ def job_failure_told(job: str, given: Mapping[str, Any]) -> Iterator[None]:
         raise
     except Exception as error:
         with suppress(Exception):  # what failed first is what to tell; `alert` tells of itself
-            contract, at = _of(given)
-            alert(contract, at, News(clause, job, True, f"{job} failed", one_line(error)))
+            _begin(clause, job, given, error)
         raise
     _end(clause, job, given)
 
 
+# The log and the channel are imported late: most jobs are on no schedule, and need neither.
+
+
+def _begin(clause: str, job: str, given: Mapping[str, Any], error: Exception) -> None:
+    from scripts.alerting import News, alert
+
+    contract, at = _of(given)
+    alert(contract, at, News(clause, job, True, f"{job} failed", one_line(error)))
+
+
 def _end(clause: str, job: str, given: Mapping[str, Any]) -> None:
+    from contract_checks.operations.incidents import standing
+    from scripts.alerting import News, alert, alerts_on_record
+
     contract, at = _of(given)
     if (clause, job) in standing(alerts_on_record(contract)).open:
         alert(contract, at, News(clause, job, False, f"{job} runs again", "no failure"))

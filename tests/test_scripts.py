@@ -247,3 +247,15 @@ def test_check_with_nothing_to_check_cannot_judge(tmp_path: Path) -> None:
     )
     assert checked.returncode == 2
     assert "name a document" in checked.stderr
+
+
+def test_a_job_on_no_schedule_starts_without_the_alert_channel() -> None:
+    """SQLAlchemy and the channel's client take a third of a second to load."""
+    job = (
+        "import sys, scripts.command_line as line\n"
+        "sys.argv = ['look_up.py']\n"
+        "try: line.run_job(lambda: None)\n"
+        "finally: print(sorted({'sqlalchemy', 'slack_sdk'} & sys.modules.keys()))\n"
+    )
+    done = subprocess.run([sys.executable, "-c", job], cwd=ROOT, capture_output=True, text=True)
+    assert done.stdout == "[]\n", done.stderr
