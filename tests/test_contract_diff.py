@@ -59,6 +59,10 @@ class Edit:
             text = text.replace(old, new)
         return text
 
+    def wrote_what_is_replaced_by(self, other: "Edit") -> bool:
+        """Whether the other would edit the words of this one, and not ours."""
+        return any(old in new for _, new in self.replacements for old, _ in other.replacements)
+
 
 def _read(path: Path) -> Edit:
     edit = tomllib.loads(path.read_text(encoding="utf-8"))
@@ -274,7 +278,7 @@ def test_any_two_documents_can_be_compared() -> None:
 def test_two_edits_are_as_grave_as_the_graver(one: Edit, other: Edit) -> None:
     first = one.of(TEXT)
     both = other.of(first) if first else None
-    assume(both and one is not other)
+    assume(both and one is not other and not one.wrote_what_is_replaced_by(other))
     with TemporaryDirectory() as directory:
         try:
             changes = diff(OUR_EDITION, _edition(both, Path(directory)))
