@@ -38,13 +38,17 @@ from feature_servers import (
 from oracle import ZEROS
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as open_families
 from prometheus_client.parser import text_string_to_metric_families as families
-from redis_server import on_redis
+from redis_server import PATIENT, on_redis
 from waiting import GIVE_UP_SECONDS, wait_until
 from warm_start import run_warm
 
 from contract_checks.operations.log import OperationsLog
 
 pytest_plugins = ["feast_repository", "feast_online"]
+
+
+LESS_PATIENT = ",socket_connect_timeout=3,socket_timeout=3"
+"""For a server that hangs, of which each question is waited for."""
 
 
 @pytest.fixture
@@ -235,6 +239,8 @@ def test_nothing_else_of_feasts_server_is_reachable(server, path):
 
 
 def test_a_dead_a_hung_and_a_flushed_store_are_503_and_seen_by_health(repository, served_redis):
+    settings = repository / "feature_store.yaml"
+    settings.write_text(settings.read_text().replace(PATIENT, LESS_PATIENT))
     with serving(repository) as server:
         assert server.get("/health").json() == {VIEW: PRESENT.isoformat()}
         assert metric(server, f'feature_store_online_up{{view="{VIEW}"}}') == 1
