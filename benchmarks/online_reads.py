@@ -55,7 +55,7 @@ def main(
             taken: dict[str, list[float]] = {name: [] for name in works}
             for _ in range(ROUNDS):  # in turn, so that a noisy moment meets all of them
                 for name, work in works.items():
-                    taken[name] += milliseconds(work, repeated // ROUNDS // (10 if quick else 1))
+                    taken[name] += milliseconds(work, 1 if quick else repeated // ROUNDS)
             floor = middle(taken[FLOOR])
             row = [f"{middle(t):.3f} ({middle(t) / floor:.2f} ×)" for t in taken.values()]
             table.add_row(f"{size:,}", *row)
