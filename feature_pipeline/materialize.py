@@ -9,7 +9,7 @@ from typing import Any
 import feast_start  # noqa: F401  (before Feast)
 from feast import FeatureStore, FeatureView
 
-from feature_pipeline.refusal import RefusedError
+from feature_pipeline.refusal import A_LATER_TIME, RefusedError
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -32,7 +32,7 @@ def refuse_to_go_back(store: FeatureStore, end: datetime, names: Names = None) -
         if ahead > end:
             raise RefusedError(
                 f"{view.name} is materialized up to {ahead.isoformat()}, beyond {end.isoformat()}: "
-                "name a later time, or apply and materialize anew"
+                + A_LATER_TIME
             )
 
 

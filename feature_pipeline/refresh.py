@@ -25,7 +25,7 @@ from feature_pipeline.refreshed import (
     later_than,
     newest_arrival,
 )
-from feature_pipeline.refusal import RefusedError
+from feature_pipeline.refusal import A_LATER_TIME, RefusedError
 from feature_pipeline.retention import begin_at, kept_from
 from feature_pipeline.watermark import Watermark, digest_of_terms, read_watermark
 from feature_pipeline.whole_log import make_anew
@@ -68,7 +68,7 @@ def what_is_there(
     if before and before.as_of > as_of:
         raise RefusedError(
             f"{tables.history} is known up to {before.as_of.isoformat()}, beyond "
-            f"{as_of.isoformat()}: name a later time"
+            f"{as_of.isoformat()}: {A_LATER_TIME}"
         )
     rows = refuse_wrong_schema(tables.events)
     why = "no refresh has left a log" if before is None else _why_anew(before, tables, terms, rows)

@@ -6,3 +6,9 @@ class RefusedError(Exception):
 
     Raised before anything is written, so a refused job leaves no trace.
     """
+
+
+A_LATER_TIME = (
+    "name a later time; where the later one has not come yet, scripts/step_back.py takes it back"
+)
+"""What to do where something stands further than it is to be brought."""

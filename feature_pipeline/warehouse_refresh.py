@@ -23,7 +23,7 @@ from feature_pipeline.intake import IntakeCounts
 from feature_pipeline.last_bits import beyond_last_bits, with_mended
 from feature_pipeline.local_days import IN_UTC, whole_days_from
 from feature_pipeline.refreshed import Refreshed
-from feature_pipeline.refusal import RefusedError
+from feature_pipeline.refusal import A_LATER_TIME, RefusedError
 from feature_pipeline.warehouse import (
     EVENTS,
     HISTORY,
@@ -127,7 +127,7 @@ def _refresh(
     if last and this.as_of < last.as_of:
         raise RefusedError(
             f"{HISTORY} stands at {last.as_of.isoformat()}, beyond {this.as_of.isoformat()}: "
-            "name a later time"
+            + A_LATER_TIME
         )
     bounds = {**vars(this), "zone": zone, "last_as_of": last and last.as_of}
     events, arrived, arrived_by_then, first = one_row(connection, sql.ARRIVALS, bounds)
