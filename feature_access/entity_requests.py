@@ -32,7 +32,7 @@ def entities_named(
     project: str,
     full_feature_names: bool,
 ) -> Any:
-    """The same request, each key in its declared type.
+    """A request with each key in its declared type.
 
     Raises:
         UnusableKeysError: there is none, one lacks a join key, or a value is null or names no

@@ -40,7 +40,7 @@ class Asked:
     """Output column to source column."""
     defaults: tuple[object, ...]
     created_column: str | None = None
-    """Of two feature rows of one stamp, the one created later is the answer."""
+    """The created column: of two feature rows of one stamp the later created is the answer."""
     created_by_then: bool = False
     """Whether a row that was created after the entity time does not count."""
 

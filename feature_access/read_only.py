@@ -17,10 +17,9 @@ _READS = frozenset(
 def read_only(connection: Connection) -> Connection:
     """The connection, on which SQLite and PostgreSQL refuse whatever is no SELECT.
 
-    SQLite: `query_only`, which still lets a file be made by ATTACH or VACUUM INTO, and so an
-    authorizer as well. PostgreSQL: a READ ONLY transaction and a cursor in the server, which takes
-    one SELECT or VALUES; a COMMIT within the text would end the transaction. Of other databases
-    nothing is promised but that nothing is committed.
+    SQLite: `query_only`, which minds the tables of the database, and an authorizer, which minds
+    all else. PostgreSQL: a READ ONLY transaction and a cursor in the server, which takes a single
+    SELECT or VALUES. Of other databases nothing is promised but that nothing is committed.
     """
     if connection.dialect.name == "sqlite":
         connection.exec_driver_sql("PRAGMA query_only = ON")

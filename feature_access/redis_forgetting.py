@@ -29,7 +29,7 @@ class _Old(NamedTuple):
     fields: frozenset[bytes]
     """All it holds."""
     stamps: frozenset[bytes]
-    """Of the rows that are to go; none where no stamp dates what the hash holds."""
+    """The stamps of the rows that are to go; none where no stamp dates what the hash holds."""
 
     @property
     def rows(self) -> int:

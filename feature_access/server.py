@@ -165,7 +165,7 @@ class FeatureServer:
         return Response(text, headers={"content-type": format_})
 
     def _standings(self) -> Iterator[Standing]:
-        """Of each view that has terms: the age of what the store holds of it, if it answers."""
+        """The age, by view that has terms, of what the store holds of it, if it answers."""
         now, views = self._clock(), self._catalogue.views
         for name in self._terms:
             try:

@@ -49,7 +49,7 @@ class GuardedConnection(HttpToolsProtocol):
     """One of uvicorn's, which keeps to those limits."""
 
     _asking_nothing: ClassVar[dict["GuardedConnection", None]] = {}
-    """Those of this process of which no request is being answered; the longest so first."""
+    """This process's connections that wait for a request, the longest waiting first."""
 
     def __init__(self, *given: Any, **named: Any) -> None:
         super().__init__(*given, **named)

@@ -183,7 +183,7 @@ def _unsaid(
     said: Mapping[str, Value] | None,
     says: Callable[[Value, Field], bool],
 ) -> list[str]:
-    """Those of the features (of all, where None) that the heartbeat does not name."""
+    """The features that the heartbeat does not name: of those asked for, or of all (None)."""
     wanted = None if features is None else set(features)
     nothing = Value()
     return [

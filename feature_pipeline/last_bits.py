@@ -27,7 +27,7 @@ _UNLESS_NEARLY_THERE = f"""
 def beyond_last_bits(
     ask: Callable[[str], Sequence[Any]], rows_differing: str, other: str
 ) -> tuple[int, str, int]:
-    """Those of the rows that `other` does not nearly hold, the first one's stamp, and the rest.
+    """The rows that `other` does not nearly hold, the first one's stamp, and the rest.
 
     `rows_differing` selects count and first stamp from a subquery named `differing`, without WHERE.
     """

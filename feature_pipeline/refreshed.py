@@ -54,7 +54,7 @@ class Refreshed:
     made_anew: str | None
     """Why everything was computed again; None where the log was continued."""
     known_before: IntakeCounts | None = field(default=None, compare=False)
-    """Of all events at the refresh that this one went on from; None where it began anew."""
+    """Counts of all events at the refresh that this one went on from; None where it began anew."""
 
     @property
     def judged_now(self) -> tuple[int, int]:

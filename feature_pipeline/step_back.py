@@ -38,7 +38,7 @@ def step_back_in_lake(history: Path, known_to: datetime) -> int:
 
 
 def step_back_in_warehouse(address: str, known_to: datetime) -> int:
-    """The same in the PostgreSQL warehouse, in one transaction.
+    """Step back in the PostgreSQL warehouse, in one transaction.
 
     `address` is a libpq connection string of a login with the role `feature_store_retention`.
 

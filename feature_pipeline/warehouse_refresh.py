@@ -56,7 +56,7 @@ class _Refresh:
 
     @property
     def counts(self) -> IntakeCounts:
-        """Of all events that had arrived by then."""
+        """Counts of all events that had arrived by then."""
         return IntakeCounts(self.ingested, self.kept, self.superseded, self.quarantined, 0)
 
     def differs_from(self, last: "_Refresh") -> str:

@@ -98,7 +98,7 @@ DOUBLED = f"""
         ) AS same WINDOW event AS (PARTITION BY {_EVENT})
     ) AS judged WHERE reason IS NOT NULL
 """
-"""Of accepted events those that stand there more than once; see feature_pipeline/doubled_events."""
+"""Accepted events that stand there more than once; see feature_pipeline/doubled_events."""
 WITHOUT_DOUBLES = """
     DELETE FROM accepted_events WHERE ctid = ANY (ARRAY (SELECT place FROM doubled_events))
 """

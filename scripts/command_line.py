@@ -89,7 +89,7 @@ def writing_alone() -> Iterator[None]:
 
 
 def _alone_in_the_warehouse() -> AbstractContextManager[None]:
-    """The same on every host, where the chosen profile has a warehouse."""
+    """The lock of every host, where the chosen profile has a warehouse."""
     # Imported late: it asks this module where the repository is.
     from scripts.offline_rows import chosen_warehouse
 

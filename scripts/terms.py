@@ -6,6 +6,6 @@ from feature_pipeline.refreshed import Terms
 
 
 def terms_of(contract: Contract, erased: ErasedCustomers) -> Terms:
-    """Those of contract §3, and who was erased (§9)."""
+    """The terms of contract §3, and who was erased (§9)."""
     time = contract.time
     return Terms(time.lookback, time.allowed_lateness, erased, time.timezone)
