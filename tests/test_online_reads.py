@@ -441,12 +441,12 @@ def test_a_file_that_is_no_database_is_a_store_that_is_down(fresh):
 
 def without_customers(database, to):
     """A copy of the store that holds its heartbeat and no customer."""
-    from feature_access.forgetting import _HEARTBEAT
+    from feature_access.forgetting import HEARTBEAT
 
     copy2(database, to)
     with closing(sqlite3.connect(to)) as connection, connection:
         for (table,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'"):
-            connection.execute(f"DELETE FROM {table} WHERE instr(entity_key, ?) = 0", [_HEARTBEAT])
+            connection.execute(f"DELETE FROM {table} WHERE instr(entity_key, ?) = 0", [HEARTBEAT])
 
 
 def moved_there(database, other):

@@ -149,7 +149,7 @@ def test_a_heartbeat_of_the_future_is_no_health(store, case):
     health = asyncio.run(server.health(None))
     assert health.status_code == status
     assert (b"in the future" in health.body) == (status == 503)
-    assert server._standings() == [("drivers", age)]
+    assert list(server._standings()) == [("drivers", age)]
 
 
 def test_a_field_that_is_not_materialized_is_no_health(store, made):
@@ -160,4 +160,4 @@ def test_a_field_that_is_not_materialized_is_no_health(store, made):
     server = server_at(store, NOON)
     health = asyncio.run(server.health(None))
     assert (health.status_code, b"nothing of tips of drivers" in health.body) == (503, True)
-    assert server._standings() == [("drivers", None)]
+    assert list(server._standings()) == [("drivers", None)]
