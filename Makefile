@@ -29,8 +29,9 @@ $(READY): requirements.lock pyproject.toml
 demo: setup
 	$(BIN)/python scripts/demo.py
 
+# Three processes on two cores: a third of the time a test waits for a server.
 test: setup lint
-	$(BIN)/pytest -n 2 --dist loadscope --no-loadscope-reorder -m "not slow"
+	$(BIN)/pytest -n 3 --dist loadscope --no-loadscope-reorder -m "not slow"
 
 test-all: setup lint
 	$(BIN)/pytest -n 2 --dist loadscope --no-loadscope-reorder
