@@ -38,6 +38,14 @@ class ErasedCustomers:
         """The list with this customer on it, once."""
         return ErasedCustomers(self._key, {*self._digests, _digest(self._key, customer_id)})
 
+    def __or__(self, other: "ErasedCustomers") -> "ErasedCustomers":
+        """Those on either list, both of this key."""
+        return ErasedCustomers(self._key, self._digests | other._digests)
+
+    def rows(self) -> list[tuple[str, str]]:
+        """Each digest in order, with one that tells by which key it was made."""
+        return [(digest, _digest_of_key(self._key)) for digest in sorted(self._digests)]
+
     def write(self, file: Path) -> None:
         """The digests in order, below one that tells by which key they were made."""
         lines = [_digest_of_key(self._key), *sorted(self._digests)]
@@ -63,12 +71,21 @@ def read_erased(file: Path, key: bytes) -> ErasedCustomers:
             "Restore it from a backup, or erased customers would come back"
         )
     made_with, *digests = (digest.decode() for digest in held)
+    refuse_another_key(str(file), made_with, key)
+    return ErasedCustomers(key, digests)
+
+
+def refuse_another_key(held_in: str, made_with: str, key: bytes) -> None:
+    """Make sure that digests were made with this key, by which alone they are recognised.
+
+    Raises:
+        RefusedError: they were made with another one.
+    """
     if not hmac.compare_digest(made_with, _digest_of_key(key)):
         raise RefusedError(
-            f"{file} was made with another FEATURE_STORE_HASH_KEY than the one that is set: set "
+            f"{held_in} was made with another FEATURE_STORE_HASH_KEY than the one that is set: set "
             "that one, or erased customers would come back"
         )
-    return ErasedCustomers(key, digests)
 
 
 def leave_out(connection: duckdb.DuckDBPyConnection, events: str, erased: ErasedCustomers) -> int:

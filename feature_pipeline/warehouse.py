@@ -14,6 +14,7 @@ HISTORY = "data_warehouse.customer_features_offline"
 QUARANTINE = "data_warehouse.customer_events_quarantine"
 REFRESHES = "data_warehouse.customer_features_refreshes"
 KEPT_FROM = "data_warehouse.customer_features_offline_kept_from"
+ERASED = "data_warehouse.erased_customers"
 
 _WHOLE_JOB = f"'{REFRESHES}'::regclass::oid::bigint"
 """Another lock than `writing_alone` takes, which is of one session and would bar the job's own."""

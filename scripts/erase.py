@@ -20,7 +20,6 @@ from contract_checks.operations.log import Record
 from feature_access.hashing import hash_key_from
 from feature_access.refusal import RefusedError as NoKeyError
 from feature_pipeline.atomic import clear_drafts
-from feature_pipeline.erased_customers import read_erased
 from feature_pipeline.identity import Identity, without
 from feature_pipeline.recount import recount
 from feature_pipeline.refreshed import Tables
@@ -39,7 +38,7 @@ from scripts.command_line import (
     writing_alone,
 )
 from scripts.customer import identity_of, online_keys
-from scripts.erased import ERASED
+from scripts.erased import keep, listed_with
 from scripts.erased_rows import Step, stored
 from scripts.forgetful import forgetful
 from scripts.old_records import everything_on_record
@@ -114,7 +113,7 @@ def erase(
             clear_drafts(ROOT / "data")
             for step in steps:
                 step.erase()
-            terms = terms_of(contract, read_erased(ERASED, hash_key))
+            terms = terms_of(contract, listed_with(hash_key))
             recount(Tables(EVENTS, HISTORY, QUARANTINE), terms)
             searched = (
                 *_search_online(store, identity),
@@ -138,13 +137,12 @@ def planned(
     """
     sets = sets_on_record(identity.column)
     refuse_another_key(sets, identity, hash_key)
-    erased = read_erased(ERASED, hash_key)
+    erased = listed_with(hash_key)
     online, keys = forgetful(store), online_keys(identity.column, identity.text)
     offline, *others = stored(identity).steps()
 
     def list_them() -> None:
-        if identity.text not in erased:
-            erased.with_one_more(identity.text).write(ERASED)
+        keep(erased.with_one_more(identity.text))
 
     return (
         # The change log before the list: a refresh in between would miss rows that were served.

@@ -6,8 +6,8 @@ from typing import Annotated
 import typer
 
 from feature_pipeline.refusal import RefusedError
-from scripts.command_line import EVENTS, ROOT, refusals_exit, run_job
-from scripts.erased import erased_customers
+from scripts.command_line import EVENTS, ROOT, refusals_exit, run_job, writing_alone
+from scripts.erased import erased_customers_of_all_hosts
 
 
 def main(
@@ -35,7 +35,8 @@ def main(
                 "the chosen profile keeps its warehouse in files, where events need no loading: "
                 "set FEAST_FS_YAML_FILE_PATH to profiles/production.yaml"
             )
-        loaded = load_events(address, events, erased_customers())
+        with writing_alone():  # or a customer who is being erased could come in again
+            loaded = load_events(address, events, erased_customers_of_all_hosts())
     typer.echo(f"{loaded.appended:,} events loaded; {loaded.there_already:,} were there already")
     if loaded.left_out:
         typer.echo(f"{loaded.left_out:,} events of erased customers were delivered and left out")

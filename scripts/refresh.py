@@ -34,7 +34,7 @@ from scripts.command_line import (
     run_job,
     writing_alone,
 )
-from scripts.erased import erased_customers
+from scripts.erased import erased_customers_of_all_hosts
 from scripts.lineage import refresh_flow
 from scripts.progress import steps
 from scripts.recording import recorded
@@ -187,7 +187,7 @@ def aggregated(
     from feature_access.lake_session import lake_session
     from feature_access.warehouse_address import warehouse_address
 
-    terms = terms_of(contract, erased_customers())
+    terms = terms_of(contract, erased_customers_of_all_hosts())
     if address := warehouse_address(store.config):
         return refresh_in_warehouse(address, terms, as_of, on_step)
     tables = Tables(events, HISTORY, QUARANTINE)

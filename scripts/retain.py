@@ -40,7 +40,7 @@ from scripts.command_line import (
     run_job,
     writing_alone,
 )
-from scripts.erased import erased_customers
+from scripts.erased import erased_customers_of_all_hosts
 from scripts.forgetful import forgetful
 from scripts.offline_rows import chosen_warehouse
 from scripts.old_records import OldRecords, OldTrainingSets
@@ -116,7 +116,7 @@ def retain(
     """
     with writing_alone():
         plan = planned(store, contract, as_of, ahead)
-        terms = terms_of(contract, erased_customers())
+        terms = terms_of(contract, erased_customers_of_all_hosts())
         with recorded("retention", contract.view_name, as_of) as figures:
             figures["cutoff"] = plan.cutoff.isoformat()
             clear_drafts(ROOT / "data")

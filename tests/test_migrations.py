@@ -4,12 +4,15 @@ import psycopg
 import pytest
 from postgres_server import Database
 from warehouse import (
+    ERASED,
     EVENTS,
+    JUDGE,
     LOG,
     PIPELINE,
     QUARANTINE,
     REFRESHES,
     REGISTRY,
+    RETENTION,
     SECRET,
     TRAINING,
     migrate,
@@ -25,6 +28,8 @@ A_REFRESH = (
     f"INSERT INTO {REFRESHES} VALUES (DEFAULT, '2024-01-01Z', '30 d', '24 h', 'x', 1, 1, 0, 0, 1)"
 )
 READS = [f"SELECT * FROM {table}" for table in (EVENTS, LOG, QUARANTINE, REFRESHES)]
+WHO_WAS_ERASED = f"SELECT * FROM {ERASED}"
+OFF_THE_LIST = [f"DELETE FROM {ERASED}", f"UPDATE {ERASED} SET digest = digest"]
 KNOWN_UP_TO = f"SELECT * FROM {LOG}_known_up_to"
 MAY_READ = [*READS, KNOWN_UP_TO]
 A_TEMPORARY_TABLE = "CREATE TEMP TABLE asked (customer_id bigint)"
@@ -47,6 +52,11 @@ ELSEWHERE = [
     f"COPY {LOG} TO PROGRAM 'cat'",
 ]
 
+
+def list_of_erased(digit: str) -> str:
+    return f"INSERT INTO {ERASED} VALUES (repeat('{digit}', 64), repeat('{digit}', 64))"
+
+
 WRITES = [AN_EVENT, A_ROW, SET_ASIDE, A_REFRESH]
 MAY = {
     PIPELINE: [
@@ -56,14 +66,30 @@ MAY = {
         f"DELETE FROM {QUARANTINE}",
         A_TEMPORARY_TABLE,
         A_VIEW,
+        WHO_WAS_ERASED,
+        list_of_erased("b"),
     ],
+    JUDGE: [WHO_WAS_ERASED],
+    RETENTION: [WHO_WAS_ERASED, list_of_erased("c")],
     TRAINING: [READS[1], KNOWN_UP_TO, A_TEMPORARY_TABLE],
     REGISTRY: [A_REGISTRY, "SELECT * FROM feature_registry.projects"],
 }
 MAY_NOT = {
-    PIPELINE: [*THE_PAST, *ELSEWHERE, A_REGISTRY],
-    TRAINING: [*WRITES, READS[0], *READS[2:], *THE_PAST, *ELSEWHERE, A_REGISTRY, A_VIEW],
-    REGISTRY: [*WRITES, *READS, *THE_PAST, *ELSEWHERE, A_VIEW],
+    PIPELINE: [*THE_PAST, *ELSEWHERE, *OFF_THE_LIST, A_REGISTRY],
+    JUDGE: [*WRITES, *OFF_THE_LIST, list_of_erased("d")],
+    RETENTION: [*OFF_THE_LIST, f"TRUNCATE {ERASED}"],
+    TRAINING: [
+        WHO_WAS_ERASED,
+        list_of_erased("d"),
+        *WRITES,
+        READS[0],
+        *READS[2:],
+        *THE_PAST,
+        *ELSEWHERE,
+        A_REGISTRY,
+        A_VIEW,
+    ],
+    REGISTRY: [WHO_WAS_ERASED, *WRITES, *READS, *THE_PAST, *ELSEWHERE, A_VIEW],
 }
 
 

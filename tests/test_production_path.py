@@ -143,19 +143,25 @@ def delivery(jobs: Jobs) -> set[tuple[object, ...]]:
 
 
 @pytest.mark.slow
-def test_erasure_and_retention_reach_the_warehouse(jobs: Jobs, real_events: Path) -> None:
+def test_erasure_and_retention_reach_the_warehouse(
+    jobs: Jobs, real_events: Path, tmp_path: Path
+) -> None:
     copyfile(real_events, jobs.repository / "delivery.parquet")
     assert "155,764 events loaded" in jobs.script(PIPELINE, "load_events", "delivery.parquet")
     jobs.script(PIPELINE, "refresh", "--as-of", BEFORE)
+    copytree(jobs.repository, tmp_path / "second", symlinks=True)
+    second_host = jobs._replace(repository=tmp_path / "second")
 
     planned = jobs.script(RETENTION, "erase", "1", "--as-of", BEFORE, "--dry-run")
     assert [store for store in STORES if not re.search(rf"{store}\W+[1-9]", planned)] == []
     erased = jobs.script(RETENTION, "erase", "1", "--as-of", BEFORE)
     assert "something left in 0" in erased
     assert re.search(rf"{LOG} .* 0", erased)
-    again = jobs.script(PIPELINE, "load_events", "delivery.parquet")  # which still holds them
-    assert "events of erased customers were delivered and left out" in again
-    jobs.script(PIPELINE, "refresh", "--as-of", PRESENT)
+    for host in (second_host, jobs):
+        again = host.script(PIPELINE, "load_events", "delivery.parquet")  # which still holds them
+        assert "events of erased customers were delivered and left out" in again
+        host.script(PIPELINE, "refresh", "--as-of", PRESENT)
+    assert 1 not in {row.customer_id for row in change_log(jobs.warehouse).rows}
     assert ", 0 differ" in jobs.script(JUDGE, "backfill", "--as-of", PRESENT)
 
     later = "2018-03-01T00:00Z"

@@ -31,6 +31,7 @@ LOG = "data_warehouse.customer_features_offline"
 QUARANTINE = "data_warehouse.customer_events_quarantine"
 REFRESHES = "data_warehouse.customer_features_refreshes"
 KEPT_FROM = "data_warehouse.customer_features_offline_kept_from"
+ERASED = "data_warehouse.erased_customers"
 
 
 def migrate(address: str, *arguments: str) -> "subprocess.CompletedProcess[str]":
@@ -80,7 +81,9 @@ def shared_warehouse(postgres: PostgresServer, migrated: str) -> Iterator[Databa
 
 def empty(database: Database) -> None:
     with database.connect() as connection:
-        connection.execute(f"TRUNCATE {EVENTS}, {LOG}, {QUARANTINE}, {REFRESHES}, {KEPT_FROM}")
+        connection.execute(
+            f"TRUNCATE {EVENTS}, {LOG}, {QUARANTINE}, {REFRESHES}, {KEPT_FROM}, {ERASED}"
+        )
 
 
 def fill(database: Database, events: Iterable[Event]) -> None:

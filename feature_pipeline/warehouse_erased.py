@@ -1,0 +1,56 @@
+"""The list of erased customers in the warehouse, which the jobs of every host read and add to."""
+
+from feature_pipeline.erased_customers import ErasedCustomers, refuse_another_key
+from feature_pipeline.warehouse import ERASED, Session, one_row, refusals, session
+
+
+def is_anybody_erased(address: str) -> bool:
+    """Whether there is anybody on the list; to tell who, it takes the key.
+
+    `address` is a libpq connection string of a login with the role `feature_store_pipeline`,
+    `feature_store_judge` or `feature_store_retention`.
+
+    Raises:
+        RefusedError: the warehouse cannot be reached or read.
+    """
+    with refusals(_A_ROLE), session(address) as connection:
+        (anybody,) = one_row(connection, f"SELECT EXISTS (SELECT FROM {ERASED})")
+    return bool(anybody)
+
+
+def read_erased_in_warehouse(address: str, key: bytes) -> ErasedCustomers:
+    """Those on the list.
+
+    Raises:
+        RefusedError: the warehouse cannot be reached or read, or the list was made with another
+            key: whoever is on it would come back.
+    """
+    with refusals(_A_ROLE), session(address) as connection:
+        held = connection.execute(f"SELECT digest, made_with FROM {ERASED}").fetchall()
+    for made_with in {made_with for _, made_with in held}:
+        refuse_another_key(ERASED, made_with, key)
+    return ErasedCustomers(key, (digest for digest, _ in held))
+
+
+def add_to_warehouse(address: str, erased: ErasedCustomers) -> None:
+    """Have them on the list, each once; nobody leaves it.
+
+    Raises:
+        RefusedError: the warehouse cannot be reached or written to.
+    """
+    with refusals(_A_ROLE), session(address) as connection, connection.transaction():
+        _lend(connection, erased)
+        connection.execute(
+            f"INSERT INTO {ERASED} (digest, made_with) SELECT digest, made_with FROM more "
+            "ON CONFLICT DO NOTHING"
+        )
+
+
+def _lend(connection: Session, erased: ErasedCustomers) -> None:
+    connection.execute("CREATE TEMP TABLE more (digest text, made_with text) ON COMMIT DROP")
+    with connection.cursor().copy("COPY more FROM STDIN") as copy:
+        for row in erased.rows():
+            copy.write_row(row)
+
+
+_A_ROLE = "the role of its job"
