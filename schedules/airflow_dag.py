@@ -54,18 +54,14 @@ with dag("hourly", "5 * * * *"):
     upstream >> refresh >> drift
     [upstream, refresh, drift] >> watcher()
 
-# Every day, between two refreshes: retention (§9), then the backfill that validates history (§11).
+# Every day, between two refreshes: retention (§9), then the rehearsals of §11, whatever it found.
 with dag("daily", "35 2 * * *"):
-    job("retain", "retain.py --ahead-hours 24") >> job("backfill", "backfill.py")
+    retention = job("retain", "retain.py --ahead-hours 24")
+    rehearsals = job("rehearse", "rehearse.py", trigger_rule="all_done")
+    retention >> rehearsals
+    [retention, rehearsals] >> watcher()
 
-# Every quarter: who read the feature in the one before (§9). Airflow may run a tick late, such as
-# the last one when the DAG is unpaused: the quarter is the tick's. By hand there may be none.
+# Every quarter: who read the feature since the last review (§9), up to the turn of the quarter. A
+# tick that runs late, such as the last one when the DAG is unpaused, reviews nothing twice.
 with dag("quarterly", "10 0 1 1,4,7,10 *"):
-    job(
-        "access_review",
-        "access_review.py"
-        "{% if data_interval_end is defined and data_interval_end %}"
-        "{% set first_month = (data_interval_end.month - 1) // 3 * 3 + 1 %}"
-        " --as-of {{ '%d-%02d-01T00:00Z' % (data_interval_end.year, first_month) }}"
-        "{% endif %}",
-    )
+    job("access_review", "access_review.py")

@@ -10,9 +10,9 @@ from rich.table import Table
 
 from contract_checks.clock import instant, now
 from contract_checks.console import console
-from contract_checks.evidence.facts import MissingEvidence
+from contract_checks.evidence.facts import MissingEvidence, there
 from contract_checks.evidence.operations import read_operations
-from contract_checks.findings import Outcome
+from contract_checks.findings import Outcome, worst_of
 from contract_checks.language.contract import Contract
 from contract_checks.language.loader import InvalidContract, load
 from contract_checks.measures.calendar import one_period_before, turn_of_the_period
@@ -22,6 +22,7 @@ from scripts.exposed_files import exposed_files, told_of_exposed
 from scripts.recording import recorded
 
 _ONLINE = "online_reads"
+_READS = ("training_set", _ONLINE)
 _SHOWN_PATHS = 3
 
 
@@ -65,21 +66,44 @@ def main(
 ) -> None:
     """Show who read the feature in the review period up to a time, and record that it was reviewed.
 
-    Without a time it is the last whole period, such as the quarter before this one, however late
-    the review is run.
+    Without a time it is every whole period that nobody has reviewed yet, such as the quarter before
+    this one, however late and however often this is run.
 
     Exit code 0: approved consumers alone; 1: another one was given data; 2: refused.
     """
     with refusals_exit(MissingEvidence, InvalidContract):
         contract = load(document)
-        turn = turn_of_the_period(now(), contract.privacy.access_review)
-        review = access_review(contract, present(as_of) if as_of else turn)
-    console().print(_table(review, contract))
-    exposed = told_of_exposed(ROOT / "data")
-    if exposed:
+        turns = [present(as_of)] if as_of else turns_to_review(contract, now())
+        reviews = [access_review(contract, turn) for turn in turns]
+    for review in reviews:
+        console().print(_table(review, contract))
+        dates = f"{review.start:%Y-%m-%d} to {review.end:%Y-%m-%d}"
+        typer.echo(f"{len(review.readers)} readers, {dates}")
+    if not reviews:
+        typer.echo("nothing to review: every whole period is on record as reviewed")
+    if exposed := told_of_exposed(ROOT / "data"):
         typer.echo(exposed)
-    typer.echo(f"{len(review.readers)} readers, {review.start:%Y-%m-%d} to {review.end:%Y-%m-%d}")
-    raise typer.Exit(outcome(review).value)
+    raise typer.Exit(worst_of([Outcome.KEPT, *map(outcome, reviews)]).value)
+
+
+def turns_to_review(contract: Contract, at: datetime) -> list[datetime]:
+    """The ends of the whole periods before `at` that nobody has reviewed, oldest first.
+
+    They begin after the last review or, before any, with the first read. Where there is neither,
+    the last whole period is to be reviewed all the same.
+
+    Raises:
+        MissingEvidence: there is no operations log.
+    """
+    operations, view = there(read_operations(ROOT, at)), contract.view_name
+    cadence = contract.privacy.access_review
+    reviewed = [r.at for r in operations.of("access_review", view) if r.completed]
+    reads = [r.at for job in _READS for r in operations.of(job, view)]
+    since = max(reviewed, default=None) or min(reads, default=None)
+    turns = [turn_of_the_period(at, cadence)]
+    while since and (before := one_period_before(turns[0], cadence)) > since:
+        turns.insert(0, before)
+    return [turn for turn in turns if not reviewed or turn > max(reviewed)]
 
 
 def access_review(contract: Contract, as_of: datetime) -> Review:
@@ -88,16 +112,14 @@ def access_review(contract: Contract, as_of: datetime) -> Review:
     Raises:
         MissingEvidence: there is no operations log.
     """
-    operations = read_operations(ROOT, as_of)
-    if isinstance(operations, MissingEvidence):
-        raise operations
+    operations = there(read_operations(ROOT, as_of))
     with recorded("access_review", contract.view_name, as_of) as figures:
         start = one_period_before(as_of, contract.privacy.access_review)
         figures |= {"from": start.isoformat(), "to": as_of.isoformat()}
         attempts = [
             attempt
             for attempt in operations.records
-            if attempt.job in ("training_set", _ONLINE)
+            if attempt.job in _READS
             and attempt.subject == contract.view_name
             and attempt.at > start
         ]

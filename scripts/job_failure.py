@@ -21,6 +21,7 @@ _CLAUSES = {
     "refresh": "§4 refresh cadence",
     "drift": "§7 alert routing",
     "retain": "§9 retention policy",
+    "rehearse": "§11 test plan",
     "backfill": "§11 backfill validation",
     "access_review": "§9 audit requirements",
 }

@@ -87,8 +87,13 @@ def promote(
         RefusedError, MissingEvidence: a rehearsal had nothing to work on.
     """
     from contract_checks.commands.gate import gate
+    from scripts.freeze_baseline import freeze_baseline, is_frozen
+    from scripts.rehearse import rehearse
 
     finish(store, contract, as_of)  # or §10 would find a pointer that the log knows nothing of
+    if not is_frozen(contract, as_of):
+        on_step("freezing the baseline")
+        freeze_baseline(contract, as_of)
     rehearse(store, contract, as_of, on_step)
     on_step("gate: every clause")
     result = gate(contract, ROOT, as_of, RECEIPTS / f"{contract.view_name}.json")
@@ -99,25 +104,6 @@ def promote(
     told = fingerprint(contract, view, probes) | {"receipt": str(result.receipt.relative_to(ROOT))}
     move(store, contract, "promotion", contract.view_name, as_of, told)
     return result
-
-
-def rehearse(store: "FeatureStore", contract: Contract, as_of: datetime, on_step: OnStep) -> None:
-    """Run every job that §11 asks for; each leaves the record that the gate will judge."""
-    from scripts import backfill, canary, freeze_baseline, load_test, shadow_compare, unit_tests
-
-    if not freeze_baseline.is_frozen(contract, as_of):
-        on_step("freezing the baseline")
-        freeze_baseline.freeze_baseline(contract, as_of)
-    on_step("unit tests")
-    unit_tests.unit_tests(contract, as_of)
-    on_step("backfill validation")
-    backfill.backfill(contract, as_of)
-    on_step("canary materialization")
-    canary.canary(store, contract, as_of)
-    on_step("shadow reads")
-    shadow_compare.shadow_compare(store, contract, as_of)
-    on_step("load test")
-    load_test.load_test(store, contract, as_of)
 
 
 def _news(contract: Contract, result: "GateResult") -> list[News]:

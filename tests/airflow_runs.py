@@ -16,7 +16,7 @@ bag = DagBag(str(installed / "dags"))
 assert not bag.import_errors, bag.import_errors
 with answers.open("w", encoding="utf-8") as lines:
     for name, at, codes in json.loads(asked.read_text(encoding="utf-8")):
-        for script in ("ingest", "refresh", "drift", "retain", "backfill", "access_review"):
+        for script in ("ingest", "refresh", "drift", "retain", "rehearse", "access_review"):
             (installed / script).write_text(str(codes.get(script, 0)))
         (installed / "ran").write_text("")
         run = bag.dags[name].test(logical_date=datetime.fromisoformat(at))

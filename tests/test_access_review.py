@@ -16,12 +16,14 @@ from contract_checks.language.loader import load
 from contract_checks.measures import calendar
 from contract_checks.measures.calendar import turn_of_the_period
 from contract_checks.operations.log import ADDRESS_VARIABLE, OperationsLog, Record
-from scripts.access_review import Reader, access_review, main, outcome
+from scripts.access_review import Reader, access_review, main, outcome, turns_to_review
 from scripts.command_line import CONTRACT
 from scripts.exposed_files import exposed_files, told_of_exposed
 
 VIEW = "customer_profile_v1"
 MAY = datetime(2026, 5, 31, 12, tzinfo=UTC)
+APRIL = datetime(2026, 4, 1, tzinfo=UTC)
+JUST_AFTER_APRIL = APRIL.replace(minute=10)
 FEBRUARY = datetime(2026, 2, 28, 12, tzinfo=UTC)  # three months before: there is no 31st
 
 
@@ -172,15 +174,89 @@ def test_a_review_that_is_late_is_of_the_quarter_before_and_of_no_other(
         read("of the quarter", at=datetime(2026, 3, 31, 23, tzinfo=UTC)),
         read("of this one", at=datetime(2026, 4, 1, 0, 5, tzinfo=UTC)),
     )
+    said = _as_scheduled(monkeypatch, JUST_AFTER_APRIL, code=1)  # by another than the approved
+    assert "1 readers, 2026-01-01 to 2026-04-01" in said
+    assert _as_scheduled(monkeypatch, MAY).startswith(
+        "nothing to review: every whole period is on record as reviewed\n"
+    )
+    (review,) = log.records(MAY, ["access_review"])
+    assert review.at == APRIL
+    assert list(review.figures["reads"]) == ["of the quarter"]
+
+
+def test_quarters_over_which_the_machine_was_down_are_reviewed_each_by_itself(
+    log: OperationsLog, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    last, summer = datetime(2026, 1, 1, tzinfo=UTC), datetime(2026, 7, 2, 8, tzinfo=UTC)
+    log.append(
+        reviewed(last),
+        read("of winter", at=datetime(2026, 2, 1, tzinfo=UTC)),
+        read("ML Platform", at=datetime(2026, 6, 30, 23, tzinfo=UTC)),
+        read("of summer", at=datetime(2026, 7, 1, 9, tzinfo=UTC)),
+    )
+    said = _as_scheduled(monkeypatch, summer, code=1)  # another than the approved ones, in winter
+    assert "1 readers, 2026-01-01 to 2026-04-01\n" in said
+    assert "1 readers, 2026-04-01 to 2026-07-01\n" in said
+    of_each = [
+        (r.at, r.passed, [*r.figures["reads"]]) for r in log.records(summer, ["access_review"])
+    ]
+    assert of_each[1:] == [
+        (APRIL, False, ["of winter"]),
+        (datetime(2026, 7, 1, tzinfo=UTC), True, ["ML Platform"]),
+    ]
+
+
+def _as_scheduled(monkeypatch: pytest.MonkeyPatch, at: datetime, code: int = 0) -> str:
+    """What the job says when it is run then, told no time, as every schedule runs it."""
     app = typer.Typer()
     app.command()(main)
-    for late in (datetime(2026, 4, 1, 0, 10, tzinfo=UTC), MAY):
-        monkeypatch.setattr("scripts.access_review.now", lambda late=late: late)
-        said = CliRunner().invoke(app, []).stdout
-        assert "1 readers, 2026-01-01 to 2026-04-01" in said
-    for review in log.records(MAY, ["access_review"]):
-        assert review.at == datetime(2026, 4, 1, tzinfo=UTC)
-        assert list(review.figures["reads"]) == ["of the quarter"]
+    monkeypatch.setattr("scripts.access_review.now", lambda: at)
+    done = CliRunner().invoke(app, [], catch_exceptions=False)
+    assert done.exit_code == code
+    return done.stdout
+
+
+@pytest.mark.parametrize(
+    ("records", "at", "turns"),
+    [
+        ([], MAY, ["2026-04-01"]),
+        (["read 2026-03-31"], JUST_AFTER_APRIL, ["2026-04-01"]),
+        (["read 2025-11-03"], MAY, ["2026-01-01", "2026-04-01"]),
+        (["online 2025-11-03"], MAY, ["2026-01-01", "2026-04-01"]),
+        (["read 2026-05-02"], MAY, ["2026-04-01"]),
+        (["read 2025-11-03", "review 2026-01-01"], MAY, ["2026-04-01"]),
+        (["read 2025-11-03", "review 2026-04-01"], MAY, []),
+        (["read 2025-11-03", "review 2026-03-31"], APRIL - MICROSECOND, []),
+        (["read 2025-11-03", "review 2026-01-01"], APRIL - MICROSECOND, []),
+        (["read 2025-11-03", "review 2026-01-01"], APRIL, ["2026-04-01"]),
+        (["review 2026-05-15"], MAY, []),  # by hand
+        (["review 2026-02-15"], MAY, ["2026-04-01"]),
+        (["review 2026-01-01", "failure 2026-04-01"], MAY, ["2026-04-01"]),
+        (["review 2026-01-01", "other 2026-04-01"], MAY, ["2026-04-01"]),
+        (["review 2025-04-01"], MAY, ["2025-07-01", "2025-10-01", "2026-01-01", "2026-04-01"]),
+    ],
+)
+def test_what_is_to_be_reviewed_is_every_whole_quarter_since_the_last_review(
+    records: list[str], at: datetime, turns: list[str], log: OperationsLog
+) -> None:
+    log.append(Record("refresh", VIEW, datetime(2025, 1, 1, tzinfo=UTC), True))
+    for kind, day in (record.split() for record in records):
+        when = datetime.fromisoformat(f"{day}T00:00:00+00:00")
+        log.append(
+            {
+                "read": read("ML Platform", at=when),
+                "online": Record("online_reads", VIEW, when, True, None, {"requests": 1}),
+                "review": reviewed(when),
+                "failure": reviewed(when, error="OSError: No space left on device"),
+                "other": reviewed(when, view="customer_profile_v2"),
+            }[kind]
+        )
+    found = turns_to_review(load(CONTRACT), at)
+    assert [turn.isoformat() for turn in found] == [f"{turn}T00:00:00+00:00" for turn in turns]
+
+
+def reviewed(at: datetime, view: str = VIEW, **figures: str) -> Record:
+    return Record("access_review", view, at, not figures, 1.0, figures or {"reads": {}})
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,7 @@
 """Every check keeps what is kept and breaks on what is broken: one example of each, at least."""
 
 import shutil
+from collections.abc import Callable
 from dataclasses import fields, replace
 from datetime import timedelta
 from pathlib import Path
@@ -14,6 +15,7 @@ from kept_evidence import (
     HOUR,
     KEPT_ONLINE,
     VIEW,
+    Records,
     alerted,
     answered,
     drifted,
@@ -39,6 +41,7 @@ from contract_checks.findings import Outcome
 from contract_checks.judge import CHECKS, judge
 from contract_checks.language.contract import Contract
 from contract_checks.language.loader import load
+from contract_checks.operations.log import Record
 
 pytestmark = pytest.mark.usefixtures("one_engine")
 
@@ -53,6 +56,23 @@ SCHEMA = {"§10 served versions immutable"}
 """What breaks beside when readers see another schema than the promoted one."""
 SEMANTICS = SCHEMA | {"§7 semantic drift checks"}
 """What breaks beside when the code answers otherwise than when it was promoted."""
+
+
+def cut_short(records: Records) -> None:
+    """A review failed before it came to anything."""
+    error = {"error": "OSError: no space left"}
+    records.append(Record("access_review", VIEW, AS_OF, False, 0.1, error))
+
+
+def both(*changes: Callable[[Records], Any]) -> Callable[[Records], None]:
+    """One change of the records after the other."""
+
+    def change(records: Records) -> None:
+        for each in changes:
+            each(records)
+
+    return change
+
 
 # What is changed, and the clauses it must break: those and no others.
 BREAKS: dict[str, tuple[dict[str, Any], set[str]]] = {
@@ -397,6 +417,10 @@ BREAKS |= {
         {"records": moved("access_review", -timedelta(days=92))},
         {"§9 audit requirements"},
     ),
+    "the access review is overdue, and the one that was due failed": (
+        {"records": both(moved("access_review", -timedelta(days=92)), cut_short)},
+        {"§9 audit requirements"},
+    ),
     "the access review found others": (
         {"records": failed("access_review")},
         {"§9 audit requirements"},
@@ -609,6 +633,7 @@ KEEPS: dict[str, dict[str, Any]] = {
     "a refresh three minutes late": {
         "records": moved("refresh", timedelta(minutes=-3), lambda r: r.at == AS_OF - 1 * HOUR)
     },
+    "a review that failed, and is not due yet": {"records": cut_short},
     "a review exactly a quarter ago": {
         "records": moved("access_review", -timedelta(days=90) + 39 * HOUR)
     },

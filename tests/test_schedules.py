@@ -8,92 +8,67 @@ import subprocess
 import sys
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
-import jinja2
 import pytest
 import typer
 from feast_copy import ROOT
+from shipped_schedules import FOLDER, MINUTE, SCHEDULES
 
-from contract_checks.clock import instant
-
-SCHEDULES = ROOT / "schedules"
 INSTALLED = "/opt/feature-store"
-UNITS = sorted((SCHEDULES / "systemd").iterdir())
+UNITS = sorted((FOLDER / "systemd").iterdir())
 PROMISED = [
     ("hourly", "scripts/ingest.py"),
     ("hourly", "scripts/refresh.py"),
     ("hourly", "scripts/drift.py"),
     ("daily", "scripts/retain.py --ahead-hours 24"),
-    ("daily", "scripts/backfill.py"),
+    ("daily", "scripts/rehearse.py"),
     ("quarterly", "scripts/access_review.py"),
 ]
 """Every schedule runs these, in this order."""
-CALENDAR = {
-    "5 * * * *": "hourly",
-    "35 2 * * *": "daily",
-    "10 0 1 1,4,7,10 *": "quarterly",
-    "*-*-* *:05:00 UTC": "hourly",
-    "*-*-* 02:35:00 UTC": "daily",
-    "*-01,04,07,10-01 00:10:00 UTC": "quarterly",
-}
 
 
-def plain(command: str) -> str:
-    """The script and its arguments; what Airflow adds of a run's own time is told apart."""
-    return command.partition(".venv/bin/python ")[2].partition("{%")[0].strip()
+@pytest.mark.parametrize("scheduler", SCHEDULES)
+def test_every_schedule_runs_the_same_jobs_at_the_same_times(scheduler: str) -> None:
+    entries = SCHEDULES[scheduler]().entries
+    assert [(e.period, command) for e in entries for command in e.commands] == PROMISED
+    assert [entry[:4] for entry in entries] == [
+        (frozenset({5}), None, None, None),
+        (frozenset({35}), frozenset({2}), None, None),
+        (frozenset({10}), frozenset({0}), frozenset({1}), frozenset({1, 4, 7, 10})),
+    ]
 
 
-def crontab() -> list[tuple[str, str]]:
-    lines = (SCHEDULES / "crontab").read_text("utf-8").splitlines()
-    jobs = [re.match(r"((?:\S+ ){5})(.*)", line) for line in lines if re.match(r"[\d*]", line)]
-    assert all(jobs)
-    found = []
-    for times, command in (job.groups() for job in jobs if job):
-        prepared, *commands = command.split("; ")
-        assert prepared == 'eval "$PREPARE"'
-        assert "%" not in command.replace("\\%", "")  # a bare one ends a command in a crontab
-        found += [(CALENDAR[times.strip()], plain(each)) for each in commands]
-    return found
+@pytest.mark.parametrize("scheduler", SCHEDULES)
+def test_after_a_day_without_the_machine_what_must_not_wait_runs_at_once(scheduler: str) -> None:
+    """Retention may not wait for the next night, nor the review for the next quarter."""
+    down, up = datetime(2026, 3, 31, 20, 10, tzinfo=UTC), datetime(2026, 4, 1, 20, 30, tzinfo=UTC)
+    schedule = SCHEDULES[scheduler]()
+    done = schedule.after_a_boot(down, up)
+    urgent = ["scripts/retain.py --ahead-hours 24", "scripts/access_review.py"]
+    assert [command for command in done if command in urgent] == urgent
+    assert len(done) == len(set(done)) == (2 if scheduler == "cron" else len(PROMISED))
+    assert all(len(schedule.due(up + n * MINUTE)) <= 3 for n in range(600))
 
 
-def systemd() -> list[tuple[str, str]]:
-    found = []
-    for name in ("hourly", "daily", "quarterly"):
-        timer, service = (
-            (SCHEDULES / "systemd" / f"feature-store-{name}.{kind}").read_text("utf-8")
-            for kind in ("timer", "service")
-        )
-        (calendar,) = re.findall(r"^OnCalendar=(.*)$", timer, re.MULTILINE)
-        runs = re.findall(r"^ExecStart=(.*)$", service, re.MULTILINE)
-        found += [(CALENDAR[calendar], plain(command)) for command in runs]
-    return found
-
-
-def airflow() -> list[tuple[str, str]]:
-    """Read, not run: Airflow's own environment is another than ours."""
-    tree = ast.parse((SCHEDULES / "airflow_dag.py").read_text("utf-8"))
-    found = []
-    for block in (node for node in tree.body if isinstance(node, ast.With)):
-        (dag,) = (item.context_expr for item in block.items)
-        assert isinstance(dag, ast.Call)
-        schedule = ast.literal_eval(dag.args[1])
-        jobs = [
-            node
-            for node in ast.walk(block)
-            if isinstance(node, ast.Call) and isinstance(node.func, ast.Name)
-        ]
-        commands = [ast.literal_eval(j.args[1]) for j in jobs if j.func.id == "job"]
-        found += [
-            (CALENDAR[schedule], plain(f".venv/bin/python scripts/{command}"))
-            for command in commands
-        ]
-    return found
-
-
-@pytest.mark.parametrize("schedule", [crontab, systemd, airflow])
-def test_every_schedule_runs_the_same_jobs(schedule: Any) -> None:
-    assert schedule() == PROMISED
+def test_the_daily_unit_waits_for_the_hourly_one_and_fails_with_either_of_its_jobs(
+    tmp_path: Path,
+) -> None:
+    """After a late boot both are due at once, and two jobs that write refuse each other."""
+    unit = (FOLDER / "systemd" / "feature-store-daily.service").read_text("utf-8")
+    assert re.search(r"^After=.*\bfeature-store-hourly\.service$", unit, re.MULTILINE)
+    (start,) = re.findall(r"^ExecStart=(.*)$", unit, re.MULTILINE)
+    python = tmp_path / ".venv" / "bin" / "python"
+    python.parent.mkdir(parents=True)
+    python.write_text('#!/bin/sh\necho "$1" >> ran\nexit "$(cat "$(basename "$1" .py)")"\n')
+    python.chmod(0o755)
+    for retained, rehearsed, code in ((0, 0, 0), (2, 0, 2), (0, 1, 1), (2, 1, 1), (70, 0, 70)):
+        (tmp_path / "retain").write_text(str(retained))
+        (tmp_path / "rehearse").write_text(str(rehearsed))
+        (tmp_path / "ran").write_text("")
+        shell = shlex.split(start.replace("$$", "$"))
+        assert subprocess.run(shell, cwd=tmp_path).returncode == code
+        ran = (tmp_path / "ran").read_text().split()
+        assert ran == ["scripts/retain.py", "scripts/rehearse.py"]
 
 
 @pytest.mark.parametrize(("period", "command"), PROMISED)
@@ -109,40 +84,15 @@ def test_a_command_exists_and_takes_those_options(period: str, command: str) -> 
     assert typer.main.get_command(app).make_context(script, arguments).params
 
 
-@pytest.mark.parametrize(
-    ("tick", "turn"),
-    [
-        (datetime(2026, 7, 1, 0, 10, tzinfo=UTC), "2026-07-01T00:00Z"),
-        (datetime(2026, 12, 31, 23, 59, tzinfo=UTC), "2026-10-01T00:00Z"),
-        (datetime(2027, 1, 1, tzinfo=UTC), "2027-01-01T00:00Z"),
-        (datetime(2026, 5, 31, 12, tzinfo=UTC), "2026-04-01T00:00Z"),
-        (None, None),
-    ],
-)
-def test_airflow_reviews_the_quarter_of_the_tick(tick: datetime | None, turn: str | None) -> None:
-    text = (SCHEDULES / "airflow_dag.py").read_text("utf-8")
-    (review,) = (
-        ast.literal_eval(call.args[1])
-        for call in ast.walk(ast.parse(text))
-        if isinstance(call, ast.Call) and call.args[1:] and "access_review" in ast.unparse(call)
-        if getattr(call.func, "id", "") == "job"
-    )
-    template = jinja2.Environment(undefined=jinja2.StrictUndefined, autoescape=False)
-    for given in ({"data_interval_end": tick}, *([{}] if tick is None else [])):
-        command = template.from_string(review).render(**given)
-        assert shlex.split(command) == ["access_review.py", *(["--as-of", turn] if turn else [])]
-    assert turn is None or instant(turn).tzinfo is not None
-
-
 def test_a_run_of_airflow_fails_with_any_of_its_tasks() -> None:
     """Tasks that run whatever those before them found would hide them: a watcher sees all."""
-    tree = ast.parse((SCHEDULES / "airflow_dag.py").read_text("utf-8"))
+    tree = ast.parse((FOLDER / "airflow_dag.py").read_text("utf-8"))
     hiding = 0
     for block in (node for node in tree.body if isinstance(node, ast.With)):
         written = ast.unparse(block)
         hiding += "all_done" in written
-        assert ("all_done" in written) == ("[upstream, refresh, drift] >> watcher()" in written)
-    assert hiding == 1
+        assert ("all_done" in written) == (">> watcher()" in written)
+    assert hiding == 2
 
 
 @pytest.mark.parametrize(
@@ -171,7 +121,7 @@ def test_what_a_unit_writes_is_for_its_own_user(unit: Path) -> None:
 
 def test_the_crontab_hands_over_secrets_and_the_folder(tmp_path: Path) -> None:
     (prepare,) = re.findall(
-        r"^PREPARE=(.*)$", (SCHEDULES / "crontab").read_text("utf-8"), re.MULTILINE
+        r"^PREPARE=(.*)$", (FOLDER / "crontab").read_text("utf-8"), re.MULTILINE
     )
     secrets = tmp_path / "feature-store.env"
     secrets.write_text("FEATURE_STORE_HASH_KEY='a $key; of # 16'\n")
@@ -199,5 +149,6 @@ def test_systemd_takes_the_units(tmp_path: Path) -> None:
         text=True,
     )
     assert (verified.returncode, verified.stderr) == (0, "")
-    for calendar in (text for text in CALENDAR if text.endswith("UTC")):
+    for timer in (unit.read_text("utf-8") for unit in UNITS if unit.suffix == ".timer"):
+        (calendar,) = re.findall(r"^OnCalendar=(.*)$", timer, re.MULTILINE)
         subprocess.run(["systemd-analyze", "calendar", calendar], check=True, capture_output=True)

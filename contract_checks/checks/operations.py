@@ -121,7 +121,7 @@ def only_approved_consumers_read(contract: Contract, evidence: Evidence) -> Iter
 def access_was_reviewed(contract: Contract, evidence: Evidence) -> Iterator[Verdict]:
     """The access review is not overdue: its period runs from the last one, or the first read."""
     view, cadence = contract.view_name, contract.privacy.access_review
-    reviews = evidence.operations.of("access_review", view)
+    reviews = [r for r in evidence.operations.of("access_review", view) if r.completed]
     reads = evidence.operations.of("training_set", view)
     begun: datetime | None = next((r.at for r in (*reviews[-1:], *reads[:1])), None)
     if begun is None:

@@ -91,6 +91,11 @@ class Record:
     figures: Mapping[str, Any] = field(default_factory=dict)
     """What it counted and measured; anything JSON holds."""
 
+    @property
+    def completed(self) -> bool:
+        """Whether it came to a result, passed or not; a run that was cut short left its error."""
+        return "error" not in self.figures
+
 
 class OperationsLog:
     """The log at a SQLAlchemy address; the table is made when first written to."""
