@@ -13,7 +13,7 @@ from feast_copy import ROOT, copy_of_the_project, run
 from feast_households import LOG_END, PLANTED, TTL
 from postgres_server import Database
 from redis_server import RedisServer
-from warehouse import LOG, PIPELINE, REGISTRY, SECRET, TRAINING
+from warehouse import LOG, PIPELINE, SECRET, TRAINING
 
 PROFILE = "profiles/production.yaml"
 SEARCH_PATH = "options=-csearch_path%3Dfeature_registry"
@@ -29,9 +29,13 @@ class Production(NamedTuple):
     """What the profile asks for; the process holds it too."""
 
 
-def asked_for(warehouse: Database, redis: RedisServer, login: str) -> dict[str, str]:
-    """The environment of a job with this login."""
-    registry = f"{REGISTRY}:{quote(SECRET)}@127.0.0.1:{warehouse.port}/{warehouse.name}"
+def asked_for(
+    warehouse: Database, redis: RedisServer, login: str, secret: str = SECRET
+) -> dict[str, str]:
+    """The environment of a job with this login, in the warehouse and in the registry."""
+    registry = (
+        f"{quote(login)}:{quote(secret, safe='')}@127.0.0.1:{warehouse.port}/{warehouse.name}"
+    )
     return {
         "FEAST_FS_YAML_FILE_PATH": PROFILE,
         "FEATURE_STORE_REGISTRY": f"{registry}?{SEARCH_PATH}",
@@ -39,7 +43,7 @@ def asked_for(warehouse: Database, redis: RedisServer, login: str) -> dict[str, 
         "FEATURE_STORE_WAREHOUSE_PORT": str(warehouse.port),
         "FEATURE_STORE_WAREHOUSE_DATABASE": warehouse.name,
         "FEATURE_STORE_WAREHOUSE_USER": login,
-        "FEATURE_STORE_WAREHOUSE_PASSWORD": SECRET,
+        "FEATURE_STORE_WAREHOUSE_PASSWORD": secret,
         "FEATURE_STORE_WAREHOUSE_SSLMODE": "disable",
         "FEATURE_STORE_REDIS": f"127.0.0.1:{redis.port}",
     }
@@ -76,7 +80,8 @@ def production(
     with pytest.MonkeyPatch.context() as process:
         for name, value in environment.items():
             process.setenv(name, value)
-        done = run(repository, "feast", "apply", env=os.environ)
+        applying = os.environ | asked_for(warehouse, redis, PIPELINE)
+        done = run(repository, "feast", "apply", env=applying)
         assert done.returncode == 0, done.stdout + done.stderr
         yield Production(repository, warehouse, redis, environment)
     redis.kill()

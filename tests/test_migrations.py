@@ -33,7 +33,7 @@ OFF_THE_LIST = [f"DELETE FROM {ERASED}", f"UPDATE {ERASED} SET digest = digest"]
 KNOWN_UP_TO = f"SELECT * FROM {LOG}_known_up_to"
 MAY_READ = [*READS, KNOWN_UP_TO]
 A_TEMPORARY_TABLE = "CREATE TEMP TABLE asked (customer_id bigint)"
-A_REGISTRY = "CREATE TABLE feature_registry.projects (name text)"
+A_REGISTRY = "CREATE TABLE feature_registry.mine (name text)"
 A_VIEW = "CREATE VIEW customer_activity.orders AS SELECT 1 AS orders"
 THE_PAST = [
     f"UPDATE {LOG} SET orders_30d = 0",
@@ -75,7 +75,7 @@ MAY = {
     REGISTRY: [A_REGISTRY, "SELECT * FROM feature_registry.projects"],
 }
 MAY_NOT = {
-    PIPELINE: [*THE_PAST, *ELSEWHERE, *OFF_THE_LIST, A_REGISTRY],
+    PIPELINE: [*THE_PAST, *ELSEWHERE, *OFF_THE_LIST],
     JUDGE: [*WRITES, *OFF_THE_LIST, list_of_erased("d")],
     RETENTION: [*OFF_THE_LIST, f"TRUNCATE {ERASED}"],
     TRAINING: [

@@ -67,13 +67,8 @@ def jobs(postgres: PostgresServer, tmp_path: Path) -> Iterator[Jobs]:
     (tmp_path / "redis").mkdir()
     redis = RedisServer(tmp_path / "redis")
     with postgres.new_database() as database:
-        jobs = Jobs(repository, prepare(database), redis)
-        with database.connect() as connection:
-            connection.execute(
-                f"DO $$ BEGIN CREATE ROLE {PROMOTING} LOGIN PASSWORD '{SECRET}'; "
-                "EXCEPTION WHEN duplicate_object THEN NULL; END $$"
-            )
-            connection.execute(f"GRANT feature_store_judge, feature_store_training TO {PROMOTING}")
+        prepare(database, {PROMOTING: ("judge", "training", "registry")})
+        jobs = Jobs(repository, database, redis)
         jobs.run(PIPELINE, "feast", "apply")
         yield jobs
     redis.kill()

@@ -3,7 +3,7 @@
 import os
 import subprocess
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -13,17 +13,21 @@ import psycopg
 import pytest
 from oracle import ChangeLog, Event, Profile, Row
 from postgres_server import Database, PostgresServer
+from sqlalchemy.engine import make_url
+
+from scripts.provision import provision
+from scripts.provisioned_logins import Login
 
 ROOT = Path(__file__).resolve().parent.parent
 ALEMBIC = Path(sys.executable).with_name("alembic")
 PIPELINE, TRAINING, REGISTRY = "pipeline_job", "training_job", "registry_job"
 JUDGE, RETENTION = "judging_job", "retention_job"
-ROLES = {
-    PIPELINE: "feature_store_pipeline",
-    TRAINING: "feature_store_training",
-    REGISTRY: "feature_store_registry",
-    JUDGE: "feature_store_judge",
-    RETENTION: "feature_store_retention",
+ROLES: Mapping[str, tuple[str, ...]] = {
+    PIPELINE: ("pipeline", "registry"),
+    TRAINING: ("training", "registry_reader"),
+    REGISTRY: ("registry",),
+    JUDGE: ("judge", "registry_reader"),
+    RETENTION: ("retention", "registry_reader"),
 }
 SECRET = "s3cret & more"
 EVENTS = "data_warehouse.customer_events"
@@ -44,17 +48,10 @@ def migrate(address: str, *arguments: str) -> "subprocess.CompletedProcess[str]"
     )
 
 
-def prepare(database: Database) -> Database:
-    """Migrated, and with a login of each role."""
-    done = migrate(database.url)
-    assert done.returncode == 0, done.stderr
-    with database.connect() as connection:
-        for login, role in ROLES.items():
-            connection.execute(
-                f"DO $$ BEGIN CREATE ROLE {login} LOGIN PASSWORD '{SECRET}'; "
-                "EXCEPTION WHEN duplicate_object THEN NULL; END $$"
-            )
-            connection.execute(f"GRANT {role} TO {login}")
+def prepare(database: Database, more: Mapping[str, tuple[str, ...]] | None = None) -> Database:
+    """Provisioned, and with a login of each role; `more` are further ones, with their roles."""
+    logins = {**ROLES, **(more or {})}
+    provision(make_url(database.url), [Login(n, SECRET, roles) for n, roles in logins.items()])
     return database
 
 

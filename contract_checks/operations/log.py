@@ -61,10 +61,11 @@ class _Instant(TypeDecorator[datetime]):
         return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
 
 
-_METADATA = MetaData()
+TABLES = MetaData()
+"""The one table of the log; whoever provisions a database makes it there."""
 _OPERATIONS = Table(
     "operations",
-    _METADATA,
+    TABLES,
     Column("id", Integer, primary_key=True),
     Column("job", String, nullable=False),
     Column("subject", String, nullable=False),
@@ -112,7 +113,7 @@ class OperationsLog:
 
     def _make(self) -> None:
         try:
-            _METADATA.create_all(self._engine)
+            TABLES.create_all(self._engine)
         except DBAPIError:  # another process may have made it since this one looked
             if not inspect(self._engine).has_table(_OPERATIONS.name):
                 raise
