@@ -76,12 +76,13 @@ def production(
     copytree(ROOT / "profiles", repository / "profiles")
     (folder / "redis").mkdir()
     redis = RedisServer(folder / "redis")
-    environment = asked_for(warehouse, redis, TRAINING)
+    applying = asked_for(warehouse, redis, PIPELINE)
+    of_registry = "FEATURE_STORE_REGISTRY"  # the tests materialize, too
+    environment = asked_for(warehouse, redis, TRAINING) | {of_registry: applying[of_registry]}
     with pytest.MonkeyPatch.context() as process:
         for name, value in environment.items():
             process.setenv(name, value)
-        applying = os.environ | asked_for(warehouse, redis, PIPELINE)
-        done = run(repository, "feast", "apply", env=applying)
+        done = run(repository, "feast", "apply", env=os.environ | applying)
         assert done.returncode == 0, done.stdout + done.stderr
         yield Production(repository, warehouse, redis, environment)
     redis.kill()

@@ -221,6 +221,30 @@ def spelled(parameter: Any) -> str:
     return (parameter.metavar or str(parameter.name).upper()).strip("[.]")
 
 
+# docs/production.md
+
+
+def read_of_the_environment() -> set[str]:
+    """Variables of ours that the code, a profile or the upstream project names."""
+    rooms = ("contract_checks", "feature_access", "feature_pipeline", "feature_repo", "scripts")
+    rooms += ("customer_activity", "migrations", "profiles", "schedules")
+    files = [*ROOT.glob("*.py"), *ROOT.glob("*.y*ml")]
+    for room in rooms:
+        files += [p for p in (ROOT / room).rglob("*") if ".venv" not in p.parts and p.is_file()]
+    code = [p.read_text(encoding="utf-8") for p in files if p.suffix in (".py", ".yaml", ".yml")]
+    return set(re.findall(r"\bFEATURE_STORE_[A-Z_]*[A-Z]\b", "\n".join(code)))
+
+
+def test_every_variable_that_the_code_reads_is_in_one_table() -> None:
+    section = text("docs/production.md").split("\n## What it asks for\n")[1].split("\n## ")[0]
+    rows = [cells(line) for line in section.splitlines() if line.startswith("| `")]
+    assert {len(row) for row in rows} == {3}
+    named = [row[0].strip("`") for row in rows]
+    assert len(named) == len(set(named))
+    assert set(named) == read_of_the_environment()
+    assert len(named) > 15
+
+
 # docs/contract.md
 
 CLAUSE_ROWS = {
