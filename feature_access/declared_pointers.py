@@ -7,51 +7,28 @@ Feast would register it as `feature_repo/` declares it, and so undo the last mov
 import re
 from pathlib import Path
 
-import click
 from feast import FeatureService, FeatureStore, RepoConfig
-from feast.repo_operations import get_repo_files, parse_repo
-
-_FEAST = "feast.cli.cli"
-
-
-class PointerDeclaredElsewhereError(click.ClickException):
-    """What is declared would move a pointer; told on stderr as one message, with exit code 2."""
-
-    exit_code = 2
-
-    def show(self, file: object = None) -> None:
-        """Print the refusal."""
-        click.echo(f"refused: {self.message}", err=True)
+from feast.repo_contents import RepoContents
+from feast.repo_operations import get_repo_files
 
 
-def is_applying() -> bool:
-    """Whether this process is the command `feast apply`, or `feast plan` that foretells it."""
-    context = click.get_current_context(silent=True)
-    if context is None or context.command.name not in ("apply", "plan"):
-        return False
-    return getattr(context.command.callback, "__module__", None) == _FEAST
-
-
-def refuse_to_move_pointers(config: RepoConfig) -> None:
-    """Hold what is declared against the pointers that are registered; nothing is written.
+def moved_pointers(config: RepoConfig, declared: RepoContents) -> list[str]:
+    """What would move of the pointers that are registered, a line each; nothing is written.
 
     A registry without pointers has none to lose: the first apply registers what is declared.
-
-    Raises:
-        PointerDeclaredElsewhereError: a pointer would serve another view, or be gone.
     """
     repository = Path(config.repo_path)
-    registered = FeatureStore(config=config).list_feature_services()
-    declared = parse_repo(repository).feature_services
-    refusals = [
+    return [
         _refusal(repository, service.name, _views(service), targets)
-        for service in registered
+        for service in FeatureStore(config=config).list_feature_services()
         if _is_pointer(service)
-        and (targets := {_views(d) for d in declared if d.name == service.name})
+        and (
+            targets := {
+                _views(other) for other in declared.feature_services if other.name == service.name
+            }
+        )
         != {_views(service)}
     ]
-    if refusals:
-        raise PointerDeclaredElsewhereError("\n".join([*refusals, "Nothing was registered."]))
 
 
 def _views(service: FeatureService) -> str:

@@ -16,10 +16,11 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from feature_access.entity_rows import ROW, EntityRows
-from feature_access.offline_table import parts_of, refuse_unless_it_knows
+from feature_access.offline_table import columns_of, parts_of, refuse_unless_it_knows
 from feature_access.ordered_rows import OrderedRows, in_order, in_order_as_created, queried
 from feature_access.parquet_rows import Integers, ParquetRows
-from feature_access.point_in_time import MATCHED, Asked, refuse_unlike_the_source
+from feature_access.point_in_time import MATCHED, Asked
+from feature_access.source_columns import refuse_unlike_the_source
 
 _BLOCK = 16_384
 """Rows whose search stays within a core's cache."""
@@ -49,8 +50,7 @@ class FileJoin:
         refuse_unless_it_knows(self.path, self.asked.view, times)
         parts = parts_of(Path(self.path).resolve())
         as_it_was = _identity(parts)
-        schema = pq.read_schema(parts[0])
-        refuse_unlike_the_source(self.asked, dict(zip(schema.names, schema.types, strict=True)))
+        refuse_unlike_the_source(self.asked, columns_of(pq.read_schema(parts[0])))
         rows = self._rows(parts, _integers(times.cast(pa.int64())))
         values = self._values(self._numbers(entity_rows, rows), rows)
         if _identity(parts) != as_it_was:

@@ -13,7 +13,9 @@ from typing import Any, Literal
 
 import ibis
 import pandas as pd
+import pyarrow.parquet as pq
 from feast import FeatureView, RepoConfig
+from feast.data_source import DataSource
 from feast.feature_view import DUMMY_ENTITY_ID, DUMMY_ENTITY_VAL
 from feast.infra.offline_stores.duckdb import (
     DuckDBOfflineStore,
@@ -35,7 +37,7 @@ from ibis.expr.types import Scalar, Table
 from feature_access.entity_rows import EntityRows
 from feature_access.file_join import FileJoin
 from feature_access.offline_table import OfflineStoreEmptyError as OfflineStoreEmptyError
-from feature_access.offline_table import known_up_to, parquet_at
+from feature_access.offline_table import columns_of, first_part, known_up_to, parquet_at
 from feature_access.point_in_time import Found, point_in_time_job
 from feature_access.saved_dataset import (
     Read,
@@ -43,6 +45,7 @@ from feature_access.saved_dataset import (
     refuse_other_storage,
     save_as_parquet,
 )
+from feature_access.source_columns import Columns
 
 
 class PointInTimeOfflineStoreConfig(DuckDBOfflineStoreConfig):  # type: ignore[misc]
@@ -89,6 +92,30 @@ class PointInTimeOfflineStore(DuckDBOfflineStore):  # type: ignore[misc]
     def known_up_to(config: RepoConfig, source: FileSource) -> datetime | None:
         """How far what the source holds is known; None where nothing says so."""
         return known_up_to(_path(source, config))
+
+    @staticmethod
+    def columns_there(config: RepoConfig, source: FileSource) -> Columns | None:
+        """The columns of what the source declares; None where it is not written yet.
+
+        Raises:
+            ValueError: it cannot lie there, or what lies there is no parquet.
+        """
+        part = first_part(_path(source, config))
+        return columns_of(pq.read_schema(part)) if part else None
+
+    def validate_data_source(self, config: RepoConfig, data_source: DataSource) -> None:
+        """Make sure that what is applied lies in files; it need not have been written yet.
+
+        Raises:
+            ValueError: it is declared to lie elsewhere.
+        """
+        if not isinstance(data_source, FileSource):
+            raise ValueError(
+                f"{data_source.name} is declared as a {type(data_source).__name__}, but the "
+                "offline store is DuckDB over files: choose the profile by "
+                "FEAST_FS_YAML_FILE_PATH, which the declaration follows, not by -f; then run "
+                "`feast apply`"
+            )
 
     @staticmethod
     def pull_latest_from_table_or_query(

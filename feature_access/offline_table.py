@@ -43,6 +43,25 @@ def parts_of(table: Path) -> list[Path]:
     return [table] if table.is_file() else sorted(table.glob("*.parquet"))
 
 
+def columns_of(schema: pa.Schema) -> dict[str, pa.DataType]:
+    """The columns by their names."""
+    return dict(zip(schema.names, schema.types, strict=True))
+
+
+def first_part(path: str) -> Path | None:
+    """A parquet file of the table, which tells its columns; None where none is written yet.
+
+    Raises:
+        ValueError: the folder that it is to lie in is not there.
+    """
+    if not Path(path).parent.is_dir():
+        raise ValueError(
+            f"there is no folder {Path(path).parent} for it to lie in: declare where it lies on "
+            "this machine, or make the folder"
+        )
+    return next(iter(parts_of(Path(path).resolve())), None)
+
+
 def known_up_to(path: str) -> datetime | None:
     """How far a table is known; None for one that no refresh of ours has left."""
     watermark = Path(path) / _WATERMARK

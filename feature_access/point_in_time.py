@@ -4,7 +4,7 @@ A feature row counts from `entity time - ttl` to `entity time`, both included, a
 store; of those the newest is the answer, and the declared default where there is none.
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import partial
@@ -80,28 +80,6 @@ class Asked:
 def _keys_of(view: FeatureView) -> list[Field]:
     """The view's join keys: none of a view without entities, which Feast gives a dummy."""
     return [column for column in view.entity_columns if column.name != DUMMY_ENTITY_ID]
-
-
-def refuse_unlike_the_source(asked: Asked, there: Mapping[str, pa.DataType | None]) -> None:
-    """Make sure that a table with these columns is the one that the view declares.
-
-    Raises:
-        ValueError: it lacks a column, or one that is to hold times holds something else.
-    """
-    stamps = [asked.timestamp_field, *([asked.created_column] if asked.created_column else [])]
-    needed = {*stamps, *asked.join_keys.values(), *asked.features.values()}
-    if missing := sorted(needed - there.keys()):
-        raise ValueError(
-            f"the table of {asked.view} has no column {', '.join(missing)}, it has "
-            f"{', '.join(there)}: declare the source's columns as they are"
-        )
-    for stamp in stamps:
-        kind = there[stamp]
-        if kind is None or not (pa.types.is_timestamp(kind) or pa.types.is_date(kind)):
-            raise ValueError(
-                f"column {stamp} of the table of {asked.view} holds no times: store them as "
-                "timestamps or dates"
-            )
 
 
 Found = Iterator[tuple[Asked, pa.Table]]

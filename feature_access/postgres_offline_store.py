@@ -28,7 +28,7 @@ from feast.infra.offline_stores.offline_store import RetrievalJob
 from feast.infra.registry.base_registry import BaseRegistry
 from pydantic import ConfigDict, model_validator
 
-from feature_access.arrow_copy import Session, arrow_types, copied_in, copied_out
+from feature_access.arrow_copy import Session, copied_in, copied_out
 from feature_access.compared_keys import of_somebody
 from feature_access.defaults import with_defaults
 from feature_access.entity_rows import ROW, EntityRows
@@ -38,10 +38,11 @@ from feature_access.point_in_time import (
     Asked,
     Found,
     point_in_time_job,
-    refuse_unlike_the_source,
 )
+from feature_access.postgres_columns import columns_there, read_as
 from feature_access.postgres_keys import KeyKind
 from feature_access.profile import refuse_unset
+from feature_access.source_columns import refuse_unlike_the_source
 from feature_access.warehouse_bounds import kept_from, known_up_to
 from feature_access.warehouse_session import PulledInUtc, save_in_warehouse, session_in_utc
 
@@ -101,6 +102,8 @@ class PointInTimePostgresOfflineStore(PostgreSQLOfflineStore):  # type: ignore[m
         """
         with session_in_utc(config) as session:
             return known_up_to(session, source.get_table_query_string())
+
+    columns_there = staticmethod(columns_there)
 
     @staticmethod
     def pull_latest_from_table_or_query(
@@ -212,7 +215,7 @@ class _IndexJoin:
                 "warehouse and run scripts/refresh.py before reading it"
             )
         columns = found.description or []
-        refuse_unlike_the_source(self.asked, arrow_types(columns))
+        refuse_unlike_the_source(self.asked, read_as(columns))
         kinds = {column.name: KeyKind.of(column) for column in columns}
         return {entity: kinds[key] for entity, key in self.asked.join_keys.items()}
 

@@ -26,7 +26,7 @@ from tenacity import (
     wait_exponential,
 )
 
-from feature_access.declared_pointers import is_applying, refuse_to_move_pointers
+from feature_access.apply_guard import guard_apply
 from feature_access.entity_requests import EntityRequest, entities_named
 from feature_access.testimony import Testimony
 from feature_access.unavailable import (
@@ -44,14 +44,10 @@ class HeartbeatProvider(PassthroughProvider):  # type: ignore[misc]
     def __init__(self, config: RepoConfig) -> None:
         """As Feast; where it is `feast apply` that asks, it has not written anything yet.
 
-        Its other hooks come after the registry is written, do not see the services, or are left out
-        with `--skip-source-validation`.
-
         Raises:
-            PointerDeclaredElsewhereError: see `refuse_to_move_pointers`.
+            NotRegisteredError: see `guard_apply`.
         """
-        if is_applying():
-            refuse_to_move_pointers(config)
+        guard_apply(config)
         super().__init__(config)
 
     @property

@@ -30,13 +30,14 @@ from feast.saved_dataset import SavedDataset, SavedDatasetStorage
 from pyspark.sql import SparkSession
 
 from feature_access.compared_keys import of_somebody
-from feature_access.offline_table import parts_of
+from feature_access.offline_table import columns_of, first_part, parts_of
 from feature_access.saved_dataset import (
     Read,
     refuse_other_format,
     refuse_other_storage,
     save_as_parquet,
 )
+from feature_access.source_columns import Columns
 
 
 def spark_session(config: RepoConfig) -> SparkSession:
@@ -93,6 +94,16 @@ def schema_of(part: Path) -> pa.Schema:
             "microseconds"
         )
     return schema
+
+
+def columns_there(config: RepoConfig, source: SparkSource) -> Columns | None:
+    """The columns of what the source declares; None where it is not written yet.
+
+    Raises:
+        ValueError: it cannot lie there, or see `schema_of`.
+    """
+    part = first_part(source.path)
+    return columns_of(schema_of(part)) if part else None
 
 
 def pulled_in_utc(

@@ -33,16 +33,22 @@ from pyspark.sql import SparkSession
 
 from feature_access.defaults import with_defaults
 from feature_access.entity_rows import ROW, EntityRows
-from feature_access.offline_table import known_up_to, parts_of, refuse_unless_it_knows
+from feature_access.offline_table import (
+    columns_of,
+    known_up_to,
+    parts_of,
+    refuse_unless_it_knows,
+)
 from feature_access.point_in_time import (
     MATCHED,
     Asked,
     Found,
     point_in_time_job,
-    refuse_unlike_the_source,
 )
 from feature_access.profile import refuse_unset
+from feature_access.source_columns import refuse_unlike_the_source
 from feature_access.spark_lake import (
+    columns_there,
     in_utc,
     literally,
     named_as_a_source,
@@ -109,6 +115,8 @@ class PointInTimeSparkOfflineStore(SparkOfflineStore):  # type: ignore[misc]
         """How far what the source holds is known; None where nothing says so."""
         return known_up_to(source.path)
 
+    columns_there = staticmethod(columns_there)
+
     @staticmethod
     def pull_latest_from_table_or_query(
         config: RepoConfig, data_source: DataSource, *which: Any, **bounds: Any
@@ -166,7 +174,7 @@ class _SortedJoin:
     def _keyed(self, entity_rows: EntityRows, parts: Sequence[Path]) -> pa.Table:
         """The asked rows, with keys of the table's own types."""
         schema = schema_of(parts[0])
-        refuse_unlike_the_source(self.asked, dict(zip(schema.names, schema.types, strict=True)))
+        refuse_unlike_the_source(self.asked, columns_of(schema))
         there = {entity: schema.field(key).type for entity, key in self.asked.join_keys.items()}
         return entity_rows.asked(there, self.asked.view)
 

@@ -78,7 +78,7 @@ def refused_entry(owner: URL, login: Login) -> str | None:
     address = owner.set(username=login.name, password=login.password)
     where: dict[str, Any] = address.translate_connect_args(username="user", database="dbname")
     try:
-        psycopg.connect(**where, **owner.query).close()
+        psycopg.connect(**(where | dict(owner.query))).close()
     except psycopg.OperationalError as error:
         return first_line(error)
     return None
