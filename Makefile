@@ -34,7 +34,7 @@ test: setup lint
 	$(BIN)/pytest -n 3 --dist loadscope --no-loadscope-reorder -m "not slow"
 
 test-all: setup lint
-	$(BIN)/pytest -n 2 --dist loadscope --no-loadscope-reorder
+	HYPOTHESIS_PROFILE=whole $(BIN)/pytest -n 2 --dist loadscope --no-loadscope-reorder
 
 # Every test, and 10,000 documents a property in place of 300: hours. Where this machine has servers
 # of its own, what talks to one runs with them, too.

@@ -9,6 +9,7 @@ from typing import Any
 
 from contract_mutations import DOCUMENTS
 from hypothesis import HealthCheck, settings
+from tries import tries
 
 from contract_checks.language.form import CLAUSES, Clause
 from contract_checks.language.loader import InvalidContract, Problem, load
@@ -16,7 +17,7 @@ from contract_checks.language.values import name, names, url
 
 NIGHTLY = os.environ.get("HYPOTHESIS_PROFILE") == "nightly"
 fuzz = settings(
-    max_examples=10_000 if NIGHTLY else 300,
+    max_examples=10_000 if NIGHTLY else tries(300),
     derandomize=not NIGHTLY,
     database=None,
     suppress_health_check=list(HealthCheck),

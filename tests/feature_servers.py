@@ -3,12 +3,11 @@
 import json
 import os
 import re
-import resource
 import signal
 import socket
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +18,7 @@ import requests
 from feast_copy import ROOT
 from feast_households import PRESENT, SERVICE
 from waiting import GIVE_UP_SECONDS, eventually
+from warm_start import Started
 
 TOKENS = {
     "ML Platform": "the token of ML Platform",
@@ -33,7 +33,7 @@ class Server:
     """A running server and one of its consumers."""
 
     address: str
-    process: "subprocess.Popen[str]"
+    process: "Started | subprocess.Popen[str]"
     token: str = TOKENS["ML Platform"]
     printed: str = ""
     """All of it, once it has stopped."""
@@ -59,13 +59,30 @@ class Server:
         return set(children.read_text().split())
 
 
+def as_a_person_does(
+    words: Sequence[str | Path], cwd: Path, env: Mapping[str, str], files: int | None
+) -> "subprocess.Popen[str]":
+    """Start a script with nothing loaded before; all else is as with `Started`."""
+    assert files is None
+    return subprocess.Popen(
+        [sys.executable, *words],
+        cwd=cwd,
+        env=env,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        start_new_session=True,
+    )
+
+
 @contextmanager
 def serving(
     repository: Path,
     *options: str,
     as_of: Any = PRESENT,
     files: int | None = None,
-    stop: Callable[["subprocess.Popen[str]"], object] = subprocess.Popen.terminate,
+    start: "Callable[..., Started | subprocess.Popen[str]]" = Started,
+    stop: Callable[[Any], object] = lambda process: process.terminate(),
 ) -> Iterator[Server]:
     """`scripts/serve.py` of the repository, up once it answers at all.
 
@@ -75,19 +92,14 @@ def serving(
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    process = subprocess.Popen(
+    process = start(
         [
-            *(sys.executable, repository / "scripts" / "serve.py", "--port", str(port)),
+            *(repository / "scripts" / "serve.py", "--port", str(port)),
             *("--as-of", as_of.isoformat(), *options),
         ],
-        cwd=repository,
-        env=os.environ
-        | {"PYTHONPATH": str(repository), "FEATURE_STORE_TOKENS": json.dumps(TOKENS)},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        start_new_session=True,
-        preexec_fn=files and (lambda: resource.setrlimit(resource.RLIMIT_NOFILE, (files, files))),
+        repository,
+        os.environ | {"PYTHONPATH": str(repository), "FEATURE_STORE_TOKENS": json.dumps(TOKENS)},
+        files,
     )
     server = Server(f"http://127.0.0.1:{port}", process)
     try:
@@ -106,7 +118,7 @@ def serving(
         assert (process.returncode, server.printed.splitlines()[-1]) == (0, "stopped")
 
 
-def press_ctrl_c(process: "subprocess.Popen[str]") -> None:
+def press_ctrl_c(process: "Started | subprocess.Popen[str]") -> None:
     """As a terminal does: every process of the group is told."""
     os.killpg(process.pid, signal.SIGINT)
 

@@ -17,6 +17,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from slack_channel import SECRET, Answer, Channel, status
 from sqlalchemy.exc import DatabaseError
+from tries import tries
 from typer import Typer
 from typer.testing import CliRunner
 from waiting import wait_until
@@ -521,7 +522,7 @@ RUNS = st.lists(
 )
 
 
-@settings(max_examples=60)
+@settings(max_examples=tries(60))
 @given(runs=RUNS)
 def test_every_change_is_told_in_its_order_and_but_once(
     runs: list[tuple[list[bool | None], list[str]]],

@@ -12,6 +12,7 @@ import pytest
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 from oracle import MICROSECOND, ZEROS, ChangeLog, Event, Oracle, Profile, Row, differences
+from tries import tries
 
 pytest_plugins = ["engines"]
 pytestmark = pytest.mark.usefixtures("one_engine")
@@ -85,7 +86,7 @@ def turning_point(oracle: Oracle, fraction: float) -> datetime:
 
 
 def thorough(examples: int) -> Callable:
-    return settings(max_examples=examples, suppress_health_check=[HealthCheck.too_slow])
+    return settings(max_examples=tries(examples), suppress_health_check=[HealthCheck.too_slow])
 
 
 def test_every_answer_is_the_oracles(engine):

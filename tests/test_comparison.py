@@ -8,6 +8,7 @@ import pyarrow as pa
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tries import tries
 
 from contract_checks.measures.comparison import Comparison, Mismatch, Pair, compare
 from contract_checks.measures.proportions import at_most, upper_bound
@@ -150,7 +151,7 @@ rows = st.lists(
 
 
 @given(offline=rows, online=rows)
-@settings(max_examples=100)
+@settings(max_examples=tries(100))
 def test_every_row_is_counted_as_in_a_dict(offline, online):
     got, right = compared(offline, online), Oracle(offline, online)
 

@@ -22,6 +22,7 @@ import pytest
 from click import unstyle
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
+from tries import tries
 from typer.testing import CliRunner
 
 from contract_checks.changes.diff import Diff, Edition, diff, read_edition, row
@@ -273,7 +274,7 @@ def test_any_two_documents_can_be_compared() -> None:
         assert all(len(line.splitlines()) == 1 for line in lines)
 
 
-@settings(max_examples=150)
+@settings(max_examples=tries(150))
 @given(st.sampled_from(EDITS), st.sampled_from(EDITS))
 def test_two_edits_are_as_grave_as_the_graver(one: Edit, other: Edit) -> None:
     first = one.of(TEXT)

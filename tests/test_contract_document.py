@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
+from tries import tries
 
 from contract_checks.language.contract import Contract
 from contract_checks.language.document import parse
@@ -335,7 +336,7 @@ def _apply(edits: list[tuple[tuple[str, int, int], str]]) -> str:
     return "\n".join(lines)
 
 
-@settings(max_examples=300)
+@settings(max_examples=tries(300))
 @given(text=_edited() | st.text() | st.text(st.characters(min_codepoint=32, max_codepoint=126)))
 def test_any_text_is_a_contract_or_has_located_problems(
     text: str, tmp_path_factory: pytest.TempPathFactory
@@ -355,7 +356,7 @@ def test_any_text_is_a_contract_or_has_located_problems(
         assert contract.terms()
 
 
-@settings(max_examples=100)
+@settings(max_examples=tries(100))
 @given(data=st.binary(max_size=200))
 def test_any_bytes_have_located_problems(
     data: bytes, tmp_path_factory: pytest.TempPathFactory

@@ -1,6 +1,6 @@
 """Whatever lies at the path of a contract, the loader answers: a contract, or located problems.
 
-300 documents each time, 10,000 others each night (`HYPOTHESIS_PROFILE=nightly`).
+100 documents each time, 300 under `make test-all`, 10,000 others each night (`HYPOTHESIS_PROFILE`).
 """
 
 import json

@@ -22,6 +22,18 @@ assert checks.__all__, "importing the package binds the checks"
 
 CORPUS = Path(__file__).parent / "corpus" / "customer_profile_v1"
 CASES = [read_case(folder) for folder in sorted(CORPUS.iterdir())]
+
+
+def with_every_change(cases: list[Case]) -> Iterator[Case]:
+    """Those on the edge, and each that breaks a check which none before it breaks."""
+    broken: set[str] = set()
+    for case in cases:
+        if not case.breaks or case.breaks.keys() - broken:
+            yield case
+        broken |= case.breaks.keys()
+
+
+AT_ONCE = [*with_every_change(CASES)]
 LINKED = ("contract_checks", "customer_activity", "report.html", "tests")
 """What no case changes: two files of three, which would be copied for every one."""
 PRESENT = datetime.fromisoformat("2017-12-01T00:00:00+00:00")
@@ -99,7 +111,13 @@ def test_the_untouched_repository_is_kept(repository: Path, processes: ProcessPo
     assert {f.name for f in findings} == {f"{c.clause}: {c.name}" for c in CHECKS}
 
 
-@pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
+@pytest.mark.parametrize(
+    "case",
+    [
+        pytest.param(case, id=case.name, marks=[] if case in AT_ONCE else pytest.mark.slow)
+        for case in CASES
+    ],
+)
 def test_a_case_breaks_what_it_must_and_nothing_else(
     case: Case, repository: Path, processes: ProcessPoolExecutor
 ) -> None:

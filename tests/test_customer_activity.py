@@ -112,15 +112,20 @@ def test_events_stay_what_they_were_when_a_test_of_the_project_fails(real_events
     assert [file.name for file in folder.iterdir() if file.name.startswith(".")] == []
 
 
-def test_events_of_another_upstream_are_not_replaced(real_events, tmp_path):
-    folder = tmp_path / "delivered"
-    copytree(real_events.parent, folder)
-    events = folder / real_events.name
+def test_events_of_another_upstream_are_not_replaced(real_events, tmp_path, monkeypatch):
+    def as_dbt_delivers(*_: str | Path, **environment: str) -> None:
+        Path(environment["CUSTOMER_ACTIVITY_EVENTS"]).write_bytes(real_events.read_bytes())
+
+    monkeypatch.setattr("scripts.customer_activity._build", as_dbt_delivers)
+    events = tmp_path / real_events.name
+    assert write_events(events, tmp_path / "customer_activity") > 150_000
+    assert write_events(events, tmp_path / "customer_activity") > 150_000  # its own it replaces
+
     theirs = Event(1, *[datetime(2026, 1, 1, tzinfo=UTC)] * 2, 1, Decimal("9.99"), 1)
     write_events_to_parquet([theirs], events)
     before = events.read_bytes()
     with pytest.raises(RefusedError, match="holds 1 events that are not of these purchases"):
-        write_events(events, folder / "customer_activity")
+        write_events(events, tmp_path / "customer_activity")
     assert events.read_bytes() == before
     events.write_bytes(b"no parquet")
     with pytest.raises(RefusedError, match="is not what this job wrote"):

@@ -17,6 +17,7 @@ import typer
 from feast_households import LEAKY, PAST, PRESENT, SERVICE, VIEW, profiles
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tries import tries
 
 pytest_plugins = ["feast_repository"]
 
@@ -88,7 +89,7 @@ def entity(value: object, kind: str) -> object:
     return whole_number(value, int(kind.removeprefix("Int")))
 
 
-@settings(max_examples=400)
+@settings(max_examples=tries(400))
 @given(st.lists(ANY_VALUE, max_size=4), st.sampled_from(["Int32", "Int64", "String"]))
 def test_a_column_and_a_request_name_the_same_entities_or_both_are_refused(values, kind):
     import feast.types

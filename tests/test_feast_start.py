@@ -32,12 +32,17 @@ def instrumented(first: str) -> list[bool]:
 
 @pytest.mark.parametrize(
     "asking",
-    ["feature_access", "feature_pipeline.materialize", "contract_checks.evidence.registry"],
+    [
+        "feature_access",
+        pytest.param("feature_pipeline.materialize", marks=pytest.mark.slow),
+        pytest.param("contract_checks.evidence.registry", marks=pytest.mark.slow),
+    ],
 )
 def test_a_room_that_asks_feast_starts_it_as_it_was_written(asking: str) -> None:
     assert not any(instrumented(f"import {asking}"))
 
 
+@pytest.mark.slow
 def test_else_feast_is_instrumented() -> None:
     """When this fails, Feast has no need of `feast_start` any more."""
     assert all(instrumented(""))

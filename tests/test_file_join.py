@@ -16,6 +16,7 @@ import pytest
 from feast.types import Int64, String
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tries import tries
 
 from feature_access.entity_rows import EntityRows
 from feature_access.file_join import FileJoin, newest_at, places_among
@@ -65,7 +66,7 @@ def times(moments: list[int | None]) -> pa.Array:
 AS_IT_COMES, IN_ORDER, REFRESHED = "as it comes", "in order", "a part after the other in time"
 
 
-@settings(max_examples=300)
+@settings(max_examples=tries(300))
 @given(
     st.tuples(TOLD, st.just([]) | SPOILED).map(lambda rows: rows[0] + rows[1]),
     ASKED,

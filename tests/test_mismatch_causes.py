@@ -45,7 +45,7 @@ def right_ones(world: World, sources: Sources) -> tuple[Counter[Cause], list[str
     return right, wrong
 
 
-@pytest.mark.parametrize("seed", [1, 2, 3])
+@pytest.mark.parametrize("seed", [1, *(pytest.param(n, marks=pytest.mark.slow) for n in (2, 3))])
 def test_the_named_cause_is_right_for_nine_of_ten_of_200_injections(seed, tmp_path):
     world = injected(seed, tmp_path)
     assert len(world.injected) == 200

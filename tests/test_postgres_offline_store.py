@@ -12,6 +12,7 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from postgres_server import Database
+from tries import tries
 from warehouse import SECRET, TRAINING
 
 pytest_plugins = ["postgres_server", "warehouse"]
@@ -155,7 +156,7 @@ def shared(shared_warehouse: Database, tmp_path_factory: pytest.TempPathFactory)
     return shared_warehouse, opened(shared_warehouse, tmp_path_factory.mktemp("shared"), OURS)
 
 
-@settings(max_examples=60, suppress_health_check=list(HealthCheck))
+@settings(max_examples=tries(60), suppress_health_check=list(HealthCheck))
 @given(readings, st.lists(st.tuples(sensors | st.none(), moments), min_size=1, max_size=12))
 @example({("a", NOON): (1, ""), ("", NOON): (None, None)}, [("a", NOON), ("", NOON), (None, NOON)])
 def test_every_answer_is_the_plain_one(shared, rows, questions):

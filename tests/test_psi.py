@@ -206,7 +206,14 @@ SHAPES: dict[str, Callable[[np.random.Generator, int], Values]] = {
 }
 
 
-@pytest.mark.parametrize("shape", SHAPES)
+OFTEN = ("zeros and a long tail", "small counts")
+"""Shapes that are asked for with every change: what §4 counts."""
+
+
+@pytest.mark.parametrize(
+    "shape",
+    [pytest.param(shape, marks=[] if shape in OFTEN else pytest.mark.slow) for shape in SHAPES],
+)
 def test_without_a_shift_chance_blocks_less_than_once_in_a_thousand(shape: str) -> None:
     draw, runs, sample = np.random.default_rng(2017), 4_000, SHAPES[shape]
     verdicts = [judged(sample(draw, 1000), sample(draw, 1000)) for _ in range(runs)]

@@ -16,6 +16,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from oracle import Event, Oracle
 from test_change_log_exactness import DAY, LEAP_DAY, MONTH
+from tries import tries
 
 from feature_pipeline.quotient import nearest_quotients
 
@@ -44,7 +45,7 @@ amounts = st.one_of(
 )
 
 
-@settings(max_examples=100)
+@settings(max_examples=tries(100))
 @given(st.lists(st.tuples(amounts, counts), min_size=1, max_size=40))
 @example([(1, 2**63 - 1), (10**38 - 1, 1), (2**53 + 1, UNIT), (0, 3), (5, 0)])
 def test_whatever_is_divided_is_rounded_once(pairs: list[tuple[int, int]]) -> None:

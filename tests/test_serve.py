@@ -28,6 +28,7 @@ from feature_servers import (
     READ,
     TOKENS,
     Server,
+    as_a_person_does,
     columns,
     metric,
     press_ctrl_c,
@@ -297,7 +298,7 @@ def test_a_stale_store_is_503_and_tells_its_age(repository):
 
 def test_the_embedded_store_is_served_as_well(materialized, tmp_path, log):
     repository = with_contracts(copytree(materialized, tmp_path / "embedded"))
-    with serving(repository, "--workers", "1") as server:
+    with serving(repository, "--workers", "1", start=as_a_person_does) as server:
         answer = columns(server.read([1, LEAKY, UNKNOWN]))
         assert list(profiles(answer)) == expected(log, at(PRESENT, [1, LEAKY, UNKNOWN]))
         assert metric(server, f'feature_store_default_rows_total{{view="{VIEW}"}}') == 1

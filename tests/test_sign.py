@@ -12,6 +12,7 @@ from click.testing import Result
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from kept_evidence import AS_OF
+from tries import tries
 from typer.testing import CliRunner
 
 import contract_checks.checks  # noqa: F401  (importing binds them)
@@ -105,7 +106,7 @@ def test_a_line_that_says_it_already_is_left_alone(document: Path) -> None:
     assert list(signatures(document)) == ["§12 platform approval"]
 
 
-@settings(max_examples=40)
+@settings(max_examples=tries(40))
 @given(
     ending=st.sampled_from(["\n", "\r\n", "\r"]),
     odd_lines=st.sets(st.integers(0, 150), max_size=8),

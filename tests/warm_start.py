@@ -3,12 +3,13 @@
 Loading Feast, pandas and DuckDB takes longer than most commands. The processes are forked from one
 that did so once, with multiprocessing's forkserver; what a command says and does is its own code's,
 from where it is run. That commands start by themselves, too, is shown by the demonstration, by the
-README's commands and by the server, which are run as a person runs them.
+README's commands and by a server, which are run as a person runs them.
 """
 
 import gc
 import multiprocessing
 import os
+import resource
 import runpy
 import subprocess
 import sys
@@ -29,6 +30,7 @@ _LIBRARIES = (
     *("sqlalchemy.dialects.sqlite", "sqlalchemy.dialects.postgresql", "psycopg", "psycopg_pool"),
     *("filelock", "jinja2", "junitparser", "markdown_it", "pandas", "rich.console"),
     *("rich.progress", "rich.table", "slack_sdk", "starlette.applications", "tenacity", "typer"),
+    *("fastapi", "gunicorn.arbiter", "prometheus_client", "uvicorn_worker"),
 )
 """What takes long to import. `feast_start` only says how Feast is."""
 _JUDGE = {"check", "gate", "promote.py"}
@@ -67,6 +69,48 @@ def run_script_warm(
     python, *words = command
     assert python == sys.executable
     return run_warm(words, Path.cwd(), env)
+
+
+class Started:
+    """A command that goes on: what `subprocess.Popen` says of one, its words and errors together.
+
+    It is the first process of a session of its own, so that a terminal's keys can be pressed.
+    """
+
+    def __init__(
+        self, words: Sequence[str | Path], cwd: Path, env: Mapping[str, str], files: int | None
+    ) -> None:
+        """Start it; its processes may have so many `files` open each."""
+        self._folder = TemporaryDirectory()
+        given, self._said = (Path(self._folder.name) / name for name in ("in", "said"))
+        given.touch()
+        streams = (str(given), str(self._said), str(self._said))
+        told = ([str(word) for word in words], str(cwd), dict(env), streams)
+        self._process = warm().Process(target=_main_of_a_session, args=(files, *told))
+        self._process.start()
+        assert self._process.pid is not None
+        self.pid = self._process.pid
+
+    @property
+    def returncode(self) -> int | None:
+        return self._process.exitcode
+
+    def poll(self) -> int | None:
+        return self._process.exitcode
+
+    def terminate(self) -> None:
+        self._process.terminate()
+
+    def communicate(self, timeout: float | None = None) -> tuple[str, None]:
+        """Wait for its end, and return what it said.
+
+        Raises:
+            subprocess.TimeoutExpired: it goes on.
+        """
+        self._process.join(timeout)
+        if self._process.exitcode is None:
+            raise subprocess.TimeoutExpired(["a command that was started warm"], timeout or 0)
+        return self._said.read_text(encoding="utf-8"), None
 
 
 def forked_for_later() -> Callable[..., "subprocess.CompletedProcess[str]"]:
@@ -127,6 +171,13 @@ def start_the_first_script_warm() -> None:
         return run(command, **how)
 
     subprocess.run = run_it  # type: ignore[assignment]
+
+
+def _main_of_a_session(files: int | None, *told: Any) -> None:
+    os.setsid()
+    if files:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (files, files))
+    _main(*told)
 
 
 def _main(command: list[str], cwd: str, env: dict[str, str], streams: tuple[str, ...]) -> None:
