@@ -1,6 +1,7 @@
 """Connections to scripts/serve.py that ask slowly, endlessly, in crowds, or for nothing."""
 
 import json
+import os
 import select
 import socket
 import struct
@@ -28,7 +29,7 @@ def server(materialized: Path, tmp_path_factory: pytest.TempPathFactory) -> Iter
     """One worker that may hold few connections; at the end it is asked to quit."""
     folder = tmp_path_factory.mktemp("embedded")
     repository = with_contracts(copytree(materialized, folder / "repository"))
-    quit_ = lambda process: process.send_signal(SIGQUIT)  # noqa: E731
+    quit_ = lambda process: os.kill(process.pid, SIGQUIT)  # noqa: E731
     with serving(repository, "--workers", "1", files=FILES, stop=quit_) as running:
         assert columns(running.read([1]))
         yield running
