@@ -23,6 +23,7 @@ from scripts.recording import recorded
 
 _ONLINE = "online_reads"
 _READS = ("training_set", _ONLINE)
+_JOBS = (*_READS, "access_review")
 _SHOWN_PATHS = 3
 
 
@@ -95,7 +96,7 @@ def turns_to_review(contract: Contract, at: datetime) -> list[datetime]:
     Raises:
         MissingEvidence: there is no operations log.
     """
-    operations, view = there(read_operations(ROOT, at)), contract.view_name
+    operations, view = there(read_operations(ROOT, at, _JOBS)), contract.view_name
     cadence = contract.privacy.access_review
     reviewed = [r.at for r in operations.of("access_review", view) if r.completed]
     reads = [r.at for job in _READS for r in operations.of(job, view)]
@@ -112,7 +113,7 @@ def access_review(contract: Contract, as_of: datetime) -> Review:
     Raises:
         MissingEvidence: there is no operations log.
     """
-    operations = there(read_operations(ROOT, as_of))
+    operations = there(read_operations(ROOT, as_of, _JOBS))
     with recorded("access_review", contract.view_name, as_of) as figures:
         start = one_period_before(as_of, contract.privacy.access_review)
         figures |= {"from": start.isoformat(), "to": as_of.isoformat()}

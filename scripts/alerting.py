@@ -88,7 +88,7 @@ def _send_without_record(
 
 def alerts_on_record(contract: Contract) -> tuple[Record, ...]:
     """All alerts of the contract's view, oldest first."""
-    operations = read_operations(ROOT, _ALWAYS)
+    operations = read_operations(ROOT, _ALWAYS, ["alert"])
     if isinstance(operations, MissingEvidence):
         return ()  # no job has run yet
     return operations.of("alert", contract.view_name)

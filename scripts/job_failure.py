@@ -1,12 +1,13 @@
 """Tell the alert channel of a scheduled job that fails, and of the next run that does not.
 
-A refusal is not such a failure: it has its own words and exit code, for whoever ran the job.
+A refusal is not such a failure: it has its own words and exit code, for whoever ran the job. That
+of upstream is one: nothing new arrives from then on, whoever ran it.
 """
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from datetime import datetime
-from typing import Any
+from typing import Any, TypeGuard
 
 import typer
 
@@ -14,7 +15,7 @@ from contract_checks.clock import now
 from contract_checks.failure import one_line
 from contract_checks.language.contract import Contract
 from contract_checks.language.loader import load
-from scripts.command_line import CONTRACT
+from scripts.command_line import CONTRACT, EVENTS, NotBegunError
 
 _CLAUSES = {
     "ingest": "§4 upstream dependencies",
@@ -26,6 +27,7 @@ _CLAUSES = {
     "access_review": "§9 audit requirements",
 }
 """What is not kept while a job of the schedules fails."""
+_UPSTREAM = "ingest"
 _TELLS_ITSELF = "refresh"
 """It does so from its first step to its verdict, refusals included."""
 
@@ -45,6 +47,9 @@ def job_failure_told(job: str, given: Mapping[str, Any]) -> Iterator[None]:
     except typer.Exit as ended:
         if ended.exit_code != 2:
             _end(clause, job, given)
+        elif job == _UPSTREAM and _delivers_nothing(ended.__context__, given):
+            with suppress(Exception):  # the refusal is told and on record without it
+                _begin(clause, job, given, ended.__context__)
         raise
     except Exception as error:
         with suppress(Exception):  # what failed first is what to tell; `alert` tells of itself
@@ -53,10 +58,18 @@ def job_failure_told(job: str, given: Mapping[str, Any]) -> Iterator[None]:
     _end(clause, job, given)
 
 
+def _delivers_nothing(
+    refusal: BaseException | None, given: Mapping[str, Any]
+) -> TypeGuard[BaseException]:
+    """Whether it is upstream that was refused, and not whoever named a file or a time."""
+    caller = isinstance(refusal, NotBegunError) or given.get("events") != EVENTS
+    return refusal is not None and not caller
+
+
 # The log and the channel are imported late: most jobs are on no schedule, and need neither.
 
 
-def _begin(clause: str, job: str, given: Mapping[str, Any], error: Exception) -> None:
+def _begin(clause: str, job: str, given: Mapping[str, Any], error: BaseException) -> None:
     from scripts.alerting import News, alert
 
     contract, at = _of(given)

@@ -1,6 +1,7 @@
 """What the operations log tells, and what still lies where it says."""
 
 import os
+from collections.abc import Iterable
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -18,12 +19,17 @@ _SQLITE = "sqlite:///"
 _HASH = r"^[0-9a-f]{64}$"
 
 
-def read_operations(repository: Path, as_of: datetime) -> Operations | MissingEvidence:
-    """Every record up to `as_of`; a log is never made by a mere look at it."""
+def read_operations(
+    repository: Path, as_of: datetime, jobs: Iterable[str] = ()
+) -> Operations | MissingEvidence:
+    """Every record up to `as_of`, of those jobs alone where any are named.
+
+    A log is never made by a mere look at it.
+    """
     address = address_of(repository, os.environ)
     if address.startswith(_SQLITE) and not Path(address.removeprefix(_SQLITE)).is_file():
         return MissingEvidence("no operations log: no job of this repository has run yet")
-    records = OperationsLog(address).records(until=as_of)
+    records = OperationsLog(address).records(as_of, jobs)
     ran = {(record.job, record.subject): record.figures.get("files", {}) for record in records}
     return Operations(
         records,
