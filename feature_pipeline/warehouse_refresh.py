@@ -23,7 +23,7 @@ from feature_pipeline.intake import IntakeCounts
 from feature_pipeline.last_bits import beyond_last_bits, with_mended
 from feature_pipeline.local_days import IN_UTC, whole_days_from
 from feature_pipeline.refreshed import Refreshed
-from feature_pipeline.refusal import A_LATER_TIME, RefusedError
+from feature_pipeline.refusal import A_LATER_TIME, THE_WAY_OUT, RefusedError
 from feature_pipeline.warehouse import (
     EVENTS,
     HISTORY,
@@ -226,7 +226,7 @@ def _refuse_to_take_back(connection: Session, bounds: dict[str, Any], *, alike: 
         raise RefusedError(
             f"{gone:,} rows of {HISTORY}, the first of {first}, would be taken back: the events "
             "are not a continuation of those it was made of, or the window, the lateness or the "
-            "aggregation is another. Mend them; nothing was written"
+            f"aggregation is another; nothing was written. {THE_WAY_OUT}"
         )
     return int(mended)
 
@@ -239,6 +239,6 @@ def _refuse_another_past(connection: Session, known_to: datetime, *, alike: bool
         raise RefusedError(
             f"{more:,} rows, the first of {first}, would be added to what {HISTORY} was by "
             f"{known_to.isoformat()}: events came since that say they had arrived before. Let "
-            "created_timestamp say when an event reached the warehouse, and run again; nothing "
-            "was written"
+            "created_timestamp say when an event reached the warehouse; nothing was written. "
+            f"{THE_WAY_OUT}"
         )

@@ -20,7 +20,7 @@ from feature_pipeline.refreshed import (
     later_than,
     newest_arrival,
 )
-from feature_pipeline.refusal import RefusedError
+from feature_pipeline.refusal import THE_WAY_OUT, RefusedError
 from feature_pipeline.retention import begin_at, kept_from
 from feature_pipeline.watermark import Watermark, digest_of_terms
 
@@ -165,8 +165,8 @@ def refuse_to_take_back(
     if gone:
         raise RefusedError(
             f"{gone:,} rows of {served}, the first of {first}, would be taken back: the events "
-            "are not a continuation of those it was made of. Mend them, or move that table away "
-            "to begin anew; nothing was written"
+            "are not a continuation of those it was made of, or the window, the lateness or the "
+            f"aggregation is another; nothing was written. {THE_WAY_OUT}"
         )
     return int(mended)
 
@@ -190,6 +190,6 @@ def refuse_another_past(
         raise RefusedError(
             f"{more:,} rows, the first of {first}, would be added to what {served} was by "
             f"{known_to.isoformat()}: events came since that say they had arrived before. Let "
-            "created_timestamp say when an event reached the warehouse, and run again; nothing "
-            "was written"
+            "created_timestamp say when an event reached the warehouse; nothing was written. "
+            f"{THE_WAY_OUT}"
         )
