@@ -12,6 +12,7 @@ import slack_channel
 from feast_copy import HISTORY, apply, copy_of_the_whole_project
 from oracle import Event, write_events
 from prometheus_client.parser import text_string_to_metric_families
+from prometheus_lint import problems
 from slack_channel import Channel
 from test_jobs_records import DAY, HOUR, PRESENT, job, shopping
 
@@ -52,6 +53,7 @@ class Life:
         address = {"FEATURE_STORE_ALERT_WEBHOOK": self.channel.address}
         done = job(self.repository, "refresh", "--as-of", at.isoformat(), **address)
         text = (self.repository / METRICS).read_text()
+        assert problems(text) == []
         metrics = {
             family.name.removeprefix("feature_store_refresh_"): sample.value
             for family in text_string_to_metric_families(text)

@@ -39,6 +39,7 @@ from feature_servers import (
 from oracle import ZEROS
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as open_families
 from prometheus_client.parser import text_string_to_metric_families as families
+from prometheus_lint import problems
 from redis_server import PATIENT, on_redis
 from waiting import GIVE_UP_SECONDS, wait_until
 from warm_start import run_warm
@@ -349,6 +350,7 @@ def test_metrics_count_what_happened_in_all_workers(repository):
         ):
             assert line in text
         assert str(UNKNOWN) not in text
+        assert problems(text) == []
 
 
 def test_each_metric_is_told_once_as_it_stands_now_whichever_worker_is_asked(
@@ -363,6 +365,7 @@ def test_each_metric_is_told_once_as_it_stands_now_whichever_worker_is_asked(
                 opened = requests.get(server.address + "/metrics", headers={"Accept": accept})
                 assert plain.headers["content-type"].startswith("text/plain; version=")
                 assert opened.headers["content-type"].startswith(accept)
+                assert problems(plain.text) == []
                 for found in ([*families(plain.text)], [*open_families(opened.text)]):
                     names = [family.name for family in found]
                     assert len(set(names)) == len(names)
