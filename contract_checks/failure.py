@@ -17,6 +17,7 @@ from pathlib import Path
 import typer
 
 from contract_checks.damaged_files import damaged_files, is_feature_repository
+from contract_checks.stopping import stoppable
 
 OUTSIDE, OUR_OWN = 2, 70
 
@@ -39,10 +40,11 @@ _LONGEST = 300  # characters
 def run(command: Callable[[], object], repository: Path) -> None:
     """Run a command line to its exit code; whatever escapes it is told, and is never a 1.
 
-    A pipe whose reader left, and a question that nobody answered, are no broken clause either.
+    A pipe whose reader left and a question that nobody answered are no broken clause either.
     """
     try:
-        command()
+        with stoppable(_say):
+            command()
     except SystemExit as ended:
         if ended.code == 1 and not isinstance(ended.__context__, typer.Exit):
             sys.exit(OUTSIDE)

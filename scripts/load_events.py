@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+import contract_checks  # noqa: F401  (it heeds Ctrl-C from here on)
 from feature_pipeline.refusal import RefusedError
 from scripts.command_line import EVENTS, ROOT, refusals_exit, run_job, writing_alone
 from scripts.erased import erased_customers_of_all_hosts

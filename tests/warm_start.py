@@ -14,6 +14,7 @@ import runpy
 import subprocess
 import sys
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from multiprocessing.context import ForkServerContext
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -123,7 +124,8 @@ def forked_for_later() -> Callable[..., "subprocess.CompletedProcess[str]"]:
 
     def wait() -> None:
         here.close()  # or it would wait for itself once the other is gone
-        _main(*there.recv())
+        with suppress(EOFError):  # it was killed
+            _main(*there.recv())
 
     process = context.Process(target=wait, daemon=True)
     process.start()
