@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from contract_checks.clock import now
+from contract_checks.evidence.facts import MissingEvidence
+from contract_checks.evidence.operations import read_operations
 from contract_checks.language.contract import Contract
 from contract_checks.language.loader import InvalidContract, load
 from contract_checks.operations.log import Record
@@ -36,6 +38,7 @@ if TYPE_CHECKING:
     from feast import FeatureStore
 
 _NEVER = datetime(1970, 1, 1, tzinfo=UTC)
+_ALWAYS = datetime.max.replace(tzinfo=UTC)
 
 
 @dataclass(frozen=True)
@@ -46,15 +49,19 @@ class Ahead:
     """The last materialization before: up to then the rest is to be believed."""
     log: datetime | None
     views: dict[str, datetime]
+    records: int
+    """Of the operations log: refreshes that were none, and alerts that are yet to be told."""
 
     def __bool__(self) -> bool:
-        return bool(self.log or self.views)
+        return bool(self.log or self.views or self.records)
 
     @property
     def lines(self) -> list[str]:
         """What stands where."""
         log = [f"the offline table is known up to {self.log.isoformat()}"] if self.log else []
-        return log + [f"{view} is online up to {at.isoformat()}" for view, at in self.views.items()]
+        views = [f"{view} is online up to {at.isoformat()}" for view, at in self.views.items()]
+        told = f"of a later time in the operations log: {self.records}"
+        return log + views + ([told] if self.records else [])
 
 
 def main(
@@ -111,7 +118,16 @@ def standing_ahead(store: "FeatureStore", contract: Contract, at: datetime) -> A
         known_to=max((end for each in ends.values() for end in each if end <= at), default=_NEVER),
         log=known.until if known and known.until > limit else None,
         views={name: max(each) for name, each in ends.items() if max(each, default=at) > limit},
+        records=_records_ahead(set(ends), at),
     )
+
+
+def _records_ahead(views: set[str], at: datetime) -> int:
+    """How many are to be revised: the last thing that a step back does, so it may be left to do."""
+    operations = read_operations(ROOT, _ALWAYS)
+    if isinstance(operations, MissingEvidence):
+        return 0
+    return sum(_revised(record, views, at) != record for record in operations.records)
 
 
 def step_back(
@@ -123,7 +139,7 @@ def step_back(
 ) -> Ahead:
     """Take what stands later than `at` back to it, and leave a record; says what did.
 
-    A run that was killed is completed by the next one: what is online is ahead until all is done.
+    A run that was killed is completed by the next one: something is ahead until all is done.
 
     Raises:
         RefusedError: nothing is registered, another job is writing, or the events do not make what
@@ -138,7 +154,7 @@ def step_back(
             if ahead.log:
                 on_step("taking rows back")
                 figures["rows_gone"] = _taken_back(store, ahead.known_to)
-            if ahead:
+            if ahead.log or ahead.views:
                 done = aggregated(store, contract, at, events, on_step)
                 figures["history_rows"] = done.history_rows
             for view in ahead.views:

@@ -257,3 +257,14 @@ def test_the_job_is_safe_to_kill_and_leaves_the_stores_as_they_should_be(reposit
     done = refresh.refresh(store, contract, NOW + HOUR, events)
     assert (done.made_anew, done.since) == (None, NOW)
     assert answered(store, VIEW, [4]) == [ORACLE.profile(4, NOW + HOUR)] != [ZEROS]
+
+    # Killed before its last step it left a record of the future, which the next run takes out.
+    OperationsLog(f"sqlite:///{repository}/operations.db").append(
+        Record("refresh", VIEW, FUTURE, True)
+    )
+    assert "of a later time in the operations log: 1" in run(step_back, NOW + HOUR, events)
+    before = read_change_log(repository / HISTORY).rows
+    assert "both are taken back to" in run(step_back, NOW + HOUR, events, "--confirm")
+    left = OperationsLog(f"sqlite:///{repository}/operations.db").records(always)
+    assert [(r.subject, r.at) for r in left if r.at > NOW + HOUR] == [("another_v1", FUTURE)]
+    assert read_change_log(repository / HISTORY).rows == before
