@@ -4,9 +4,10 @@ import os
 from pathlib import Path
 
 from feast import FeatureStore
-from feast.repo_config import load_repo_config
+from feast.repo_config import RegistryConfig, load_repo_config
 
 from feature_access.profile import chosen_profile
+from feature_access.refusal import RefusedError
 
 _SQLITE = "sqlite:///"
 
@@ -21,12 +22,22 @@ def open_store(repository: Path, *, registry_expires: bool = True) -> FeatureSto
     start a second registry elsewhere; here it is always the repository's.
 
     Raises:
-        RefusedError: see `chosen_profile`.
+        RefusedError: the profile names a registry file that is not there; see `chosen_profile`.
     """
-    config = load_repo_config(repository, chosen_profile(repository, os.environ))
+    profile = chosen_profile(repository, os.environ)
+    config = load_repo_config(repository, profile)
     path = config.registry.path
+    if _is_a_file(config.registry) and not (repository / path).exists():
+        raise RefusedError(
+            f"{profile.name} names the registry {path}, which is not there: Feast would start an "
+            "empty one. Restore the profile, or run `feast apply`"
+        )
     if path.startswith(_SQLITE) and not path.startswith(f"{_SQLITE}/"):
         config.registry.path = f"{_SQLITE}{repository.resolve() / path.removeprefix(_SQLITE)}"
     if not registry_expires:
         config.registry.cache_ttl_seconds = 0
     return FeatureStore(config=config)
+
+
+def _is_a_file(registry: RegistryConfig) -> bool:
+    return registry.registry_type == "file" and "://" not in registry.path

@@ -191,6 +191,20 @@ def test_what_a_caller_got_wrong_is_no_failure_of_the_job(
     assert after == before
 
 
+def test_a_profile_that_was_cut_off_starts_no_other_registry(repository: Path) -> None:
+    profile = repository / "feature_store.yaml"
+    text = profile.read_text("utf-8")
+    profile.write_text(text[: text.index("registry_type") + len("registry_typ")], encoding="utf-8")
+    before = {file for file in repository.rglob("*") if file.suffix != ".pyc"}
+    done = command(repository, "retain")
+    assert done.returncode == 2, done.stdout + done.stderr
+    told = "refused: feature_store.yaml names the registry registry_typ, which is not there"
+    assert done.stderr.startswith(told)
+    assert {file for file in repository.rglob("*") if file.suffix != ".pyc"} - before <= {
+        repository / "data" / "writing.lock"
+    }
+
+
 def test_what_jobs_make_is_for_their_own_user_but_the_metrics(repository: Path) -> None:
     before = os.umask(0o022)
     try:
