@@ -34,3 +34,10 @@ def wait_until(happened: Callable[[], object]) -> None:
             raise TimeoutError(f"it did not happen within {GIVE_UP_SECONDS} s")
 
     eventually(attempt, TimeoutError)
+
+
+def seconds_until(done: Callable[[], object]) -> float:
+    """How long it took; for a test to draw an instant of, never to hold it to a bound."""
+    began = time.monotonic()
+    done()
+    return time.monotonic() - began
