@@ -26,8 +26,8 @@ def flag_outliers(
         return _flagged(history, percentile, after, until)
     except duckdb.Error as error:
         raise RefusedError(
-            f"{history} cannot be read to its end ({str(error).splitlines()[0]}): restore it, or "
-            "move it away to begin anew"
+            f"{history} cannot be read to its end ({str(error).splitlines()[0]}): restore it from "
+            "a backup, or, where no retention has run, move it away and refresh"
         ) from error
 
 

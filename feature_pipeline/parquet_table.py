@@ -65,8 +65,8 @@ def _rows_in(part: Path) -> int:
         return int(pq.read_metadata(part).num_rows)
     except (pa.ArrowException, OSError) as error:
         raise RefusedError(
-            f"{part} is not a readable parquet file ({error}): restore it, or move its table away "
-            "to begin anew; nothing was written"
+            f"{part} is not a readable parquet file ({error}): restore it from a backup, or, where "
+            "no retention has run, move its table away and refresh; nothing was written"
         ) from error
 
 

@@ -410,10 +410,12 @@ def test_from_nothing_to_a_look_up_each_with_its_own_login(
     for folder in ("profiles", "migrations"):
         copytree(ROOT / folder, repository / folder)
     redis = RedisServer(tmp_path)
+    changing = Login("rebuilder", "password to rebuild", ("pipeline", "retention", "registry"))
+    logins = [*LOGINS, changing]
     serving = asked_for(nothing, redis, "owner is in none of these")
     owner = {
         "FEATURE_STORE_MIGRATIONS_DATABASE": nothing.url,
-        "FEATURE_STORE_LOGINS": in_words(LOGINS),
+        "FEATURE_STORE_LOGINS": in_words(logins),
         "FEATURE_STORE_REDIS": serving["FEATURE_STORE_REDIS"],
     }
     secrets = [*SECRETS, nothing.password]
@@ -431,7 +433,7 @@ def test_from_nothing_to_a_look_up_each_with_its_own_login(
         log = log.replace("feature_registry", "feature_operations")
         return as_it | {"FEATURE_STORE_OPERATIONS_LOG": log}
 
-    refresher, trainer, *_ = map(job, LOGINS)
+    refresher, trainer, *_, rebuilder = map(job, logins)
     assert "would have made the login refresher" in said(
         owner, "python", "scripts/provision.py", "--dry-run"
     )
@@ -450,6 +452,39 @@ def test_from_nothing_to_a_look_up_each_with_its_own_login(
         jobs = session.execute("SELECT DISTINCT job FROM feature_operations.operations").fetchall()
         assert ("refresh",) in jobs
     assert said(owner, "python", "scripts/provision.py").startswith("nothing to do")
+
+    # What the applying login may not read is not registered.
+    wrong = refresher | {"FEATURE_STORE_WAREHOUSE_PASSWORD": "guessed and wrong"}
+    told = said(wrong, "feast", "apply", code=2)
+    assert "refused: feature view customer_profile_v1 cannot be read from" in told
+    assert "Traceback" not in told
+    assert "guessed" not in told
+    with nothing.connect() as session:
+        session.execute(f"REVOKE SELECT ON {LOG} FROM feature_store_pipeline")
+    assert "permission denied for table" in said(refresher, "feast", "apply", code=2)
+    regranted = said(owner, "python", "scripts/provision.py")
+    assert regranted.startswith(f"granted feature_store_pipeline SELECT on {LOG}")
+    said(refresher, "feast", "apply")
+
+    # History that has to change has its way here as well.
+    with nothing.connect() as session:
+        session.execute(
+            "INSERT INTO data_warehouse.customer_events "
+            "VALUES (7, '2024-03-08 12:00Z', '2024-03-08 12:00Z', 5, 5, 5)"
+        )
+    told = said(refresher, "python", "scripts/refresh.py", "--as-of", "2024-03-10T13:00Z", code=2)
+    assert "scripts/rebuild.py" in told
+    told = said(rebuilder, "python", "scripts/rebuild.py")
+    assert "rows differ from what the events make now" in told
+    rebuilding = ("scripts/rebuild.py", "--confirm", "--reason", "it was late")
+    assert "on record as rebuild" in said(rebuilder, "python", *rebuilding)
+    with nothing.connect() as session:
+        rows = session.execute(f"SELECT orders_30d FROM {LOG} ORDER BY event_timestamp").fetchall()
+        assert [orders for (orders,) in rows] == [5, 7, 2, 0]
+        query = "SELECT figures FROM feature_operations.operations WHERE job = 'rebuild'"
+        (figures,) = session.execute(query).fetchone() or ({},)
+        assert figures["reason"] == "it was late"
+    assert "customer_id" in said(trainer, "python", "scripts/look_up.py", "7")
     redis.kill()
 
 

@@ -222,3 +222,22 @@ def test_events_that_make_no_history_withdraw_none(repository: Path) -> None:
     run(repository, "--confirm", "--reason", "why", code=2)
     assert answered(opened(repository), VIEW, CUSTOMERS) == served != [ZEROS] * 5
     assert len(read_change_log(repository / HISTORY).rows) == 9
+
+
+def test_a_damaged_log_is_moved_away_and_made_anew(repository: Path) -> None:
+    """As its refusal says; the same events make the same log, and online is as it was."""
+    contract, events = load(CONTRACT), write_events(DELIVERED, events_of(repository))
+    served, rows = (
+        answered(opened(repository), VIEW, CUSTOMERS),
+        read_change_log(repository / HISTORY),
+    )
+    log = (repository / HISTORY).resolve()
+    part = next(iter(sorted(log.glob("*.parquet"))))
+    part.write_bytes(b"torn")
+    with pytest.raises(RefusedError, match="move its table away and refresh"):
+        refresh.refresh(opened(repository), contract, NOW, events)
+    (repository / HISTORY).rename(repository / "moved_away")
+    done = refresh.refresh(opened(repository), contract, NOW, events)
+    assert done.made_anew == "no refresh has left a log"
+    assert read_change_log(repository / HISTORY).rows == rows.rows
+    assert answered(opened(repository), VIEW, CUSTOMERS) == served
