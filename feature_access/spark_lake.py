@@ -2,14 +2,14 @@
 
 import os
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from copy import copy
 from functools import partial
 from pathlib import Path
 from shutil import rmtree
 from socket import gethostname
-from tempfile import TemporaryDirectory
+from tempfile import TemporaryDirectory, TemporaryFile
 from types import SimpleNamespace
 from typing import Any
 
@@ -27,10 +27,11 @@ from feast.infra.offline_stores.contrib.spark_offline_store.spark_source import 
     SparkSource,
 )
 from feast.saved_dataset import SavedDataset, SavedDatasetStorage
-from pyspark.sql import SparkSession
+from pyspark.sql import DataFrame, SparkSession
 
 from feature_access.compared_keys import of_somebody
-from feature_access.offline_table import columns_of, first_part, parts_of
+from feature_access.offline_table import first_part, parts_of
+from feature_access.refusal import RefusedError
 from feature_access.saved_dataset import (
     Read,
     refuse_other_format,
@@ -38,18 +39,67 @@ from feature_access.saved_dataset import (
     save_as_parquet,
 )
 from feature_access.source_columns import Columns
+from spark_parquet import (
+    LostRowsError,
+    as_stored,
+    parts_by_schema,
+    read_parts,
+    refused_columns,
+    spark_columns,
+    spark_type,
+    write_all,
+)
+from spark_start import failures_refused, own_session, start_silently
 
 
 def spark_session(config: RepoConfig) -> SparkSession:
-    """The profile's session, in UTC; started if this process has none yet."""
-    return in_utc(get_spark_session_or_start_new_with_repoconfig(config.offline_store))
+    """A session of our own of the profile's Spark; started if this process has none yet.
+
+    Raises:
+        RefusedError: the staging folder is of no use, or there is no such Spark.
+    """
+    refuse_unusable_staging(config)
+    with failures_refused(RefusedError, "Spark cannot be used"):
+        start_silently(config.offline_store.spark_conf or {})
+        store = config.offline_store
+        return own_session(get_spark_session_or_start_new_with_repoconfig(store))
 
 
-def in_utc(session: SparkSession) -> SparkSession:
-    """The session, in UTC whatever it was set to; what it writes says so."""
-    session.conf.set("spark.sql.session.timeZone", "UTC")
-    session.conf.set("spark.sql.parquet.outputTimestampType", "TIMESTAMP_MICROS")
-    return session
+_ROOM = 2**20  # bytes
+_NAME_ANOTHER = (
+    "set FEATURE_STORE_SPARK_STAGING (staging_location in the profile) to a folder, by its "
+    "absolute path, that this job and every worker see and may write"
+)
+
+
+def refuse_unusable_staging(config: RepoConfig) -> None:
+    """Make sure of the folder for frames and answers before anything is written anywhere.
+
+    Raises:
+        RefusedError: it is no folder of a file system by an absolute path, is not there, is full,
+            or cannot be written.
+    """
+    named = config.offline_store.staging_location
+    if why := _why_unusable(named):
+        raise RefusedError(f"the staging folder {named or ''!r} {why}: {_NAME_ANOTHER}")
+
+
+def _why_unusable(named: str | None) -> str | None:
+    if not named:
+        return "is not named"
+    if re.match(r"\w[\w+.-]+:", named):
+        return "is an address, where a folder of a file system is needed"
+    if not Path(named).is_absolute():
+        return "is no absolute path, which a worker would look for elsewhere"
+    if not Path(named).is_dir():
+        return "is not there"
+    try:
+        with TemporaryFile(dir=named, buffering=0) as room:
+            written = room.write(bytes(_ROOM))
+            os.fsync(room.fileno())
+    except OSError as error:
+        return f"cannot be written ({error.strerror})"
+    return None if written == _ROOM else "is full"
 
 
 @contextmanager
@@ -57,13 +107,24 @@ def staging_folder(config: RepoConfig) -> Iterator[Path]:
     """A folder that every worker sees, which goes when the answer is read.
 
     A job that was killed leaves its own, customers and all: the next on its machine clears it.
+
+    Raises:
+        RefusedError: see `refuse_unusable_staging`; also when Spark fails in the block, or rows
+            that a worker wrote are not in the folder.
     """
+    refuse_unusable_staging(config)
     folder, here = config.offline_store.staging_location, f"staged-{gethostname()}-"
     for left in Path(folder).glob(f"{here}*"):
         if not _is_running(int(left.name.rsplit("-", 1)[-1])):
             rmtree(left, ignore_errors=True)
-    with TemporaryDirectory(dir=folder, prefix=here, suffix=f"-{os.getpid()}") as staging:
-        yield Path(staging)
+    with (
+        TemporaryDirectory(dir=folder, prefix=here, suffix=f"-{os.getpid()}") as staging,
+        failures_refused(RefusedError, "Spark did not read the offline table"),
+    ):
+        try:
+            yield Path(staging)
+        except LostRowsError as lost:
+            raise RefusedError(f"{lost}: {_NAME_ANOTHER}") from lost
 
 
 def _is_running(process: int) -> bool:
@@ -76,34 +137,52 @@ def _is_running(process: int) -> bool:
     return True
 
 
-def literally(part: Path) -> str:
-    """Its path, which Spark would take for a pattern, whatever `*`, `?`, `[` and `{` it holds."""
-    return re.sub(r"([*?\[\]{}\\])", r"\\\1", str(part))
-
-
-def schema_of(part: Path) -> pa.Schema:
-    """The columns of a part of the lake.
+def refuse_unread(parts: list[Path], columns: Collection[str]) -> None:
+    """Make sure that Spark can read those columns of the parts of a table in the lake.
 
     Raises:
-        ValueError: some hold nanoseconds, which Spark 4 does not read.
+        ValueError: it does not read one of them, it is in no part, or a part is damaged.
     """
-    schema = pq.read_schema(part)
-    if fine := [f.name for f in schema if pa.types.is_timestamp(f.type) and f.type.unit == "ns"]:
+    there: set[str] = set()
+    for schema, alike in parts_by_schema(parts).items():
+        if unread := refused_columns(schema, columns):
+            raise ValueError(f"{alike[0]} holds {unread}")
+        there |= {*schema.names}
+    if missing := [column for column in columns if column not in there]:
         raise ValueError(
-            f"{part} holds {', '.join(fine)} in nanoseconds, which Spark does not read: write "
-            "microseconds"
+            f"{parts[0]} has no column {', '.join(missing)}, it has {', '.join(sorted(there))}: "
+            "declare the source's columns as they are"
         )
-    return schema
+
+
+def read_columns(session: SparkSession, parts: list[Path], columns: Collection[str]) -> DataFrame:
+    """Those columns of the parts, and no other."""
+    return read_parts(session, parts, lambda there: [name for name in columns if name in there])
+
+
+def written_and_read(rows: DataFrame, folder: Path) -> pa.Table:
+    """The rows, by way of parquet below the folder, which says what their times mean.
+
+    Raises:
+        LostRowsError: rows that a worker wrote are not there.
+    """
+    return pq.read_table(write_all(rows, folder))
 
 
 def columns_there(config: RepoConfig, source: SparkSource) -> Columns | None:
     """The columns of what the source declares; None where it is not written yet.
 
     Raises:
-        ValueError: it cannot lie there, or see `schema_of`.
+        ValueError: it cannot lie there, or its times are in nanoseconds, which Spark does not read.
     """
     part = first_part(source.path)
-    return columns_of(schema_of(part)) if part else None
+    if part is None:
+        return None
+    schema = pq.read_schema(part)
+    stamps = filter(None, (source.timestamp_field, source.created_timestamp_column))
+    if unread := refused_columns(schema, stamps):
+        raise ValueError(f"{part} holds {unread}")
+    return {f.name: f.type if spark_type(f.type) else str(f.type) for f in schema}
 
 
 def pulled_in_utc(
@@ -111,28 +190,75 @@ def pulled_in_utc(
     config: RepoConfig,
     data_source: DataSource,
     join_key_columns: list[str],
-    *which: Any,
-    **bounds: Any,
+    feature_name_columns: list[str],
+    timestamp_field: str,
+    created_timestamp_column: str | None = None,
+    *bounds: Any,
+    **more: Any,
 ) -> "PulledInUtc":
     """What one of Feast's own ways to pull from a source in the lake finds, in UTC, of anybody.
 
     Raises:
-        ValueError: see `schema_of`.
+        ValueError: see `refuse_unread`.
+        RefusedError: see `spark_session`.
     """
-    for part in parts_of(Path(data_source.path).resolve())[:1]:
-        schema_of(part)
+    parts = parts_of(Path(data_source.path).resolve())
+    stamps = [timestamp_field, *([created_timestamp_column] if created_timestamp_column else [])]
+    columns = dict.fromkeys([*join_key_columns, *feature_name_columns, *stamps])
+    if not feature_name_columns:  # Feast asks for all there are
+        columns = dict.fromkeys(name for s in parts_by_schema(parts) for name in spark_columns(s))
+    refuse_unread(parts, columns)
     session = spark_session(config)
-    pulled = asked(config, data_source, join_key_columns, *which, **bounds)
-    return PulledInUtc(session, of_somebody(pulled.query, join_key_columns, "`"), False, config)
+    pulled = asked(
+        config,
+        _view_of(data_source),
+        join_key_columns,
+        feature_name_columns,
+        timestamp_field,
+        created_timestamp_column,
+        *bounds,
+        **more,
+    )
+    query = of_somebody(pulled.query, join_key_columns, "`")
+    return PulledInUtc(session, query, config, parts, list(columns))
+
+
+_PULLED_FROM = "pulled_from"
+
+
+def _view_of(source: SparkSource) -> SparkSource:
+    """The source as a view of that name: Feast would read its path, whatever columns it holds."""
+    view = copy(source)
+    view.spark_options = copy(source.spark_options)
+    view.spark_options.table = _PULLED_FROM
+    return view
 
 
 class PulledInUtc(SparkRetrievalJob):  # type: ignore[misc]
     """A query of Feast's whose answer travels as parquet, which says what its times mean."""
 
+    def __init__(
+        self,
+        session: SparkSession,
+        query: str,
+        config: RepoConfig,
+        parts: list[Path],
+        columns: list[str],
+    ) -> None:
+        super().__init__(session, query, False, config)
+        self._parts, self._columns = parts, columns
+
+    def to_spark_df(self) -> DataFrame:
+        """The rows, in Spark."""
+        rows = read_columns(self.spark_session, self._parts, self._columns)
+        rows.createOrReplaceTempView(_PULLED_FROM)
+        pulled: DataFrame = super().to_spark_df()
+        return pulled
+
     def _to_arrow_internal(self, timeout: int | None = None) -> pa.Table:
         with staging_folder(self._config) as staging:
-            self.to_spark_df().write.parquet(str(staging / "pulled"))
-            return pq.read_table(staging / "pulled")
+            pulled = written_and_read(self.to_spark_df(), staging / "pulled")
+        return as_stored(pulled, pq.read_schema(self._parts[0]))
 
     def _to_df_internal(self, timeout: int | None = None) -> pd.DataFrame:
         return self._to_arrow_internal(timeout).to_pandas()

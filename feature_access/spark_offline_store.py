@@ -6,7 +6,6 @@ in one order per customer and the last feature row is carried forward: the work 
 shared out by a hash of the customer. Frame and answer travel as parquet, through no one's memory.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import partial
@@ -49,15 +48,16 @@ from feature_access.profile import refuse_unset
 from feature_access.source_columns import refuse_unlike_the_source
 from feature_access.spark_lake import (
     columns_there,
-    in_utc,
-    literally,
     named_as_a_source,
     pulled_in_utc,
+    read_columns,
+    refuse_unread,
     save_in_lake,
-    schema_of,
     spark_session,
     staging_folder,
+    written_and_read,
 )
+from spark_parquet import LostRowsError, as_stored
 
 
 class PointInTimeSparkOfflineStoreConfig(SparkOfflineStoreConfig):  # type: ignore[misc]
@@ -162,19 +162,31 @@ class _SortedJoin:
         asked, time_column = self.asked, entity_rows.time_column
         refuse_unless_it_knows(self.path, asked.view, entity_rows.rows[time_column])
         parts = parts_of(Path(self.path).resolve())
-        pq.write_table(self._keyed(entity_rows, parts), staging / "asked.parquet")
+        schema = pq.read_schema(parts[0])
+        pq.write_table(self._keyed(entity_rows, parts, schema), staging / "asked.parquet")
         session.read.parquet(str(staging / "asked.parquet")).createOrReplaceTempView("asked")
-        there = session.read.parquet(*map(literally, parts))
-        there.createOrReplaceTempView("there")
-        session.sql(self._query(time_column)).write.parquet(str(staging / "found"))
-        found = pq.read_table(staging / "found")
+        read_columns(session, parts, self._needed).createOrReplaceTempView("there")
+        found = written_and_read(session.sql(self._query(time_column)), staging / "found")
+        if found.num_rows != entity_rows.rows.num_rows:
+            raise LostRowsError(
+                f"Spark's workers read {found.num_rows:,} rows of the "
+                f"{entity_rows.rows.num_rows:,} that lie in {staging}"
+            )
         found = found.take(pc.sort_indices(found[ROW])).drop_columns([ROW])
+        stored = [(name, schema.field(column).type) for name, column in asked.features.items()]
+        found = as_stored(found, pa.schema(stored))
         return with_defaults(found, dict(zip(asked.features, asked.defaults, strict=True)))
 
-    def _keyed(self, entity_rows: EntityRows, parts: Sequence[Path]) -> pa.Table:
+    @property
+    def _needed(self) -> list[str]:
+        asked = self.asked
+        stamps = filter(None, (asked.timestamp_field, asked.created_column))
+        return [*dict.fromkeys([*asked.join_keys.values(), *stamps, *asked.features.values()])]
+
+    def _keyed(self, entity_rows: EntityRows, parts: list[Path], schema: pa.Schema) -> pa.Table:
         """The asked rows, with keys of the table's own types."""
-        schema = schema_of(parts[0])
         refuse_unlike_the_source(self.asked, columns_of(schema))
+        refuse_unread(parts, self._needed)
         there = {entity: schema.field(key).type for entity, key in self.asked.join_keys.items()}
         return entity_rows.asked(there, self.asked.view)
 
@@ -230,14 +242,14 @@ class _SortedJoin:
 
 
 def _read(config: RepoConfig, joins: list[_SortedJoin], entity_rows: EntityRows) -> Found:
-    session = in_utc(spark_session(config).newSession())  # Feast's takes quoted names for patterns
+    session = spark_session(config)
     for join in joins:
         with staging_folder(config) as staging:
             yield join.asked, join.read(entity_rows, session, staging)
 
 
 def _refuse_other_than_lake(source: DataSource) -> None:
-    if not isinstance(source, SparkSource) or not source.path:
+    if not isinstance(source, SparkSource) or not source.path or source.query:
         raise ValueError(
             f"{source.name} is declared as a {type(source).__name__}, but the offline store is the "
             "parquet lake that Spark reads: choose the profile by FEAST_FS_YAML_FILE_PATH, which "

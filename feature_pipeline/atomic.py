@@ -43,8 +43,13 @@ def scratch_folder(beside: Path, name: str) -> Iterator[Path]:
 
 
 def clear_drafts(folder: Path) -> int:
-    """Remove the drafts below a folder whose process is gone: what killed jobs left there."""
-    drafts = [draft for draft in folder.rglob(".*.draft") if not _is_running(draft.suffixes[-2])]
+    """Remove the drafts below a folder whose process is gone: what killed jobs left there.
+
+    A lake that several share is a link in it, to a folder elsewhere.
+    """
+    linked = [entry.resolve() for entry in folder.glob("*") if entry.is_symlink()]
+    found = [draft for place in (folder, *linked) for draft in place.rglob(".*.draft")]
+    drafts = [draft for draft in found if not _is_running(draft.suffixes[-2])]
     for draft in drafts:
         if draft.is_dir():
             rmtree(draft, ignore_errors=True)

@@ -17,13 +17,8 @@ from feature_pipeline.local_days import unknown_zone
 from feature_pipeline.parquet_table import rows_of
 from feature_pipeline.refreshed import Tables, Terms
 from feature_pipeline.refusal import RefusedError
-from feature_pipeline.spark_lake import (
-    SPARK_ERRORS,
-    own_session,
-    read_events,
-    why_unreadable,
-    write_parts,
-)
+from feature_pipeline.spark_lake import read_events, write_parts
+from spark_start import FAILURES, is_of_a_file, own_session
 
 
 @dataclass(frozen=True)
@@ -104,8 +99,8 @@ def write_set_aside(
     set_aside = run.view("quarantined_events", query)
     try:
         return write_parts(set_aside, version, as_of, KEYS, whole=whole)
-    except SPARK_ERRORS as error:
-        if why_unreadable(error) is None:
+    except FAILURES as error:
+        if not is_of_a_file(error):
             raise
     return write_parts(set_aside.select(*COLUMNS, "reason"), version, as_of, KEYS, whole=whole)
 

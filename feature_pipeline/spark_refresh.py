@@ -6,11 +6,8 @@ aggregation, the same lake with the same watermark, so that either goes on where
 
 from collections.abc import Callable
 from datetime import UTC, datetime
-from pathlib import Path
 
-from py4j.protocol import Py4JJavaError
-from pyspark.errors import PySparkException
-from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import SparkSession
 
 from feature_pipeline import spark_sql as sql
 from feature_pipeline.change_log import in_utc
@@ -29,9 +26,11 @@ from feature_pipeline.spark_intake import (
     stage,
     write_set_aside,
 )
-from feature_pipeline.spark_lake import adding_parts_to, read_parts, readable, write_parts
+from feature_pipeline.spark_lake import adding_parts_to, write_parts
 from feature_pipeline.watermark import Watermark, digest_of_terms
 from feature_pipeline.whole_log import made_otherwise, refuse_another_past, refuse_to_take_back
+from spark_parquet import read_parts
+from spark_start import failures_refused
 
 _ORDER = ("customer_id", "event_timestamp")
 _EVER = datetime(1, 1, 1, tzinfo=UTC)
@@ -48,16 +47,21 @@ def refresh_on_spark(
     """Bring the log up to `as_of`. Safe to run again after being killed.
 
     Raises:
-        RefusedError, ValueError: see `bring_up_to`; also when the events hold nanoseconds.
+        RefusedError, ValueError: see `bring_up_to`; also when the events hold nanoseconds, or
+            Spark fails.
     """
     as_of = in_utc(as_of)
     on_step("checking what is there")
     before, rows, why = what_is_there(as_of, tables, terms)
-    run = Statements.of(session, as_of, terms)
-    with readable():
+    with failures_refused(_nothing_written, f"Spark did not bring {tables.history} up to date"):
+        run = Statements.of(session, as_of, terms)
         if before is None or why:
             return _made_anew(run, tables, terms, before, as_of, rows, why or "", on_step)
         return _continued(run, tables, terms, before, as_of, rows, on_step)
+
+
+def _nothing_written(why: str) -> RefusedError:
+    return RefusedError(f"{why}; nothing was written")
 
 
 def _made_anew(
@@ -97,7 +101,7 @@ def _made_anew(
             if begins:
                 run.bounds["whole_again"] = begins + terms.lookback_window
                 made = run.view("continued", sql.CONTINUED)
-            written = _write_sums(made, log, as_of, tables.events, whole=True)
+            written = write_parts(made, log, as_of, _ORDER, whole=True)
             read_parts(run.session, written).createOrReplaceTempView("written")
             if served:
                 on_step("comparing with what was served")
@@ -172,7 +176,7 @@ def _continued(
     with adding_parts_to(tables.history, since, as_of, run.session, _ORDER) as log:
         run.view("made", sql.aggregation())
         made = run.view("new", sql.NEW)
-        written = _write_sums(made, log, as_of, tables.events)
+        written = write_parts(made, log, as_of, _ORDER)
         read_parts(run.session, written).createOrReplaceTempView("written")
         new_rows, newest = run.row(_EXTENT)
         now = before.continued(as_of, delivered, counts, new_rows, newest, arrived.newest)
@@ -180,18 +184,3 @@ def _continued(
         begin_at(log, kept_from(tables.history))
         on_step("putting the log in place")
     return now.refreshed_from(before, counts.not_yet_arrived)
-
-
-def _write_sums(
-    made: DataFrame, version: Path, as_of: datetime, events: Path, *, whole: bool = False
-) -> list[Path]:
-    """Write what the aggregation makes; RefusedError where a sum is too large."""
-    try:
-        return write_parts(made, version, as_of, _ORDER, whole=whole)
-    except (PySparkException, Py4JJavaError) as error:
-        if not any(overflow in str(error) for overflow in sql.OVERFLOWS):
-            raise
-        raise RefusedError(
-            f"the sums of {events} grow beyond what a feature can hold: mend the amounts and run "
-            "again; nothing was written"
-        ) from error

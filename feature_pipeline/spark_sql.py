@@ -100,7 +100,7 @@ QUARANTINED_SINCE = f"{QUARANTINED} AND {_arrives_after(':since')}"
 ARRIVED = f"""
     SELECT count_if(NOT {_arrives_after(":as_of")}), count_if({_arrives_after(":as_of")}),
            max(CASE WHEN created_timestamp BETWEEN {_FIRST} AND :as_of THEN created_timestamp END),
-           CAST(min(created_timestamp) AS STRING)
+           replace(CAST(min(created_timestamp) AS STRING), ' ', 'T') || '+00:00'
     FROM delivered
 """
 COUNTED = """
@@ -115,11 +115,11 @@ DELIVERED = f"SELECT * FROM events_file WHERE {_arrives_after(':since')}"
 NEW = "SELECT * FROM made WHERE event_timestamp > :since"
 
 TAKEN_BACK = """
-    SELECT count(*), CAST(min(event_timestamp) AS STRING)
+    SELECT count(*), CAST(min(event_timestamp) AS STRING) || '+00'
     FROM (SELECT * FROM served EXCEPT ALL SELECT * FROM written) AS differing
 """
 ANOTHER_PAST = """
-    SELECT count(*), CAST(min(event_timestamp) AS STRING) FROM (
+    SELECT count(*), CAST(min(event_timestamp) AS STRING) || '+00' FROM (
         SELECT * FROM written WHERE event_timestamp <= :known_to EXCEPT ALL SELECT * FROM served
     ) AS differing
 """
@@ -128,9 +128,6 @@ CONTINUED = """
     UNION ALL SELECT * FROM made WHERE event_timestamp >= :whole_again
 """
 """After a retention the first window of rows cannot be made again, and stays as it was served."""
-
-OVERFLOWS = ("ARITHMETIC_OVERFLOW", "CAST_OVERFLOW", "NUMERIC_VALUE_OUT_OF_RANGE")
-"""What Spark calls it when a sum is too large for its type."""
 
 
 @cache

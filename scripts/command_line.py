@@ -3,7 +3,7 @@
 import os
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from datetime import datetime
 from functools import wraps
 from pathlib import Path
@@ -73,19 +73,40 @@ def present(as_of: datetime | None) -> datetime:
 def writing_alone() -> Iterator[None]:
     """Be the only job that writes to events or stores; the lock goes with the process, even killed.
 
+    It lies with the lake, for whoever writes there: another checkout, another host.
+
     Raises:
-        NotBegunError: another one is at it.
+        NotBegunError: another one is at it, or the lake lies where nobody can be kept out.
     """
-    lock = ROOT / "data" / "writing.lock"
+    with _alone_in_the_lake(ROOT / "data" / WAREHOUSE.name), ExitStack() as warehouse:
+        try:
+            warehouse.enter_context(_alone_in_the_warehouse())
+        except BusyWarehouseError as busy:
+            raise NotBegunError(str(busy)) from busy
+        yield
+
+
+@contextmanager
+def _alone_in_the_lake(lake: Path) -> Iterator[None]:
+    lock = lake / "writing.lock"
+    # Without flock the library would take a file for the lock, which a killed job leaves behind.
+    held = FileLock(lock, timeout=0, fallback_to_soft=False)
     try:
-        with FileLock(lock, timeout=0), _alone_in_the_warehouse():
-            yield
-    except BusyWarehouseError as busy:
-        raise NotBegunError(str(busy)) from busy
-    except Timeout as held:
+        lake.mkdir(parents=True, exist_ok=True)
+        held.acquire()
+    except Timeout as busy:
         raise NotBegunError(
             f"another job is writing to the stores (it holds {lock}): run again when it has ended"
-        ) from held
+        ) from busy
+    except OSError as error:
+        raise NotBegunError(
+            f"{lock} cannot be locked ({error.strerror}), so two jobs could write at once: keep "
+            "data/data_warehouse on a local disk or on NFS with locks, and no object store"
+        ) from error
+    try:
+        yield
+    finally:
+        held.release()
 
 
 def _alone_in_the_warehouse() -> AbstractContextManager[None]:

@@ -163,7 +163,7 @@ def test_of_two_at_once_one_works_and_the_other_says_so(repository: Path, pristi
 
     before = state_of(repository)
     arguments = ("scripts/refresh.py", "--as-of", PRESENT.isoformat())
-    with FileLock(repository / "data" / "writing.lock"):
+    with FileLock(repository / WAREHOUSE / "writing.lock"):
         refused = run(repository, "python", *arguments, env=its_own(repository))
     assert refused.returncode == 2
     assert refused.stderr.startswith("refused: another job is writing to the stores")

@@ -1,0 +1,281 @@
+"""What Spark cannot do is told in one line, and nothing half written stands in its place."""
+
+import errno
+import os
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from engines import tables_in, terms_of
+from oracle import read_change_log, write_events
+from test_change_log_exactness import DAY, HOUR, NOON
+from test_spark import FEATURES, FEW, by_spark, opened, readings_of
+
+from feature_access.refusal import RefusedError as ReadRefusedError
+from feature_pipeline.parquet_table import parts_of
+from feature_pipeline.refusal import RefusedError
+
+pytest_plugins = ["spark_session"]
+SETTING = "set FEATURE_STORE_SPARK_STAGING"
+
+# Without Spark: what is refused before it starts, and what is said of what it says
+
+
+def full(*_: Any) -> None:
+    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+
+STAGING: dict[str, tuple[Callable[[Path], str | None], str]] = {
+    "none": (lambda folder: None, "is not named"),
+    "empty": (lambda folder: "", "is not named"),
+    "absent": (lambda folder: str(folder / "absent"), "is not there"),
+    "a file": (lambda folder: str(folder / "file"), "is not there"),
+    "relative": (lambda folder: "staging", "is no absolute path"),
+    "of a home": (lambda folder: "~/staging", "is no absolute path"),
+    "s3": (lambda folder: "s3://bucket/staging", "is an address"),
+    "s3a": (lambda folder: "s3a://bucket/staging", "is an address"),
+    "hdfs": (lambda folder: "hdfs://host/staging", "is an address"),
+    "dbfs": (lambda folder: "dbfs:/staging", "is an address"),
+    "an address of a file": (lambda folder: folder.as_uri(), "is an address"),
+    "full": (str, "cannot be written (No space left on device)"),
+}
+
+
+@pytest.mark.parametrize("what", STAGING)
+def test_a_staging_folder_of_no_use_is_refused_before_spark_starts(
+    what: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from feature_access import spark_lake
+
+    (tmp_path / "file").touch(), (tmp_path / "staging").mkdir()
+    monkeypatch.chdir(tmp_path)
+    named, why = STAGING[what]
+    if what == "full":
+        monkeypatch.setattr(os, "fsync", full)
+    monkeypatch.setattr(spark_lake, "start_silently", lambda settings: pytest.fail("it started"))
+    store = SimpleNamespace(staging_location=named(tmp_path), spark_conf={})
+    with pytest.raises(ReadRefusedError) as refused:
+        spark_lake.spark_session(SimpleNamespace(offline_store=store))
+    assert why in str(refused.value) and SETTING in str(refused.value)
+    assert len(str(refused.value).splitlines()) == 1
+    assert [file.name for file in tmp_path.rglob("*")] in (["file", "staging"], ["staging", "file"])
+
+
+TRACE = "\n\tat org.apache.spark.Task.run(Task.scala:147)" * 100
+SAID = {
+    "[FAILED_READ_FILE.NO_HINT] Encountered error while reading file "
+    "file:///lake/a%20b/part-1.parquet. SQLSTATE: KD001": "cannot be read to its end (/lake/a b/"
+    "part-1.parquet): write it anew",
+    "[FAILED_READ_FILE.FILE_NOT_EXIST] Encountered error while reading file "
+    "file:///staging/x/asked.parquet. File does not exist. SQLSTATE: KD001": "a worker does not "
+    "find /staging/x/asked.parquet: let every worker see",
+    "java.io.IOException: No space left on device": "a disk is full",
+    "java.lang.OutOfMemoryError: Java heap space": "spark.executor.memory",
+    "ExecutorLostFailure (executor 1 exited caused by one of the running tasks)": "memory ran out",
+    "[ARITHMETIC_OVERFLOW] long overflow. Customer 4711. SQLSTATE: 22003": "mend the amounts",
+    "org.apache.spark.SparkException: Could not parse Master URL: 'sprak://host'": "FEATURE_STORE_"
+    "SPARK_MASTER",
+    "All masters are unresponsive! Giving up.": "no Spark is at the master",
+    "[CAST_INVALID_INPUT] The value 'customer 4711' of the type STRING": "Spark gave up ("
+    "CAST_INVALID_INPUT)",
+    "java.lang.IllegalStateException: customer 4711": "Spark gave up (java.lang.IllegalState",
+}
+
+
+@pytest.mark.parametrize("said", SAID)
+@pytest.mark.parametrize("kind", ["as pyspark", "as py4j"])
+def test_what_spark_says_is_one_line_without_a_value(said: str, kind: str) -> None:
+    from py4j.protocol import Py4JError
+    from pyspark.errors import PySparkException
+
+    from spark_start import failures_refused
+
+    error = PySparkException(said + TRACE)
+    if kind == "as py4j":
+        error = Py4JError(f"An error occurred while calling o7.parquet. Trace:\n{said}{TRACE}")
+    with pytest.raises(RefusedError) as refused, failures_refused(RefusedError, "it was not read"):
+        raise error
+    message = str(refused.value)
+    assert message.startswith("it was not read: ") and SAID[said] in message
+    assert len(message.splitlines()) == 1 and len(message) < 400
+    assert "4711" not in message and ".scala" not in message
+    assert refused.value.__suppress_context__  # or its frames would be shown with it
+
+
+def test_a_driver_that_has_ended_is_told_as_such() -> None:
+    from py4j.protocol import Py4JError, Py4JNetworkError
+
+    from spark_start import why_it_failed
+
+    for error in (
+        Py4JNetworkError("Answer from Java side is empty"),
+        Py4JError("An error occurred while calling o7.parquet"),
+        ConnectionRefusedError(errno.ECONNREFUSED, "Connection refused"),
+        ConnectionResetError(errno.ECONNRESET, "Connection reset by peer"),
+        EOFError(),
+    ):
+        assert "driver, a Java process, ended" in why_it_failed(error), error
+
+
+def test_an_error_of_our_own_is_not_spark_s() -> None:
+    from spark_start import failures_refused
+
+    with pytest.raises(KeyError), failures_refused(RefusedError, "it was not read"):
+        raise KeyError("ours")
+
+
+# With Spark
+
+
+@pytest.fixture
+def losing(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[str], None]]:
+    """What is written below a folder of that name loses a part, as of a worker with its own."""
+    from pyspark.sql import DataFrameWriter
+
+    write, lost = DataFrameWriter.parquet, []
+
+    def written(self: Any, path: str, *how: Any, **more: Any) -> None:
+        write(self, path, *how, **more)
+        if any(name in path for name in lost):
+            held = [p for p in Path(path).glob("part-*") if pq.read_metadata(p).num_rows]
+            held[0].unlink()
+
+    monkeypatch.setattr(DataFrameWriter, "parquet", written)
+    yield lost.append
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["pulled", "found"])
+def test_an_answer_of_which_a_part_is_missing_is_none(spark, losing, tmp_path, name) -> None:
+    rows = {(sensor, NOON): (1, "x") for sensor in map(str, range(20))}
+    store = opened(tmp_path, readings_of(rows))
+    frame = pd.DataFrame({"sensor": [*map(str, range(20))], "event_timestamp": NOON})
+    losing(name)
+    with pytest.raises(ReadRefusedError) as refused:
+        if name == "pulled":
+            store.materialize(NOON - HOUR, NOON)
+        else:
+            store.get_historical_features(frame, FEATURES).to_arrow()
+    assert "workers wrote 20 rows" in str(refused.value) and SETTING in str(refused.value)
+    assert list(tmp_path.glob("staged-*")) == []
+    answer = store.get_online_features(FEATURES[:1], [{"sensor": "1"}]).to_dict()
+    assert answer["value"] == [-1]
+
+
+@pytest.mark.slow
+def test_a_lake_of_which_a_part_is_missing_is_not_put_in_place(spark, losing, tmp_path) -> None:
+    tables = tables_in(tmp_path)
+    write_events(FEW.events, tables.events)
+    by_spark(spark, NOON + HOUR, tables, terms_of(FEW))
+    before = read_change_log(tables.history).rows
+    losing("parts")
+    with pytest.raises(RefusedError, match=r"data/data_warehouse under the same path"):
+        by_spark(spark, NOON + 2 * DAY, tables, terms_of(FEW))
+    assert read_change_log(tables.history).rows == before
+    tables.history.unlink()
+    with pytest.raises(RefusedError, match=r"data/data_warehouse under the same path"):
+        by_spark(spark, NOON + 2 * DAY, tables, terms_of(FEW))
+    assert not tables.history.exists()
+
+
+BESIDE: dict[str, list[pa.Array]] = {
+    "nanoseconds": [pa.array([1], pa.timestamp("ns"))],
+    "a time of day": [pa.array([1], pa.time64("us"))],
+    "a duration": [pa.array([1], pa.duration("us"))],
+    "a half float": [pa.array([1.5], pa.float32()).cast(pa.float16())],
+    "many digits": [pa.array([1], pa.int64()).cast(pa.decimal256(60, 0))],
+    "uint64": [pa.array([2**64 - 1], pa.uint64())],
+    "a list": [pa.array([[1]])],
+    "a struct": [pa.array([{"a": 1}])],
+    "two types": [pa.array([1]), pa.array(["x"])],
+    "whole and text of two cases": [pa.array([1]), pa.array([0.5])],
+}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["note", "reason", "Reason", "a`b", "Sensor", "_file", "x.y"])
+def test_a_column_that_is_not_asked_for_is_never_read(spark, tmp_path, name) -> None:
+    from feature_pipeline.refresh import bring_up_to
+
+    for number, (what, columns) in enumerate(BESIDE.items()):
+        folder = tmp_path / str(number)
+        (folder / "events.parquet").mkdir(parents=True)
+        tables = tables_in(folder)
+        late = FEW.events[0]._replace(created_timestamp=NOON + 9 * DAY)
+        for part, column in enumerate(columns):
+            table = pq.read_table(write_events([FEW.events[part], late], folder / "one.parquet"))
+            table = table.append_column(name, pa.concat_arrays([column, column]))
+            pq.write_table(table, tables.events / f"{part}.parquet")
+        done = by_spark(spark, NOON + 20 * DAY, tables, terms_of(FEW))
+        assert done.events.quarantined == len(columns), what
+        theirs = bring_up_to(NOON + 30 * DAY, tables, terms_of(FEW))
+        assert (theirs.made_anew, theirs.history_rows) == (None, done.history_rows), what
+        after = by_spark(spark, NOON + 40 * DAY, tables, terms_of(FEW))
+        assert after.made_anew is None, what
+        assert len({part.name[:8] for part in parts_of(tables.quarantine)}) == 3, what
+
+
+@pytest.mark.slow
+def test_a_view_s_table_is_read_by_the_columns_that_it_declares(spark, tmp_path) -> None:
+    store = opened(tmp_path, readings_of({("a", NOON): (1, "x"), ("b", NOON): (2, "y")}))
+    for part in parts_of(tmp_path / "readings.parquet"):
+        table = pq.read_table(part)
+        for name, (column, *_) in zip("defghijkl", BESIDE.values(), strict=False):
+            table = table.append_column(name, column)
+        table = table.append_column("Value", pa.array(["not the value"]))
+        pq.write_table(table, part)
+    frame = pd.DataFrame({"sensor": ["a", "b"], "event_timestamp": [NOON] * 2})
+    answer = store.get_historical_features(frame, FEATURES).to_arrow()
+    assert answer["value"].to_pylist() == [1, 2]
+    store.materialize(NOON - HOUR, NOON)
+    served = store.get_online_features(FEATURES[:2], [{"sensor": "b"}]).to_dict()
+    assert (served["value"], served["note"]) == ([2], ["y"])
+
+
+@pytest.mark.slow
+def test_an_unsigned_number_is_one_again(spark, tmp_path) -> None:
+    store = opened(tmp_path, readings_of({("a", NOON): (1, "x"), ("b", NOON): (2, "y")}))
+    for part in parts_of(tmp_path / "readings.parquet"):
+        table = pq.read_table(part)
+        value = pa.array([2**63 + 5], pa.uint64())
+        pq.write_table(table.set_column(2, "value", value), part)
+    frame = pd.DataFrame({"sensor": ["a"], "event_timestamp": [NOON]})
+    answer = store.get_historical_features(frame, ["readings:level", "readings:note"]).to_arrow()
+    assert answer["note"].to_pylist() == ["x"]
+    offline, (view,) = store._get_provider().offline_store, store.list_feature_views()
+    pulled = offline.pull_all_from_table_or_query(
+        store.config, view.batch_source, ["sensor"], ["value"], "at", None, NOON - HOUR, NOON
+    ).to_arrow()
+    assert pulled.schema.field("value").type == pa.uint64()
+    assert pulled["value"].to_pylist() == [2**63 + 5] * 2
+
+
+@pytest.mark.slow
+def test_refusals_name_the_first_example_as_duckdb_does(spark, tmp_path) -> None:
+    from feature_pipeline.refresh import bring_up_to
+
+    tables = tables_in(tmp_path)
+    write_events(FEW.events, tables.events)
+    by_spark(spark, NOON + 2 * DAY, tables, terms_of(FEW))
+    fewer = [event for event in FEW.events if event.customer_id != 2]
+    other = [FEW.events[0]._replace(customer_id=9, created_timestamp=NOON + HOUR / 3)]
+    for events, as_of in (
+        (fewer, NOON + 3 * DAY),
+        ([*FEW.events, *other], NOON + 3 * DAY),
+        (FEW.events, datetime(1999, 1, 1, tzinfo=UTC)),
+    ):
+        if as_of < NOON:
+            tables.history.unlink()
+        write_events(events, tables.events)
+        told = []
+        for refresh in (bring_up_to, lambda *asked: by_spark(spark, *asked)):
+            with pytest.raises(RefusedError) as refused:
+                refresh(as_of, tables, terms_of(FEW))
+            told.append(str(refused.value))
+        assert told[0] == told[1]
