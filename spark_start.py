@@ -140,7 +140,7 @@ _KNOWN = {
         "sums grow beyond what a feature can hold: mend the amounts and run again"
     ),
     r"[Mm]aster URL|Master must|masters? (?:is|are) unresponsive|Invalid master"
-    r"|UnknownHostException|HADOOP_CONF_DIR|CLUSTER_MANAGER": (
+    r"|UnknownHostException|HADOOP_CONF_DIR|stopped SparkContext|[Cc]ontext (?:was )?stopped": (
         "no Spark is at the master that FEATURE_STORE_SPARK_MASTER names: set it to local[N], "
         "spark://HOST:PORT or yarn, of a cluster that runs"
     ),

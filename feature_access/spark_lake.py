@@ -49,7 +49,7 @@ from spark_parquet import (
     spark_type,
     write_all,
 )
-from spark_start import failures_refused, own_session, start_silently
+from spark_start import SETTINGS, failures_refused, own_session, start_silently
 
 
 def spark_session(config: RepoConfig) -> SparkSession:
@@ -61,8 +61,10 @@ def spark_session(config: RepoConfig) -> SparkSession:
     refuse_unusable_staging(config)
     with failures_refused(RefusedError, "Spark cannot be used"):
         start_silently(config.offline_store.spark_conf or {})
-        store = config.offline_store
-        return own_session(get_spark_session_or_start_new_with_repoconfig(store))
+        feasts = get_spark_session_or_start_new_with_repoconfig(config.offline_store)
+        for name in ("spark.sql.session.timeZone", "spark.sql.parquet.outputTimestampType"):
+            feasts.conf.set(name, SETTINGS[name])  # it may write in it, which is no way of ours
+        return own_session(feasts)
 
 
 _ROOM = 2**20  # bytes
