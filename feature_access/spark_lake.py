@@ -1,15 +1,9 @@
 """Spark as reads meet it: its session in UTC, paths taken as they stand, answers as parquet."""
 
-import os
-import re
-from collections.abc import Callable, Collection, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Collection
 from copy import copy
 from functools import partial
 from pathlib import Path
-from shutil import rmtree
-from socket import gethostname
-from tempfile import TemporaryDirectory, TemporaryFile
 from types import SimpleNamespace
 from typing import Any
 
@@ -39,8 +33,8 @@ from feature_access.saved_dataset import (
     save_as_parquet,
 )
 from feature_access.source_columns import Columns
+from feature_access.spark_staging import refuse_unusable_staging, staging_folder
 from spark_parquet import (
-    LostRowsError,
     as_stored,
     parts_by_schema,
     read_parts,
@@ -65,78 +59,6 @@ def spark_session(config: RepoConfig) -> SparkSession:
         for name in ("spark.sql.session.timeZone", "spark.sql.parquet.outputTimestampType"):
             feasts.conf.set(name, SETTINGS[name])  # it may write in it, which is no way of ours
         return own_session(feasts)
-
-
-_ROOM = 2**20  # bytes
-_NAME_ANOTHER = (
-    "set FEATURE_STORE_SPARK_STAGING (staging_location in the profile) to a folder, by its "
-    "absolute path, that this job and every worker see and may write"
-)
-
-
-def refuse_unusable_staging(config: RepoConfig) -> None:
-    """Make sure of the folder for frames and answers before anything is written anywhere.
-
-    Raises:
-        RefusedError: it is no folder of a file system by an absolute path, is not there, is full,
-            or cannot be written.
-    """
-    named = config.offline_store.staging_location
-    if why := _why_unusable(named):
-        raise RefusedError(f"the staging folder {named or ''!r} {why}: {_NAME_ANOTHER}")
-
-
-def _why_unusable(named: str | None) -> str | None:
-    if not named:
-        return "is not named"
-    if re.match(r"\w[\w+.-]+:", named):
-        return "is an address, where a folder of a file system is needed"
-    if not Path(named).is_absolute():
-        return "is no absolute path, which a worker would look for elsewhere"
-    if not Path(named).is_dir():
-        return "is not there"
-    try:
-        with TemporaryFile(dir=named, buffering=0) as room:
-            written = room.write(bytes(_ROOM))
-            os.fsync(room.fileno())
-    except OSError as error:
-        return f"cannot be written ({error.strerror})"
-    return None if written == _ROOM else "is full"
-
-
-@contextmanager
-def staging_folder(config: RepoConfig) -> Iterator[Path]:
-    """A folder that every worker sees, which goes when the answer is read.
-
-    A job that was killed leaves its own, customers and all: the next on its machine clears it.
-
-    Raises:
-        RefusedError: see `refuse_unusable_staging`; also when Spark fails in the block, or rows
-            that a worker wrote are not in the folder.
-    """
-    refuse_unusable_staging(config)
-    folder, here = config.offline_store.staging_location, f"staged-{gethostname()}-"
-    for left in Path(folder).glob(f"{here}*"):
-        if not _is_running(int(left.name.rsplit("-", 1)[-1])):
-            rmtree(left, ignore_errors=True)
-    with (
-        TemporaryDirectory(dir=folder, prefix=here, suffix=f"-{os.getpid()}") as staging,
-        failures_refused(RefusedError, "Spark did not read the offline table"),
-    ):
-        try:
-            yield Path(staging)
-        except LostRowsError as lost:
-            raise RefusedError(f"{lost}: {_NAME_ANOTHER}") from lost
-
-
-def _is_running(process: int) -> bool:
-    try:
-        os.kill(process, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
-    return True
 
 
 def refuse_unread(parts: list[Path], columns: Collection[str]) -> None:

@@ -227,7 +227,7 @@ def test_what_it_will_not_answer(spark, tmp_path) -> None:
 
 
 def staged_and_killed(config: Any) -> None:
-    from feature_access.spark_lake import staging_folder
+    from feature_access.spark_staging import staging_folder
 
     with staging_folder(config) as staging:
         (staging / "asked.parquet").touch()
@@ -237,7 +237,7 @@ def staged_and_killed(config: Any) -> None:
 def test_what_a_killed_read_staged_goes_with_the_next_and_what_is_being_read_stays(
     tmp_path,
 ) -> None:
-    from feature_access.spark_lake import staging_folder
+    from feature_access.spark_staging import staging_folder
 
     config = SimpleNamespace(offline_store=SimpleNamespace(staging_location=str(tmp_path)))
     (tmp_path / "another's").mkdir()
