@@ -201,7 +201,7 @@ def test_a_profile_that_was_cut_off_starts_no_other_registry(repository: Path) -
     told = "refused: feature_store.yaml names the registry registry_typ, which is not there"
     assert done.stderr.startswith(told)
     assert {file for file in repository.rglob("*") if file.suffix != ".pyc"} - before <= {
-        repository / "data" / "writing.lock"
+        repository / DATA / "data_warehouse" / "writing.lock"
     }
 
 

@@ -124,6 +124,39 @@ def test_a_driver_that_has_ended_is_told_as_such() -> None:
         assert "driver, a Java process, ended" in why_it_failed(error), error
 
 
+COMPLAINTS = {
+    "Error: Could not reserve enough space for object heap": "does not start (Error: Could not re",
+    'Exception in thread "main" java.lang.UnsupportedClassVersionError': "install Java 17 or later",
+    "org.apache.spark.SparkException: Master must either be yarn or start with spark, k8s, or "
+    "local": "FEATURE_STORE_SPARK_MASTER",
+}
+
+
+@pytest.mark.parametrize("complaint", COMPLAINTS)
+def test_a_driver_that_does_not_start_is_told_in_a_line_and_shows_no_other(
+    complaint: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: Any
+) -> None:
+    from pyspark import SparkContext
+
+    from feature_access.spark_lake import spark_session
+
+    java = tmp_path / "bin" / "java"
+    java.parent.mkdir()
+    trace = "\tat org.apache.spark.deploy.SparkSubmit.main\n" * 30
+    java.write_text(
+        f"#!/bin/sh\ncat >&2 <<'END'\nWARNING: incubator\n{complaint}\n{trace}END\nexit 1"
+    )
+    java.chmod(0o755)
+    monkeypatch.setenv("JAVA_HOME", str(tmp_path))
+    monkeypatch.setattr(SparkContext, "_gateway", None)
+    store = SimpleNamespace(staging_location=str(tmp_path), spark_conf={"spark.master": "local"})
+    with pytest.raises(ReadRefusedError) as refused:
+        spark_session(SimpleNamespace(offline_store=store))
+    assert COMPLAINTS[complaint] in str(refused.value)
+    assert len(str(refused.value).splitlines()) == 1
+    assert capfd.readouterr() == ("", "")
+
+
 def test_an_error_of_our_own_is_not_spark_s() -> None:
     from spark_start import failures_refused
 
