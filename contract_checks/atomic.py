@@ -1,6 +1,7 @@
 """Write a file whole or not at all."""
 
 import os
+from glob import escape
 from pathlib import Path
 from shutil import copymode
 
@@ -16,6 +17,9 @@ def write(target: Path, text: str) -> None:
     whole = target.resolve()  # of a link the file it leads to is replaced, not the link
     whole.parent.mkdir(parents=True, exist_ok=True)
     draft = whole.with_name(f".{whole.name}.{os.getpid()}.draft")
+    for left in whole.parent.glob(f".{escape(whole.name)}.*.draft"):
+        if not _is_running(left.suffixes[-2].removeprefix(".")):  # it was killed
+            left.unlink(missing_ok=True)
     try:
         draft.write_bytes(text.encode())
         if whole.exists():
@@ -23,3 +27,13 @@ def write(target: Path, text: str) -> None:
         draft.replace(whole)
     finally:
         draft.unlink(missing_ok=True)
+
+
+def _is_running(process: str) -> bool:
+    try:
+        os.kill(int(process), 0)
+    except ProcessLookupError:
+        return False
+    except (PermissionError, ValueError):
+        return True
+    return True

@@ -5,6 +5,7 @@ started. What was begun is put away as after any failure; nothing needs it, for 
 outright leaves what the next one goes on from.
 """
 
+import logging
 import os
 import signal
 import sys
@@ -51,6 +52,7 @@ def stoppable(say: Callable[[str], None]) -> Iterator[None]:
     def stop(number: int, frame: FrameType | None) -> NoReturn:
         told.append(number)
         _have(leave)
+        logging.disable()  # libraries log how it came upon them, with a traceback
         raise Stopped
 
     def swallowed(lost: "sys.UnraisableHookArgs") -> None:

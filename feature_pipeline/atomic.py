@@ -1,8 +1,9 @@
 """Write a file whole or not at all."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from glob import escape
 from pathlib import Path
 from shutil import rmtree
 from tempfile import TemporaryDirectory
@@ -15,7 +16,8 @@ def replacing(target: Path) -> Iterator[Path]:
     """Give a draft beside `target` to write to; put it in place on success, drop it on failure.
 
     The draft lies in the target's own folder, because only a rename within one file system is
-    atomic. Its name carries the process, so two jobs never write the same draft.
+    atomic. Its name carries the process, so two jobs never write the same draft, and one that was
+    killed leaves its own to the next that writes this target.
 
     Raises:
         RefusedError: the target's folder cannot be written, or the target is a folder.
@@ -25,6 +27,7 @@ def replacing(target: Path) -> Iterator[Path]:
         if target.is_dir():
             raise IsADirectoryError(f"{target} is a folder")
         target.parent.mkdir(parents=True, exist_ok=True)
+        _clear(target.parent.glob(f".{escape(target.name)}.*.draft"))  # of a run that was killed
         draft.touch()
     except OSError as error:
         raise RefusedError(f"cannot write {target} ({error}): name a file you may write") from error
@@ -48,7 +51,10 @@ def clear_drafts(folder: Path) -> int:
     A lake that several share is a link in it, to a folder elsewhere.
     """
     linked = [entry.resolve() for entry in folder.glob("*") if entry.is_symlink()]
-    found = [draft for place in (folder, *linked) for draft in place.rglob(".*.draft")]
+    return _clear(draft for place in (folder, *linked) for draft in place.rglob(".*.draft"))
+
+
+def _clear(found: Iterable[Path]) -> int:
     drafts = [draft for draft in found if not _is_running(draft.suffixes[-2])]
     for draft in drafts:
         if draft.is_dir():

@@ -22,9 +22,10 @@ from slack_channel import Channel
 from test_jobs_records import ALWAYS, DAY, HOUR, KEY, PRESENT, shopping
 from warm_start import run_warm
 
-from contract_checks import failure
+from contract_checks import atomic, failure
 from contract_checks.damaged_files import damaged_files
 from contract_checks.operations.log import OperationsLog, Record
+from feature_pipeline.atomic import replacing
 from feature_pipeline.erased_customers import read_erased
 from feature_pipeline.refusal import RefusedError
 
@@ -392,6 +393,26 @@ def test_1_is_only_what_a_command_says_itself(body: str, code: int, tmp_path: Pa
     done = run_warm([script], tmp_path, os.environ | {"PYTHONPATH": str(ROOT)})
     assert done.returncode == code, done.stderr
     assert "Traceback" not in done.stderr
+
+
+def _by_replacing(target: Path) -> None:
+    with replacing(target) as draft:
+        draft.write_text("whole")
+
+
+@pytest.mark.parametrize("write", [_by_replacing, lambda target: atomic.write(target, "whole")])
+@pytest.mark.parametrize("name", ["set.parquet", "a[b]*.md"])
+def test_what_a_killed_run_left_goes_with_the_next_that_writes_there(
+    name: str, write: Callable[[Path], None], tmp_path: Path
+) -> None:
+    gone, running = 999_999_999, os.getppid()
+    (tmp_path / f".{name}.{gone}.draft").touch()
+    others = {f".{name}.{running}.draft", f".another_{name}.{gone}.draft", f".{name}.mine.draft"}
+    for other in others:
+        (tmp_path / other).touch()
+    write(tmp_path / name)
+    assert {file.name for file in tmp_path.iterdir()} == others | {name}
+    assert (tmp_path / name).read_text() == "whole"
 
 
 @pytest.mark.parametrize(

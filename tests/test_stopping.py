@@ -29,6 +29,12 @@ BODIES = {
         "    except KeyboardInterrupt: raise RuntimeError('Query interrupted')",
         2,
     ),
+    "where a library logs it": (
+        "try: os.kill(os.getpid(), NUMBER)\n"
+        "    except KeyboardInterrupt:\n"
+        "        __import__('logging').error('Exception closing connection', exc_info=True); raise",
+        2,
+    ),
     "where nobody hears": (
         "class Heard:\n        def __del__(self): os.kill(os.getpid(), NUMBER)\n    Heard()",
         2,
