@@ -67,4 +67,15 @@ FILES = [
     for f, file in enumerate(_PLACES)
     for damage in _damages(job, 5 * j + f)
 ]
-EVERY: Counter[tuple[str, str]] = Counter((j, k) for j, k, _ in SIGNALLED + DISK + FILES)
+_SERVERS_OF = ("PostgreSQL gone", "PostgreSQL refuses", "Redis gone", "Redis hung", "Redis empty")
+_ON_SERVERS = (
+    "refresh",
+    "load_events",
+    "retain",
+    "build_training_set",
+    "look_up",
+    "backfill",
+    "drift",
+)
+SERVERS = [(job, kind, 0) for job in _ON_SERVERS for kind in _SERVERS_OF]
+EVERY: Counter[tuple[str, str]] = Counter((j, k) for j, k, _ in SIGNALLED + DISK + FILES + SERVERS)

@@ -73,6 +73,13 @@ def _harmed(begun: str, full_at: int | None, *told: Any) -> None:
             waiting.clear()
             os.write(end, b".")
 
+    # Text streams remember whether what they write to can be sought in.
+    for number, path in enumerate(told[-1][1:], start=1):
+        os.dup2(os.open(path, os.O_WRONLY), number)
+    sys.stdout, sys.stderr = (
+        os.fdopen(number, "w", encoding="utf-8", errors=errors, closefd=False)
+        for number, errors in ((1, "strict"), (2, "backslashreplace"))
+    )
     sys.addaudithook(note)
     _main(*told)
 
