@@ -158,7 +158,8 @@ def _address() -> URL:
             f"{OWNER_VARIABLE} is no address of PostgreSQL as SQLAlchemy writes it, such as "
             "postgresql://owner:password@host:5432/database"
         )
-    return address.set(drivername="postgresql+psycopg")
+    patience = {"connect_timeout": "10"} | dict(address.query)
+    return address.set(drivername="postgresql+psycopg", query=patience)
 
 
 def _asked(variable: str) -> str:

@@ -325,6 +325,13 @@ def test_no_logins_are_none() -> None:
     assert logins_from({}, "owner") == logins_from({"FEATURE_STORE_LOGINS": ""}, "owner") == []
 
 
+def test_a_warehouse_that_is_not_there_is_refused_without_its_password() -> None:
+    nowhere = make_url("postgresql+psycopg://owner:hunter2@127.0.0.1:1/nowhere")
+    with pytest.raises(RefusedError, match=r"could not do it: connection failed") as refusal:
+        provision(nowhere, LOGINS)
+    assert "hunter2" not in str(refusal.value)
+
+
 # The command.
 
 

@@ -216,6 +216,7 @@ def test_killed_it_serves_nothing_old_and_is_completed(
     assert records(repository)[0].passed is False
 
 
+@pytest.mark.slow
 def test_events_that_make_no_history_withdraw_none(repository: Path) -> None:
     served = answered(opened(repository), VIEW, CUSTOMERS)
     events_of(repository).write_bytes(b"PAR1 torn")
@@ -224,6 +225,7 @@ def test_events_that_make_no_history_withdraw_none(repository: Path) -> None:
     assert len(read_change_log(repository / HISTORY).rows) == 9
 
 
+@pytest.mark.slow
 def test_a_damaged_log_is_moved_away_and_made_anew(repository: Path) -> None:
     """As its refusal says; the same events make the same log, and online is as it was."""
     contract, events = load(CONTRACT), write_events(DELIVERED, events_of(repository))
