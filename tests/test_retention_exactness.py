@@ -34,6 +34,7 @@ from feature_pipeline.retention import (
     old_history,
     refuse_to_begin,
 )
+from feature_pipeline.step_back import step_back_in_lake
 
 pytestmark = pytest.mark.usefixtures("one_engine")
 
@@ -173,6 +174,25 @@ def test_a_change_in_the_rows_that_can_be_made_again_is_still_refused(tmp_path):
     write_events([EVENTS[1], later._replace(orders=7)], stores.events)
     with pytest.raises(RefusedError, match=r"1 rows .* would be taken back"):
         stores.refresh(CUTOFF + MONTH + DAY)
+
+
+def test_a_rebuild_after_retention_leaves_the_first_window_as_it_was(tmp_path):
+    """The bound that scripts/rebuild.py steps back to."""
+    later = state(CUTOFF + DAY, HOUR, 1, "5.00", 1)
+    stores = Stores(tmp_path, Oracle([*EVENTS, later], lookback_window=MONTH, allowed_lateness=DAY))
+    stores.refresh(CUTOFF + MONTH)
+    stores.retain(CUTOFF)
+    first_window = [r for r in read_change_log(stores.history).rows if r[1] < CUTOFF + MONTH]
+    write_events([EVENTS[1], later._replace(orders=7)], stores.events)
+    step_back_in_lake(stores.history, CUTOFF + MONTH - MICROSECOND)
+    stores.refresh(CUTOFF + MONTH + DAY)
+    rows = read_change_log(stores.history).rows
+    assert sorted(r for r in rows if r[1] < CUTOFF + MONTH) == sorted(first_window)
+    assert {r.event_timestamp: tuple(r.profile) for r in rows if r[1] >= CUTOFF + MONTH} == {
+        CUTOFF + MONTH: (5 / 7, 7, 1, 1),
+        CUTOFF + DAY + MONTH: (0.0, 0, 0, 0),
+    }
+    assert kept_from(stores.history) == CUTOFF
 
 
 def test_history_that_is_not_known_yet_cannot_be_cut(stores, tmp_path):

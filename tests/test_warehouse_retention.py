@@ -12,6 +12,7 @@ from test_warehouse_refresh import refresh, whole_numbered
 from warehouse import EVENTS, KEPT_FROM, LOG, PIPELINE, RETENTION, SECRET, change_log, empty, fill
 
 from feature_pipeline.refusal import RefusedError
+from feature_pipeline.step_back import step_back_in_warehouse
 from feature_pipeline.warehouse import session
 from feature_pipeline.warehouse_admission import kept_from
 from feature_pipeline.warehouse_letting_go import (
@@ -108,6 +109,22 @@ def test_a_row_after_the_first_window_is_still_never_taken_back(stores: Database
         )
     with pytest.raises(RefusedError, match=r"1 rows .* would be taken back"):
         refresh(stores, ORACLE, CUTOFF + MONTH + HOUR)
+
+
+def test_a_rebuild_after_retention_leaves_the_first_window_as_it_was(stores: Database) -> None:
+    """The bound that scripts/rebuild.py steps back to."""
+    retain(stores, CUTOFF)
+    before = change_log(stores).rows
+    with stores.connect() as connection:
+        connection.execute(
+            f"INSERT INTO {LOG} VALUES (1, %s, 9, 9, 9, 9)", [CUTOFF + MONTH + MICROSECOND]
+        )
+    gone = step_back_in_warehouse(address(stores), CUTOFF + MONTH - MICROSECOND)
+    assert gone == 2  # and the row at the end of the first window, which can be made again
+    refresh(stores, ORACLE, CUTOFF + MONTH + HOUR)
+    assert change_log(stores).rows == before
+    with session(address(stores, PIPELINE)) as connection:
+        assert kept_from(connection) == CUTOFF
 
 
 def test_an_erased_customer_leaves_each_table_and_the_others_stay(stores: Database) -> None:
