@@ -21,6 +21,9 @@ _HOW = (
 _LONGEST_NAME = 63
 """Bytes; PostgreSQL cuts off what is beyond, and two logins could become one."""
 
+_INHERITED_BY_GRANT = 160_000
+"""From PostgreSQL 16 on each grant says whether the login has its role's rights at once."""
+
 # The owner is a member of the roles, to hand them on, and is no job's login.
 _MEMBERS = """
     SELECT login.rolname, substr(given.rolname, %(skip)s)
@@ -97,12 +100,14 @@ def make_login(session: Session, login: Login, *, let_in: bool) -> list[str]:
         setting = sql.SQL("{} ROLE {} LOGIN PASSWORD {}")
         session.execute(setting.format(what, name, _verifier(session, login)))
         done.append(f"{'set the password of' if exists else 'made'} the login {login.name}")
+    by_grant = session.info.server_version >= _INHERITED_BY_GRANT
     for role in login.roles:
-        has = "SELECT pg_has_role(%s, %s, 'USAGE')"
-        row = session.execute(has, [login.name, PREFIX + role]).fetchone()
-        if row and not row[0]:
-            given = sql.SQL("GRANT {} TO {}").format(sql.Identifier(PREFIX + role), name)
-            session.execute(given)
+        asked = [login.name, PREFIX + role, "USAGE" if by_grant else "MEMBER"]
+        (has,) = session.execute("SELECT pg_has_role(%s, %s, %s)", asked).fetchone() or (True,)
+        if not has:
+            how = sql.SQL(" WITH INHERIT TRUE" if by_grant else "")
+            granting = sql.SQL("GRANT {} TO {}{}")
+            session.execute(granting.format(sql.Identifier(PREFIX + role), name, how))
             done.append(f"gave {login.name} the role {PREFIX}{role}")
     return done
 

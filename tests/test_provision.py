@@ -113,6 +113,31 @@ def test_a_password_is_set_and_stands_in_no_log(server: PostgresServer, nothing:
 
 
 @pytest.mark.slow
+def test_a_login_that_may_not_log_in_or_inherits_nothing_is_mended(nothing: Database) -> None:
+    owner = make_url(nothing.url)
+    odd = [
+        Login('Odd"Name', "its password", ("pipeline", "registry")),
+        Login("it's", "b", ("judge",)),
+    ]
+    try:
+        provision(owner, odd)
+        for statement in (
+            """ALTER ROLE "Odd""Name" NOLOGIN""",
+            """ALTER ROLE "it's" NOINHERIT; REVOKE feature_store_judge FROM "it's"; """
+            """GRANT feature_store_judge TO "it's" WITH INHERIT FALSE""",
+        ):
+            with nothing.connect() as session:
+                session.execute(statement)
+            done, verdicts = provision(owner, odd)
+            assert len(done) == 1
+            assert kept(verdicts), verdicts
+            assert provision(owner, odd) == ([], verdicts)
+    finally:
+        with nothing.connect() as session:
+            session.execute("""DROP ROLE "Odd""Name", "it's" """)
+
+
+@pytest.mark.slow
 def test_a_login_that_is_barred_is_told(nothing: Database) -> None:
     owner, trainer = make_url(nothing.url), LOGINS[1]
     provision(owner, [trainer])
