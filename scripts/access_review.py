@@ -2,7 +2,7 @@
 
 from collections import defaultdict
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Annotated
 
 import typer
@@ -81,7 +81,7 @@ def main(
         dates = f"{review.start:%Y-%m-%d} to {review.end:%Y-%m-%d}"
         typer.echo(f"{len(review.readers)} readers, {dates}")
     if not reviews:
-        typer.echo("nothing to review: every whole period is on record as reviewed")
+        typer.echo("nothing to review: no period ended since the last review, or the first read")
     if exposed := told_of_exposed(ROOT / "data"):
         typer.echo(exposed)
     raise typer.Exit(worst_of([Outcome.KEPT, *map(outcome, reviews)]).value)
@@ -90,8 +90,7 @@ def main(
 def turns_to_review(contract: Contract, at: datetime) -> list[datetime]:
     """The ends of the whole periods before `at` that nobody has reviewed, oldest first.
 
-    They begin after the last review or, before any, with the first read. Where there is neither,
-    the last whole period is to be reviewed all the same.
+    They begin after the last review or, before any, with the first read.
 
     Raises:
         MissingEvidence: there is no operations log.
@@ -100,11 +99,13 @@ def turns_to_review(contract: Contract, at: datetime) -> list[datetime]:
     cadence = contract.privacy.access_review
     reviewed = [r.at for r in operations.of("access_review", view) if r.completed]
     reads = [r.at for job in _READS for r in operations.of(job, view)]
-    since = max(reviewed, default=None) or min(reads, default=None)
-    turns = [turn_of_the_period(at, cadence)]
-    while since and (before := one_period_before(turns[0], cadence)) > since:
-        turns.insert(0, before)
-    return [turn for turn in turns if not reviewed or turn > max(reviewed)]
+    # A read at the very turn is of the period that ends.
+    since = max(reviewed, default=None) or min(reads, default=at) - timedelta.resolution
+    turns, turn = [], turn_of_the_period(at, cadence)
+    while turn > since:
+        turns.append(turn)
+        turn = one_period_before(turn, cadence)
+    return turns[::-1]
 
 
 def access_review(contract: Contract, as_of: datetime) -> Review:

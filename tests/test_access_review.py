@@ -177,7 +177,7 @@ def test_a_review_that_is_late_is_of_the_quarter_before_and_of_no_other(
     said = _as_scheduled(monkeypatch, JUST_AFTER_APRIL, code=1)  # by another than the approved
     assert "1 readers, 2026-01-01 to 2026-04-01" in said
     assert _as_scheduled(monkeypatch, MAY).startswith(
-        "nothing to review: every whole period is on record as reviewed\n"
+        "nothing to review: no period ended since the last review"
     )
     (review,) = log.records(MAY, ["access_review"])
     assert review.at == APRIL
@@ -219,11 +219,13 @@ def _as_scheduled(monkeypatch: pytest.MonkeyPatch, at: datetime, code: int = 0) 
 @pytest.mark.parametrize(
     ("records", "at", "turns"),
     [
-        ([], MAY, ["2026-04-01"]),
+        ([], MAY, []),  # nothing was read yet: none is due
         (["read 2026-03-31"], JUST_AFTER_APRIL, ["2026-04-01"]),
         (["read 2025-11-03"], MAY, ["2026-01-01", "2026-04-01"]),
+        (["read 2026-04-01"], MAY, ["2026-04-01"]),
         (["online 2025-11-03"], MAY, ["2026-01-01", "2026-04-01"]),
-        (["read 2026-05-02"], MAY, ["2026-04-01"]),
+        (["read 2026-05-02"], MAY, []),
+        (["read 2026-05-02", "online 2026-03-02"], MAY, ["2026-04-01"]),
         (["read 2025-11-03", "review 2026-01-01"], MAY, ["2026-04-01"]),
         (["read 2025-11-03", "review 2026-04-01"], MAY, []),
         (["read 2025-11-03", "review 2026-03-31"], APRIL - MICROSECOND, []),

@@ -43,8 +43,12 @@ RED = {
     date(2026, 3, 20): {UPSTREAM},  # it fails
     date(2026, 3, 24): {"§7 fail"},  # wrong values since this morning
     date(2026, 4, 2): {CADENCE},  # a day without the machine
+    date(2026, 4, 7): {CADENCE},  # the online store cannot be read
+    date(2026, 4, 8): {CADENCE},  # and what was missed is held against the cadence for a day
 }
 """What is broken at half past noon, by day; on any other all is kept."""
+UNKNOWN = {date(2026, 4, 7): {"§6 freshness", "§8 acceptable delta", "§9 retention policy"}}
+"""What cannot be told of an online store that is damaged."""
 
 
 class Ran(NamedTuple):
@@ -99,7 +103,7 @@ def test_every_job_ran_as_often_as_the_schedule_says(lived: Lived) -> None:
         each.command for each in lived.ran
     }
     most = Counter(command for at in minutes for command in schedule.due(at))
-    ran = Counter(each.command for each in lived.ran if each.at > START + MINUTE)
+    ran = Counter(each.command for each in lived.ran if each.at > START + 5 * MINUTE)
     assert most["scripts/refresh.py"] == 720
     down = 5 + 23  # ticks of an hour
     made_up = 0 if lived.scheduler == "cron" else 2
@@ -123,17 +127,13 @@ def test_the_contract_is_kept_on_every_day_but_those_of_a_fault(lived: Lived) ->
     down = {date(2026, 4, 1)}
     assert {*judged} == {START.date() + n * DAY for n in range(30)} - down
     for day, each in sorted(judged.items()):
-        (report,) = json.loads(each.said) if each.said.startswith("[") else [json.loads(each.said)]
+        (report,) = json.loads(each.said[each.said.index("{") :])["reports"]
         found = {
             outcome: {f["clause"] for f in report["findings"] if f["outcome"] == outcome}
             for outcome in ("broken", "unknown")
         }
-        if day == date(2026, 4, 7):  # an online store that cannot be read
-            assert each.code, each.said
-            assert found["broken"] | found["unknown"] >= {CADENCE, "§6 freshness"}
-        else:
-            assert found == {"broken": RED.get(day, set()), "unknown": set()}, day
-            assert each.code == (1 if day in RED else 0)
+        assert found == {"broken": RED.get(day, set()), "unknown": UNKNOWN.get(day, set())}, day
+        assert each.code == (1 if day in RED else 0)
 
 
 def test_each_fault_begins_and_ends_once_on_record_and_in_the_channel(lived: Lived) -> None:
@@ -162,13 +162,14 @@ def test_the_quarter_is_reviewed_once(lived: Lived) -> None:
     assert [(review.at, review.passed) for review in lived.records("access_review")] == [
         (turn, True)
     ]
-    (ran,) = (each for each in lived.ran if each.command == "scripts/access_review.py")
+    reviews = [each for each in lived.ran if each.command == "scripts/access_review.py"]
+    (ran,) = (each for each in reviews if not each.said.startswith("nothing to review"))
     assert ran.at.date() == turn.date()  # as soon as the machine was there again
 
 
 def test_retention_let_go_of_what_grew_too_old(lived: Lived) -> None:
     removed = [record.figures["removed"]["events"] for record in lived.records("retention")]
-    assert len(removed) == 30
+    assert len(removed) == (31 if lived.scheduler == "cron" else 30)  # at every start, or one late
     assert sum(removed) > 30
     events = read_events(lived.repository / HISTORY.with_name("customer_events.parquet"))
     assert min(event.event_timestamp for event in events) > END - 365 * DAY
@@ -194,7 +195,7 @@ def test_the_change_log_is_that_of_a_rebuild_from_nothing(lived: Lived, tmp_path
         [row for row in read_change_log(log).rows if row.event_timestamp > since]
         for log in (tmp_path / "log", lived.repository / HISTORY)
     )
-    assert len(made) > 15_000
+    assert len(made) > 10_000
     assert row_differences(sorted(lived_through), sorted(made)) == []
 
 
