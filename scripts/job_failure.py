@@ -39,6 +39,9 @@ def job_failure_told(job: str, given: Mapping[str, Any]) -> Iterator[None]:
     `given` are the arguments of its command line.
     """
     clause = _CLAUSES.get(job)
+    if clause and not given.get("dry_run"):
+        with suppress(Exception):  # what cannot be read is the job's own to tell
+            _look_for_the_log(given)
     if clause is None or job == _TELLS_ITSELF or given.get("dry_run"):
         yield
         return
@@ -67,6 +70,15 @@ def _delivers_nothing(
 
 
 # The log and the channel are imported late: most jobs are on no schedule, and need neither.
+
+
+def _look_for_the_log(given: Mapping[str, Any]) -> None:
+    from scripts.recording import operations_log
+
+    if not operations_log().is_begun():
+        from scripts.lost_log import tell_of_a_lost_log
+
+        tell_of_a_lost_log(*_of(given))
 
 
 def _begin(clause: str, job: str, given: Mapping[str, Any], error: BaseException) -> None:

@@ -104,6 +104,13 @@ class OperationsLog:
     def __init__(self, address: str) -> None:
         self._engine = create_engine(address)
 
+    def is_begun(self) -> bool:
+        """Whether anything was ever written to it; a mere look makes no file."""
+        file = self._engine.url.database
+        if self._engine.dialect.name == "sqlite" and file and not Path(file).is_file():
+            return False
+        return inspect(self._engine).has_table(_OPERATIONS.name)
+
     def append(self, *records: Record) -> None:
         """Add records, all of them or none."""
         self._make()
