@@ -13,7 +13,8 @@ from tries import tries
 
 from contract_checks.language.form import CLAUSES, Clause
 from contract_checks.language.loader import InvalidContract, Problem, load
-from contract_checks.language.values import name, names, url
+from contract_checks.language.people import names
+from contract_checks.language.values import name, url
 
 NIGHTLY = os.environ.get("HYPOTHESIS_PROFILE") == "nightly"
 fuzz = settings(

@@ -15,8 +15,9 @@ from contract_checks.language.contract import Contract
 from contract_checks.language.document import parse
 from contract_checks.language.form import CLAUSES, TITLES, Clause, same_title
 from contract_checks.language.loader import InvalidContract, Problem, lint, load
+from contract_checks.language.people import names
 from contract_checks.language.terms import AllowedValues, Range, Terms
-from contract_checks.language.values import name, names
+from contract_checks.language.values import name
 
 ROOT = Path(__file__).parents[1]
 OURS = ROOT / "contracts" / "customer_profile_v1.md"

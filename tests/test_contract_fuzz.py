@@ -23,6 +23,7 @@ from contract_mutations import (
 )
 from hypothesis import assume, example, given
 from hypothesis import strategies as st
+from tries import WHOLE
 
 from contract_checks.language.contract import Contract
 from contract_checks.language.form import CLAUSES, TITLES, Clause
@@ -65,7 +66,8 @@ def test_any_document_is_answered(tmp_path: Path) -> None:
     print(f"{answered['valid']} valid, {answered['invalid']} invalid")
     # One in ten in the long run; three hundred draws, of which each varies the last, scatter.
     assert answered["valid"] > 0.02 * answered["invalid"]
-    assert len(PLACES - answered.keys()) < 10, "the documents do not reach every clause"
+    few = 10 if WHOLE else 30
+    assert len(PLACES - answered.keys()) < few, "the documents do not reach every clause"
 
 
 @seldom

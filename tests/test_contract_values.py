@@ -8,8 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from contract_checks.language import phrases, values
+from contract_checks.language import people, phrases, records, values
 from contract_checks.language.form import CLAUSES
+from contract_checks.language.plain_words import BACKFILL, DELTA, SPAN
 from contract_checks.language.sentence import Unreadable, spell
 from contract_checks.language.terms import (
     AllowedValues,
@@ -18,12 +19,13 @@ from contract_checks.language.terms import (
     DriftThreshold,
     Range,
 )
-from contract_checks.language.values import at_least, at_most, limit
+from contract_checks.language.values import at_least, at_most, limit, naming
 
 Reader = Callable[[str], object]
 
 match_rate = at_least(values.percent)
-delta = at_most(values.percent)
+delta = at_most(naming(DELTA, values.percent))
+backfill = naming(BACKFILL, values.duration)
 lateness = limit(values.duration)
 
 DAY, HOUR = timedelta(days=1), timedelta(hours=1)
@@ -35,10 +37,10 @@ DAY, HOUR = timedelta(days=1), timedelta(hours=1)
         (values.duration, "30d", 30 * DAY),
         (values.duration, "24h", 24 * HOUR),
         (values.duration, "2 hours", 2 * HOUR),
-        (values.duration, "last 90 days", 90 * DAY),
+        (naming(SPAN, values.duration), "last 90 days", 90 * DAY),
         (values.duration, "15 min", timedelta(minutes=15)),
         (values.duration, "1.5 h", timedelta(minutes=90)),
-        (values.duration, "Compare 7-day historical backfill against baseline", 7 * DAY),
+        (backfill, "Compare 7-day historical backfill against baseline", 7 * DAY),
         (lateness, "≤ 24h", 24 * HOUR),
         (lateness, "up to 6 hours", 6 * HOUR),
         (match_rate, "≥ 98%", 0.98),
@@ -68,7 +70,7 @@ DAY, HOUR = timedelta(days=1), timedelta(hours=1)
         (values.version, "V12", "v12"),
         (values.calendar_date, "2024-02-29", date(2024, 2, 29)),
         (
-            values.approval,
+            people.approval,
             "J. Smith - 2026-01-01",
             Approval(name="J. Smith", date=date(2026, 1, 1)),
         ),
@@ -84,8 +86,8 @@ DAY, HOUR = timedelta(days=1), timedelta(hours=1)
         (phrases.null_rate, "null rate ≤ 1%", 0.01),
         (phrases.null_rate, "at most 1% missing", 0.01),
         (phrases.least_value, "All numeric fields must be ≥ 0", 0.0),
-        (phrases.one_record_per, "One record per (a_id, b_id)", ("a_id", "b_id")),
-        (phrases.one_record_per, "exactly one row per merchant", ("merchant",)),
+        (records.one_record_per, "One record per (a_id, b_id)", ("a_id", "b_id")),
+        (records.one_record_per, "exactly one row per merchant", ("merchant",)),
         (phrases.freshness, "Feature age ≤ 2 hours", 2 * HOUR),
         (phrases.drift_threshold, "PSI >= 0.1", DriftThreshold(metric="PSI", minimum=0.1)),
         (phrases.consistency, "none", ()),
@@ -107,14 +109,14 @@ def test_values_are_read(reader: Reader, text: str, value: object) -> None:
 
 
 def test_sentences_are_read_term_by_term() -> None:
-    fanout = phrases.fanout("If several exist for a customer_id, take the newest based on seen_at.")
+    fanout = records.fanout("If several exist for a customer_id, take the newest based on seen_at.")
     assert (fanout.keep, fanout.by, fanout.key) == ("latest", "seen_at", ("customer_id",))
 
     active = phrases.activity_filter("Only customers with at least two events in the last 7 days.")
     assert active is not None
     assert (active.minimum_events, active.window) == (2, 7 * DAY)
 
-    dedup = phrases.dedup("Latest event per customer_id per hour")
+    dedup = records.dedup("Latest event per customer_id per hour")
     assert dedup is not None
     assert (dedup.keep, dedup.key, dedup.period) == ("latest", ("customer_id",), "hour")
 
@@ -180,7 +182,7 @@ def test_a_wrong_unit_is_called_so(reader: Reader, text: str, found: str) -> Non
         (phrases.freshness, "Age of orders_30d ≤ 2 hours"),
         (phrases.freshness, "age ≤ 2 hours" + " indeed" * 200),
         (phrases.drift_threshold, "PSI ≥ 0.1 or KS ≥ 0.2"),
-        (phrases.dedup, "Latest or earliest event per customer_id per day"),
+        (records.dedup, "Latest or earliest event per customer_id per day"),
         (phrases.outliers, "Values above 99th percentile are flagged or dropped"),
         (phrases.deprecation, "v1, like v0, is supported for 90 days after v2 release"),
         (phrases.access_review, "Quarterly or yearly access review"),
@@ -213,12 +215,12 @@ def test_a_wrong_unit_is_called_so(reader: Reader, text: str, found: str) -> Non
         # names, dates and addresses
         (values.identifier, "customer id"),
         (values.identifiers, "a_id, a_id"),
-        (values.names, "ML Platform, "),
+        (people.names, "ML Platform, "),
         (values.table, "customer_events"),
         (values.version, "1.0"),
         (values.calendar_date, "2026-02-29"),
         (values.calendar_date, "01/02/2026"),
-        (values.approval, "J. Smith"),
+        (people.approval, "J. Smith"),
         (values.url, "ftp://catalog"),
         (values.url, "https://"),
         (values.channel, "the usual one"),
@@ -248,7 +250,7 @@ SPELLINGS = {
 
 @given(count=st.integers(1, 100_000), unit=st.sampled_from(sorted(SPELLINGS)))
 def test_any_duration_is_read_in_its_unit(count: int, unit: str) -> None:
-    assert values.duration(f"the last {count:,}{unit} of it") == count * SPELLINGS[unit]
+    assert backfill(f"Compare the last {count:,}{unit} of history") == count * SPELLINGS[unit]
 
 
 @given(length=st.integers(1, 10**12).map(lambda ms: timedelta(milliseconds=ms)))
@@ -392,7 +394,7 @@ READERS = {clause.id: clause.reader for clause in CLAUSES}
     [
         ("§1 model", "churn, scoring and reporting", "churn, scoring, reporting"),
         ("§1 model", "churn, scoring, and reporting", "churn, scoring, reporting"),
-        ("§1 model", "churn and scoring", "churn, scoring"),
+        ("§1 model", "churn, and scoring", "churn, scoring"),
         ("§2 join keys", "a_id, b_id, and c_id", "a_id, b_id, c_id"),
         ("§4 source system", "w.a, w.b, and w.c", "w.a, w.b, w.c"),
         ("§4 source system", "w.a and w.b", "w.a, w.b"),

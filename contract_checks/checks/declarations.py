@@ -7,7 +7,7 @@ from contract_checks.checks.served_view import served_view
 from contract_checks.evidence.declared import RegisteredService
 from contract_checks.evidence.evidence import Evidence
 from contract_checks.judge import Verdict, check
-from contract_checks.language import values
+from contract_checks.language import people, values
 from contract_checks.language.contract import Contract
 from contract_checks.language.phrases import masking, refresh
 from contract_checks.language.sentence import Unreadable, is_none, spell
@@ -205,7 +205,7 @@ _TAGS: tuple[_Tag, ...] = (
     ("§1 version", "version", values.version, lambda c: c.overview.version),
     ("§1 status", "status", str.casefold, lambda c: c.overview.status),
     ("§1 steward", "steward", values.name, lambda c: c.overview.steward),
-    ("§1 model", "use_cases", values.names, lambda c: c.overview.use_cases),
+    ("§1 model", "use_cases", people.names, lambda c: c.overview.use_cases),
     ("§4 source system", "source", values.tables, lambda c: c.source.systems),
     ("§4 source owner", "source_owner", values.name, lambda c: c.source.owner),
     ("§4 refresh cadence", "refresh_cadence", refresh, lambda c: c.source.refresh_cadence),
@@ -220,7 +220,7 @@ _TAGS: tuple[_Tag, ...] = (
     ("§9 pii", "pii", _columns, lambda c: c.privacy.personal_data.columns),
     ("§9 masking", "masking", masking, lambda c: c.privacy.masking),
     ("§9 retention policy", "retention", values.duration, lambda c: c.privacy.retention),
-    ("§9 approved consumers", "approved_consumers", values.names, lambda c: c.privacy.consumers),
+    ("§9 approved consumers", "approved_consumers", people.names, lambda c: c.privacy.consumers),
 )
 
 

@@ -14,6 +14,7 @@ from contract_checks.clock import now
 from contract_checks.commands.documents import contract_at, refusal
 from contract_checks.language.contract import Contract
 from contract_checks.language.loader import InvalidContract, load
+from contract_checks.language.people import approval as read_approval
 from contract_checks.language.sentence import Unreadable
 from contract_checks.language.signing import (
     Role,
@@ -25,7 +26,6 @@ from contract_checks.language.signing import (
     with_approval,
 )
 from contract_checks.language.terms import Approval
-from contract_checks.language.values import approval as read_approval
 from contract_checks.language.values import calendar_date
 
 

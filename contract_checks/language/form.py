@@ -8,8 +8,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 
+from contract_checks.language import people, records
 from contract_checks.language import phrases as say
 from contract_checks.language import values as read
+from contract_checks.language.plain_words import BACKFILL, DELTA, RETENTION, SPAN
 from contract_checks.language.terms import Range
 from contract_checks.language.values import (
     VERSION,
@@ -18,6 +20,7 @@ from contract_checks.language.values import (
     at_most,
     choice,
     limit,
+    naming,
     prose,
 )
 
@@ -159,18 +162,18 @@ CLAUSES = (
     Clause("1", "Owner (team/person)", read.name, "overview.owner"),
     Clause("1", "Steward / Backup", read.name, "overview.steward"),
     Clause("1", "Business purpose"),
-    Clause("1", "Model(s) / use cases", read.names, "overview.use_cases"),
+    Clause("1", "Model(s) / use cases", people.names, "overview.use_cases"),
     Clause("2", "Primary entity", read.identifier, "entity.primary_entity"),
     Clause("2", "Join keys", read.identifiers, "entity.join_keys"),
     Clause("2", "Key uniqueness expectation", _UNIQUENESS, "entity.key_uniqueness"),
     Clause("2", "Join type", _join_type, "entity.join_type"),
     Clause("2", "Join failure policy", _NO_MATCH, "entity.join_failure_policy"),
     Clause("2", "Expected match rate", at_least(read.percent), "entity.expected_match_rate"),
-    Clause("2", "Fanout / duplication policy", say.fanout, "entity.fanout"),
+    Clause("2", "Fanout / duplication policy", records.fanout, "entity.fanout"),
     Clause("3", "Event timestamp field", read.identifier, "time.event_timestamp"),
     Clause("3", "Timestamp timezone", read.timezone, "time.timezone"),
     Clause("3", "Point-in-time correctness", read.requirement, "time.point_in_time_required"),
-    Clause("3", "Lookback window", read.duration, "time.lookback"),
+    Clause("3", "Lookback window", naming(SPAN, read.duration), "time.lookback"),
     Clause("3", "Allowed lateness", limit(read.duration), "time.allowed_lateness"),
     Clause("3", "Leakage guardrails"),
     Clause("4", "Source system(s)", read.tables, "source.systems"),
@@ -181,7 +184,7 @@ CLAUSES = (
     Clause("5.1", "Definition"),
     Clause("5.1", "Aggregation", say.rolling_window, "definition.window"),
     Clause("5.1", "Filters", say.activity_filter, "definition.filters"),
-    Clause("5.1", "Dedup rules", say.dedup, "definition.dedup"),
+    Clause("5.1", "Dedup rules", records.dedup, "definition.dedup"),
     Clause("5.1", "Edge cases"),
     Clause("5.2", "Data type", read.data_type, "definition.data_type"),
     Clause("5.2", "Units", read.name, "definition.units"),
@@ -196,13 +199,13 @@ CLAUSES = (
     ),
     Clause("6", "Completeness", say.null_rate, "quality.maximum_null_rate"),
     Clause("6", "Validity", say.least_value, "quality.minimum_value"),
-    Clause("6", "Uniqueness", say.one_record_per, "quality.unique_per"),
+    Clause("6", "Uniqueness", records.one_record_per, "quality.unique_per"),
     Clause("6", "Consistency", say.consistency, "quality.consistency"),
     Clause("6", "Outliers", say.outliers, "quality.outliers"),
     Clause("6", "Freshness", say.freshness, "quality.freshness"),
     Clause("6", "Cardinality checks", say.cardinality, "quality.cardinality"),
-    Clause("7", "Baseline window", read.duration, "drift.baseline_window"),
-    Clause("7", "Drift metrics", read.names, "drift.metrics"),
+    Clause("7", "Baseline window", naming(SPAN, read.duration), "drift.baseline_window"),
+    Clause("7", "Drift metrics", people.names, "drift.metrics"),
     Clause("7", "Thresholds", group=True),
     Clause("7", "Warn", say.drift_threshold, "drift.warn", parent=_THRESHOLDS),
     Clause("7", "Fail / block promotion", say.drift_threshold, "drift.fail", parent=_THRESHOLDS),
@@ -213,12 +216,12 @@ CLAUSES = (
     Clause("8", "Online computation path", read.table, "parity.online_path"),
     Clause("8", "Parity required", read.yes_no, "parity.required"),
     Clause("8", "Shadow compare enabled", read.yes_no, "parity.shadow_compare"),
-    Clause("8", "Acceptable delta", at_most(read.percent), "parity.maximum_delta"),
+    Clause("8", "Acceptable delta", at_most(naming(DELTA, read.percent)), "parity.maximum_delta"),
     Clause("9", "Data classification", _CLASSIFICATION, "privacy.classification"),
     Clause("9", "PII / PHI present", read.personal_data, "privacy.personal_data"),
     Clause("9", "Masking / tokenization", say.masking, "privacy.masking"),
-    Clause("9", "Retention policy", limit(read.duration), "privacy.retention"),
-    Clause("9", "Approved consumers", read.names, "privacy.consumers"),
+    Clause("9", "Retention policy", limit(naming(RETENTION, read.duration)), "privacy.retention"),
+    Clause("9", "Approved consumers", people.names, "privacy.consumers"),
     Clause("9", "Audit requirements", say.access_review, "privacy.access_review"),
     Clause("10", "Served versions immutable", read.yes_no, "versioning.served_immutable"),
     Clause(
@@ -231,11 +234,13 @@ CLAUSES = (
     Clause("10", "Rollback plan"),
     Clause("10", "Changelog", lands="versioning.changelog", entry=_release),
     Clause("11", "Unit tests"),
-    Clause("11", "Backfill validation", read.duration, "test_plan.backfill_window"),
+    Clause(
+        "11", "Backfill validation", naming(BACKFILL, read.duration), "test_plan.backfill_window"
+    ),
     Clause("11", "Canary materialization", read.yes_no, "test_plan.canary"),
     Clause("11", "Shadow reads", read.yes_no, "test_plan.shadow_reads"),
     Clause("11", "Performance tests", say.performance, "test_plan.performance"),
-    Clause("12", "Data owner approval", read.approval, "sign_off.data_owner"),
-    Clause("12", "ML owner approval", read.approval, "sign_off.ml_owner"),
-    Clause("12", "Platform approval", read.approval, "sign_off.platform"),
+    Clause("12", "Data owner approval", people.approval, "sign_off.data_owner"),
+    Clause("12", "ML owner approval", people.approval, "sign_off.ml_owner"),
+    Clause("12", "Platform approval", people.approval, "sign_off.platform"),
 )

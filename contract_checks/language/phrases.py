@@ -6,6 +6,14 @@ Each reader takes its terms out of a `Sentence`; whatever words remain are the t
 import re
 from datetime import timedelta
 
+from contract_checks.language.plain_words import (
+    FEATURES,
+    JOIN,
+    SERVING,
+    SPAN,
+    SUPPORT,
+    WINDOW,
+)
 from contract_checks.language.sentence import (
     FLAGS,
     IDENTIFIER,
@@ -21,11 +29,8 @@ from contract_checks.language.terms import (
     ActivityFilter,
     Cardinality,
     ConsistencyRule,
-    Dedup,
     Deprecation,
     DriftThreshold,
-    FanOut,
-    Keep,
     Masking,
     Outliers,
     Performance,
@@ -33,10 +38,8 @@ from contract_checks.language.terms import (
 from contract_checks.language.values import JOINT, VERSION, identifiers, prose, whole
 from contract_checks.language.values import version as read_version
 
-_KEEP = r"\b(?:(latest|newest|most recent|last)|earliest|oldest|first)\b"
-_KEY = rf"\b(?:per|for each|for every)\s+\(?({IDENTIFIER})"
-_SEVERAL = "two|three|four|five|six|seven|eight|nine|ten|several|few"
-_PERIOD = r"\b(?:per|each|every|and)\s+(?:(?:UTC|calendar)\s+)*(minute|hour|day|week|month)\b"
+_MANY = "(?:people|[a-z]+s)"
+SEVERAL = "two|three|four|five|six|seven|eight|nine|ten|several|few"
 _HOUR, _DAY, _WEEK = timedelta(hours=1), timedelta(days=1), timedelta(weeks=1)
 _CADENCES = {"hour": _HOUR, "dai": _DAY, "day": _DAY, "night": _DAY, "week": _WEEK}
 _CADENCE = (
@@ -45,19 +48,12 @@ _CADENCE = (
 )
 _ACTIONS = {"flag": "flag", "drop": "drop", "remov": "drop", "clip": "clip", "cap": "clip"}
 _PERCENTILE = r"([1-9][0-9]?(?:\.[0-9]{1,6})?)"
+_READ = "(?:(?:read|serving|online|lookup|look-up) )?"
 _LATENCY_PERCENTILE = (
-    rf"\bp{_PERCENTILE}(?= (?:[a-z]+ )?latency\b)|(?<=\blatency )p{_PERCENTILE}(?= )"
-    rf"|\b{_PERCENTILE}(?:st|nd|rd|th) percentile(?= (?:[a-z]+ )?latency\b)"
+    rf"\bp{_PERCENTILE}(?= {_READ}latency\b)|(?<=\blatency )p{_PERCENTILE}(?= )"
+    rf"|\b{_PERCENTILE}(?:st|nd|rd|th) percentile(?= {_READ}latency\b)"
 )
 _METHODS = "hashed|tokeni[sz]ed|masked|encrypted|redacted|pseudonymi[sz]ed"
-
-
-def fanout(text: str) -> FanOut:
-    """Keep the most recent record by a column."""
-    with Sentence(text, "which record is kept, such as 'most recent by event_timestamp'") as words:
-        keep = _keep(words)
-        by = words.take(rf"\b(?:by|based on|according to)\s+(?:the\s+)?({IDENTIFIER})")[1]
-        return FanOut(keep=keep, by=by, key=words.columns())
 
 
 def refresh(text: str) -> timedelta:
@@ -74,7 +70,7 @@ def refresh(text: str) -> timedelta:
 
 def rolling_window(text: str) -> timedelta:
     """A rolling window."""
-    with Sentence(text, "a rolling window such as 'Rolling 30-day window'") as words:
+    with Sentence(text, "a rolling window such as 'Rolling 30-day window'", WINDOW) as words:
         words.take(r"\b(?:rolling|sliding|trailing)\b")
         words.has(rf"\b(?:updated|refreshed|recomputed) every {NUMBER} ?[a-z]+\b")
         words.has(rf"(?<=window )per {IDENTIFIER}\b")
@@ -86,23 +82,15 @@ def activity_filter(text: str) -> ActivityFilter | None:
     if is_none(text):
         return None
     with Sentence(
-        text, "a filter such as 'at least one event in the last 30 days', or none"
+        text, "a filter such as 'at least one event in the last 30 days', or none", SPAN
     ) as words:
+        words.has(rf"\b(?:only )?(?:active )?{_MANY}(?: who were active)?(?=:| with\b)")
+        words.has(r"\bwith\b")
         counts = rf"([1-9][0-9]{{0,8}}|{'|'.join(WORD_COUNTS)}|an?)"
-        an_event = r"\ban?(?= [a-z]+ in the (?:last|past)\b)"
-        count = (words.take(rf"≥\s*{counts}\s+(?=[a-z])|{an_event}")[1] or "an").lower()
+        happened = r"\s+[a-z]+(?= in the (?:last|past)\b)"
+        count = (words.take(rf"(?:≥\s*{counts}|\ban?){happened}")[1] or "an").lower()
         least = int(count) if count.isdigit() else WORD_COUNTS.get(count, 1)
         return ActivityFilter(minimum_events=least, window=words.duration())
-
-
-def dedup(text: str) -> Dedup | None:
-    """The latest event per key per calendar period, or `none`."""
-    if is_none(text):
-        return None
-    with Sentence(text, "a rule such as 'latest event per customer_id per day', or none") as words:
-        keep = _keep(words)
-        period = words.take(_PERIOD)[1]
-        return Dedup.model_validate({"keep": keep, "key": _key(words), "period": period.lower()})
 
 
 def default_value(text: str) -> float | None:
@@ -119,27 +107,15 @@ def null_rate(text: str) -> float:
     """The most nulls a feature may have, as a share of rows; `no nulls` is none at all."""
     if re.fullmatch(r"no (?:null|missing)(?:s| values?)?(?: (?:are )?allowed)?", tidy(text), FLAGS):
         return 0.0
-    with Sentence(text, "a limit such as 'null rate ≤ 1%'") as words:
+    with Sentence(text, "a limit such as 'null rate ≤ 1%'", frozenset(("rate", "values"))) as words:
         words.take(r"\b(?:nulls?|missing)\b")
         return words.percent(UNDER)
 
 
 def least_value(text: str) -> float:
     """All numeric fields are at or above a number."""
-    with Sentence(text, "a rule such as 'All numeric fields must be ≥ 0'") as words:
+    with Sentence(text, "a rule such as 'All numeric fields must be ≥ 0'", FEATURES) as words:
         return words.number("≥")
-
-
-def one_record_per(text: str) -> tuple[str, ...]:
-    """The columns that identify a record."""
-    if unique := re.fullmatch(r"(.+) (?:is|must be) unique", tidy(text), FLAGS):
-        return identifiers(unique[1])
-    with Sentence(text, "a rule such as 'One record per customer_id'") as words:
-        words.take(
-            r"(?<!more than )(?<!zero or )(?<!0 or )(?:≤ )?\b(?:one|1|single) (?:record|row)\b"
-        )
-        words.refuse(_PERIOD)
-        return _key(words)
 
 
 def consistency(text: str) -> tuple[ConsistencyRule, ...]:
@@ -157,7 +133,9 @@ def consistency(text: str) -> tuple[ConsistencyRule, ...]:
 
 def outliers(text: str) -> Outliers:
     """What happens to values above a percentile."""
-    with Sentence(text, "a rule such as 'Values above 99.9th percentile are flagged'") as words:
+    expected = "a rule such as 'Values above 99.9th percentile are flagged'"
+    with Sentence(text, expected, FEATURES | {"anything"}) as words:
+        words.has(r"\bthe same in training and production\b")
         words.take(r"\babove\b")
         percentile = words.percentile()
         verb = words.only(r"\b(flag|drop|remov|clip|cap)\w*\b")[1].lower()
@@ -166,13 +144,14 @@ def outliers(text: str) -> Outliers:
 
 def freshness(text: str) -> timedelta:
     """The greatest age of a served feature."""
-    with Sentence(text, "a limit such as 'Feature age ≤ 2 hours'") as words:
+    with Sentence(text, "a limit such as 'Feature age ≤ 2 hours'", FEATURES | {"age"}) as words:
         return words.duration(UNDER)
 
 
 def cardinality(text: str) -> Cardinality:
     """Least match rate and greatest fan-out ratio of the join."""
-    with Sentence(text, "limits such as 'match rate ≥ 98%, fanout ratio ≤ 1.01'") as words:
+    expected = "limits such as 'match rate ≥ 98%, fanout ratio ≤ 1.01'"
+    with Sentence(text, expected, JOIN) as words:
         match_rate = words.percent("≥", about=r"\bmatch rate\b")
         ratio = words.number(UNDER, about=r"\bfan-?out ratio\b")
         if ratio < 1:
@@ -206,10 +185,12 @@ def masking(text: str) -> Masking | None:
 
 def access_review(text: str) -> str:
     """How often access is reviewed."""
-    with Sentence(text, "a cadence such as 'Quarterly access review'") as words:
+    expected = "a cadence such as 'Quarterly access review'"
+    with Sentence(text, expected, frozenset(("access",))) as words:
+        words.has(r"\breview(?:s|ed)?\b")
         if words.has(r"\btwice[ -](?:yearly|a year)\b"):
             return "half-yearly"
-        words.refuse(rf"\b(?:twice|other|second|third|alternate|bi-|{_SEVERAL})")
+        words.refuse(rf"\b(?:twice|other|second|third|alternate|bi-|{SEVERAL})")
         cadence = words.only(r"\b(?:week|month|quarter|half-year|semi-annual|annual|year)(?:ly)?\b")
         word = re.sub("ly$", "", cadence[0].lower())
         return {"annual": "yearly", "semi-annual": "half-yearly"}.get(word, f"{word}ly")
@@ -218,8 +199,10 @@ def access_review(text: str) -> str:
 def deprecation(text: str) -> Deprecation:
     """How long a version is supported after the next one is released."""
     expected = "a plan such as 'v1 is supported for 90 days after v2 release'"
-    with Sentence(text, expected) as words:
-        successor = words.take(rf"\b(?:after|following|once|when)\b[^0-9]*?({VERSION})")[1]
+    with Sentence(text, expected, SUPPORT) as words:
+        successor = words.take(rf"\b(?:after|following|once|when)(?: the release of)? ({VERSION})")[
+            1
+        ]
         current = words.take(VERSION)[0]
         support = words.duration("≥?")
         return Deprecation(
@@ -229,7 +212,8 @@ def deprecation(text: str) -> Deprecation:
 
 def performance(text: str) -> Performance:
     """Latency at a percentile, and error rate."""
-    with Sentence(text, "limits such as 'p95 latency ≤ 50ms, error rate ≤ 0.1%'") as words:
+    expected = "limits such as 'p95 latency ≤ 50ms, error rate ≤ 0.1%'"
+    with Sentence(text, expected, SERVING) as words:
         found = words.take(_LATENCY_PERCENTILE)
         percentile = number_in(found[1] or found[2] or found[3])
         return Performance(
@@ -237,13 +221,3 @@ def performance(text: str) -> Performance:
             maximum_latency=words.duration(UNDER, about=r"\blatency\b"),
             maximum_error_rate=words.percent(UNDER, about=r"\berror rate\b"),
         )
-
-
-def _keep(words: Sentence) -> Keep:
-    words.refuse(rf"{_KEEP} (?:{_SEVERAL})\b|\b(?:{_SEVERAL}) {_KEEP}")
-    return "latest" if words.only(_KEEP)[1] else "earliest"
-
-
-def _key(words: Sentence) -> tuple[str, ...]:
-    """The column after 'per', and any other column the sentence names."""
-    return tuple(dict.fromkeys((words.take(_KEY)[1], *words.columns())))

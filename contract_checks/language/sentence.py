@@ -1,9 +1,8 @@
-"""A controlled sentence: its words are free, its numbers and column names are not.
+"""A controlled sentence: every word of it is a term, or one that can change none.
 
 Teams word the same promise differently, so a reader takes out of a sentence the terms it looks
-for and ignores the words around them. What it must never ignore is a term it did not expect: when
-reading ends, a number, a comparison, a column name or a negation left over makes the sentence
-unreadable rather than half understood.
+for, wherever they stand. When reading ends, whatever is left over that is no plain word makes the
+sentence unreadable rather than half understood.
 """
 
 import re
@@ -15,6 +14,7 @@ from typing import Literal, Self
 
 from contract_checks.language.characters import control, disguised, named
 from contract_checks.language.numbers import UNFIXED_UNITS, UNITS, ambiguity
+from contract_checks.language.plain_words import unread
 from contract_checks.language.revisions import revision
 
 FLAGS = re.ASCII | re.IGNORECASE
@@ -127,8 +127,9 @@ class Sentence:
     Every method raises Unreadable when the sentence does not say what is asked of it.
     """
 
-    def __init__(self, text: str, expected: str) -> None:
-        self._text, self._expected = text, expected
+    def __init__(self, text: str, expected: str, names: frozenset[str] = frozenset()) -> None:
+        """Of what the clause speaks, its `names` may be left over."""
+        self._text, self._expected, self._names = text, expected, names
         self._rest = tidy(unicodedata.normalize("NFC", text))
         if len(text) > _LONGEST:  # searching a sentence takes time that grows with its square
             raise self.unreadable(f", in no more than {_LONGEST} characters")
@@ -146,6 +147,8 @@ class Sentence:
             self.refuse(_NOT_FREE, " and nothing more")
             if found := disguised(self._rest):
                 raise self.unreadable(f" and nothing more (cannot place {named(found)})")
+            if word := unread(self._rest, self._names):
+                raise self.unreadable(f" and nothing more (cannot place {quote(word)})")
 
     def unreadable(self, remark: str = "") -> Unreadable:
         """The error for this sentence."""

@@ -11,6 +11,7 @@ from datetime import date, timedelta
 from functools import partial
 from typing import TypeVar
 
+from contract_checks.language.plain_words import ALERTS
 from contract_checks.language.sentence import (
     FLAGS,
     IDENTIFIER,
@@ -21,7 +22,7 @@ from contract_checks.language.sentence import (
     quote,
     tidy,
 )
-from contract_checks.language.terms import AllowedValues, Approval, DataType, PersonalData, Range
+from contract_checks.language.terms import AllowedValues, DataType, PersonalData, Range
 
 Value = TypeVar("Value")
 
@@ -29,11 +30,10 @@ VERSION = r"\bv[0-9]{1,4}\b"
 JOINT = r"\s*[,;]\s*(?:and\s+)?|\s+and\s+"
 _UTC = r"(?:utc|coordinated universal time(?: \(utc\))?)"
 _ALL_UTC = rf"all timestamps (?:are )?(?:stored )?in {_UTC}"
-_DATED = r"[0-9]{4}-[^()]{0,40}"
-_UNSIGNED = r"\b(?:pending|not|no|none|tbd|tba|todo|rejected|declined|awaiting|unsigned)\b|\bn/a\b"
 _LEAST, _MOST = rf"(?P<minimum>{NUMBER})", rf"(?P<maximum>{NUMBER}|∞)"
 _RANGE = rf"{_LEAST}\s*(?:–|—|-|\bto\b)\s*{_MOST}"
 _RANGES = (_RANGE, rf"between {_LEAST} and {_MOST}", rf"\[{_LEAST}\s*, {_MOST}\]")
+_ONE_VALUE = r"[A-Za-z][\w-]*|'[A-Za-z][\w -]*'|\"[A-Za-z][\w -]*\""
 _TYPES = "struct|int(?:eger|32|64)?|bigint|float(?:32|64)?|double|decimal|string|bool(?:ean)?"
 
 
@@ -55,13 +55,6 @@ def prose(text: str) -> str:
 def name(text: str) -> str:
     """The name of a team, person or unit."""
     return prose(text).rstrip(".")
-
-
-def names(text: str) -> tuple[str, ...]:
-    """Names separated by commas, the last of them perhaps by 'and'."""
-    *first, last = re.split(r",(?!\s*and\s)", text)
-    items = [*first, *re.split(r",?\s+and\s+", last, maxsplit=1)]
-    return _distinct([name(item.strip()) for item in items])
 
 
 def choice(*values: str, **synonyms: str) -> Callable[[str], str]:
@@ -96,7 +89,7 @@ def identifier(text: str) -> str:
 def identifiers(text: str) -> tuple[str, ...]:
     """Column names separated by commas, '+' or 'and', perhaps in parentheses."""
     parts = re.split(rf"{JOINT}|\s*\+\s*", tidy(text).strip("(){}"))
-    return _distinct([identifier(part) for part in parts])
+    return distinct([identifier(part) for part in parts])
 
 
 def jobs(text: str) -> tuple[str, ...]:
@@ -105,7 +98,7 @@ def jobs(text: str) -> tuple[str, ...]:
         return ()
     expected = "job names such as orders_ingestion_job, separated by commas"
     parts = re.split(JOINT, tidy(text))
-    return _distinct([whole(rf"{IDENTIFIER}(?:[.-]\w+)*", part, expected)[0] for part in parts])
+    return distinct([whole(rf"{IDENTIFIER}(?:[.-]\w+)*", part, expected)[0] for part in parts])
 
 
 def table(text: str) -> str:
@@ -115,7 +108,7 @@ def table(text: str) -> str:
 
 def tables(text: str) -> tuple[str, ...]:
     """Tables separated by commas."""
-    return _distinct([table(part) for part in re.split(JOINT, tidy(text))])
+    return distinct([table(part) for part in re.split(JOINT, tidy(text))])
 
 
 def version(text: str) -> str:
@@ -137,16 +130,6 @@ def calendar_date(text: str) -> date:
         return date.fromisoformat(found[0])
     except ValueError:
         raise Unreadable(f"no such day in the calendar: {quote(text)}") from None
-
-
-def approval(text: str) -> Approval:
-    """`Name — YYYY-MM-DD`."""
-    expected = "a signature such as 'A. Lee — 2026-01-31'"
-    signed = rf"(.+?)\s*(?:(?:–|—|--?|,)\s*({_DATED})|\(({_DATED})\))"
-    found = whole(signed, text, expected)
-    if re.search(_UNSIGNED, found[1], FLAGS):
-        raise Unreadable(f"expected {expected}; got {quote(text)}")
-    return Approval(name=name(found[1]), date=calendar_date(found[2] or found[3]))
 
 
 def url(text: str) -> str:
@@ -172,20 +155,27 @@ def timezone(text: str) -> str:
 
 def channel(text: str) -> str:
     """A chat channel (`#name`) or an e-mail address."""
-    with Sentence(text, "a channel such as #ml-alerts") as words:
+    with Sentence(text, "a channel such as #ml-alerts", ALERTS) as words:
         return words.only(r"(?<!\w)#[a-z0-9][\w-]*|(?<![\w.+-])[\w.+-]+@[\w-]+(?:\.[\w-]+)+")[0]
 
 
-def duration(text: str, bound: str = "") -> timedelta:
+def duration(text: str, bound: str = "", names: frozenset[str] = frozenset()) -> timedelta:
     """A length of time: 30d, 24h, '2 hours', 'last 30 days', '7-day backfill'."""
-    with Sentence(text, "a duration such as 30d or 2 hours") as words:
+    with Sentence(text, "a duration such as 30d or 2 hours", names) as words:
+        words.has(r"\bmost recent\b")
         return words.duration(bound)
 
 
-def percent(text: str, bound: str = "") -> float:
+def percent(text: str, bound: str = "", names: frozenset[str] = frozenset()) -> float:
     """A share from 0% to 100%, as a fraction of one."""
-    with Sentence(text, f"a percentage such as '{bound} 98%'".replace("' ", "'")) as words:
+    expected = f"a percentage such as '{bound} 98%'".replace("' ", "'")
+    with Sentence(text, expected, names) as words:
         return words.percent(bound)
+
+
+def naming(names: frozenset[str], read: Callable[..., Value]) -> Callable[..., Value]:
+    """A reader of a quantity beside which the clause may name what it speaks of."""
+    return partial(read, names=names)
 
 
 def at_least(read: Callable[..., Value]) -> Callable[[str], Value]:
@@ -217,13 +207,14 @@ def allowed(text: str) -> Range | AllowedValues:
         )
     if re.fullmatch(rf"[^%]*{NUMBER}\s*%.*", line, FLAGS):
         raise Unreadable(f"wrong unit: expected plain numbers such as 0–1, got {quote(text)}")
-    values = [value.strip() for value in line.strip("{}").split(",")]
-    if len(values) < 2 or not all(re.fullmatch(r"[A-Za-z][\w -]*", value) for value in values):
+    listed = re.sub(r"^(?:one|any) of:?\s+", "", line.strip("{}"), flags=FLAGS)
+    values = [value.strip() for value in re.split(r",\s*(?:or|and)\s|,|\|", listed)]
+    if len(values) < 2 or not all(re.fullmatch(_ONE_VALUE, value) for value in values):
         raise Unreadable(
             "expected a range of plain numbers such as 0–10,000 or ≥ 0, or a set such as"
             f" free, pro; got {quote(text)}"
         )
-    return AllowedValues(values=_distinct(values))
+    return AllowedValues(values=distinct([value.strip("'\"") for value in values]))
 
 
 def data_type(text: str) -> DataType:
@@ -242,7 +233,7 @@ def personal_data(text: str) -> PersonalData:
     return PersonalData(present=present, columns=identifiers(listed) if listed else ())
 
 
-def _distinct(values: Sequence[str]) -> tuple[str, ...]:
+def distinct(values: Sequence[str]) -> tuple[str, ...]:
     """The values, each of which may stand once."""
     for value, times in Counter(values).items():
         if times > 1:

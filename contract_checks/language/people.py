@@ -1,0 +1,56 @@
+"""Readers of clauses that name teams and people: consumers, use cases, signatures."""
+
+import re
+
+from contract_checks.language.sentence import FLAGS, Unreadable, quote
+from contract_checks.language.terms import Approval
+from contract_checks.language.values import calendar_date, distinct, name, whole
+
+_DATED = r"[0-9]{4}-[^()]{0,40}"
+_UNSIGNED = (
+    r"\b(?:pending|not|no|none|tbd|tba|todo|rejected|declined|awaiting|unsigned|withheld|objections?"
+    r"|objected|requested|refused|denied|withdrawn|revoked|expected|due|by|to|from|for|until|subject"
+    r"|conditional(?:ly)?|draft|delegated|on behalf)\b|\bn/a\b"
+)
+_BETWEEN = r"\s*[,;]\s*(?=(?:[^\"]*\"[^\"]*\")*[^\"]*$)"  # and not within quotes
+_QUALIFIED = (
+    r"[()\[\]{}<>\"]|(?:^|\s)(?:only|all|any|every|everyone|everybody|nobody|no|none|not|never"
+    r"|except|excluding|but|without|unless|until|if|when|others?|etc\.?)(?=$|[\s:])"
+)
+
+
+def names(text: str) -> tuple[str, ...]:
+    """Names separated by commas or semicolons, the last perhaps by 'and'.
+
+    A name that itself holds a comma or 'and' stands in quotes.
+    """
+    line = re.sub("[“”]", '"', text).rstrip(".")
+    items = re.split(_BETWEEN, line)
+    if len(items) > 1:  # "A, B and C" are three, "A and B" may be one
+        *first, last = items
+        items = [*first, *re.split(r"(?:^|\s+)and\s+", last, maxsplit=1)]
+        items = items if items[-2] else [*items[:-2], items[-1]]  # of ", and C"
+    return distinct([_listed(item.strip()) for item in items])
+
+
+def _listed(item: str) -> str:
+    if re.fullmatch('"[^"]+"', item):
+        return name(item[1:-1])
+    if re.search(r"\s(?:and|or)\s", item, FLAGS):
+        raise Unreadable(f"one name or two? write 'A, B', or one name in quotes; got {quote(item)}")
+    if found := re.search(_QUALIFIED, item, FLAGS):
+        raise Unreadable(
+            f"expected names separated by commas and nothing more "
+            f"(cannot place {quote(found[0].strip())}); got {quote(item)}"
+        )
+    return name(item)
+
+
+def approval(text: str) -> Approval:
+    """`Name — YYYY-MM-DD`."""
+    expected = "a signature such as 'A. Lee — 2026-01-31'"
+    signed = rf"(.+?)\s*(?:(?:–|—|--?|,)\s*({_DATED})|\(({_DATED})\))"
+    found = whole(signed, text, expected)
+    if re.search(_UNSIGNED, found[1], FLAGS):
+        raise Unreadable(f"expected {expected}; got {quote(text)}")
+    return Approval(name=name(found[1]), date=calendar_date(found[2] or found[3]))
