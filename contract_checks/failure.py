@@ -17,6 +17,7 @@ from pathlib import Path
 import typer
 
 from contract_checks.damaged_files import damaged_files, is_feature_repository
+from contract_checks.server_faults import server_fault
 from contract_checks.stopping import stoppable
 
 OUTSIDE, OUR_OWN = 2, 70
@@ -56,7 +57,10 @@ def run(command: Callable[[], object], repository: Path) -> None:
 def tell(error: BaseException, repository: Path) -> int:
     """Say on standard error what failed and what to do; the exit code that goes with it."""
     damaged = next(damaged_files(repository), None)
-    if damaged:
+    fault = server_fault(error)
+    if fault and not damaged:
+        line = one_line(error)
+    elif damaged:
         line = f"{damaged}: restore it from a backup, then run again"
     elif _is_outside(error):
         line = f"{one_line(error)}: mend that, then run again"
@@ -66,7 +70,7 @@ def tell(error: BaseException, repository: Path) -> int:
             f"it to its maintainers{_with_the_traceback(error, repository)}"
         )
     _say(f"failed: {line}")
-    return OUTSIDE if damaged or _is_outside(error) else OUR_OWN
+    return OUTSIDE if damaged or fault or _is_outside(error) else OUR_OWN
 
 
 def one_line(error: BaseException) -> str:
@@ -75,6 +79,8 @@ def one_line(error: BaseException) -> str:
     Secrets of the environment are blotted out as well. What our own refusals say was written for
     people to read, and stands whole.
     """
+    if fault := server_fault(error):
+        return fault if _room(type(error)) in _LIBRARIES else f"{error} ({fault})"
     kind, text = type(error).__name__, str(error)
     if _room(type(error)) in _ROOMS:
         return f"{kind}: {text}"

@@ -9,6 +9,8 @@ from psycopg.adapt import Transformer
 from psycopg.pq import Format
 from pyarrow import csv
 
+from feature_access.binary_copy import binary_rows
+
 _NAIVE, _UTC = pa.timestamp("us"), pa.timestamp("us", "UTC")
 
 # By the number of the type in PostgreSQL's catalogue.
@@ -56,25 +58,14 @@ Session = psycopg.Connection[tuple[Any, ...]]
 
 
 def copied_in(connection: Session, rows: pa.Table, target: str) -> None:
-    """Append the rows to the table `target`, whose columns stand in the same order.
+    """Append the rows to the table `target`, of the same columns, each of its `binary_type`.
 
     Raises:
-        psycopg.Error: the server refuses them; it says so without the row that the server quotes.
+        psycopg.Error: the server refuses them; neither it nor its log quotes a row.
     """
-    try:
-        _copy(connection, rows, target)
-    except psycopg.Error as error:
-        said = (str(error).strip() or type(error).__name__).splitlines()[0]
-        raise type(error)(said) from None
-
-
-def _copy(connection: Session, rows: pa.Table, target: str) -> None:
-    plain = csv.WriteOptions(include_header=False)
-    with connection.cursor().copy(f"COPY {target} FROM STDIN (FORMAT csv)") as copy:
-        for batch in rows.to_batches(max_chunksize=100_000):
-            text = pa.BufferOutputStream()
-            csv.write_csv(batch, text, plain)
-            copy.write(text.getvalue())
+    with connection.cursor().copy(f"COPY {target} FROM STDIN (FORMAT binary)".encode()) as copy:
+        for piece in binary_rows(rows):
+            copy.write(piece)
 
 
 def copied_out(connection: Session, query: str) -> pa.Table:

@@ -26,12 +26,14 @@ from feast.infra.offline_stores.contrib.postgres_offline_store.postgres_source i
 )
 from feast.infra.offline_stores.offline_store import RetrievalJob
 from feast.infra.registry.base_registry import BaseRegistry
+from feast_start import limit_sqlalchemy
 from pydantic import ConfigDict, model_validator
 
-from feature_access.arrow_copy import Session, copied_in, copied_out
+from feature_access.arrow_copy import Session, copied_out
 from feature_access.compared_keys import of_somebody
 from feature_access.defaults import with_defaults
 from feature_access.entity_rows import ROW, EntityRows
+from feature_access.entity_rows_sent import sent_in
 from feature_access.offline_table import OfflineStoreEmptyError, refuse_times_outside
 from feature_access.point_in_time import (
     MATCHED,
@@ -45,6 +47,8 @@ from feature_access.profile import refuse_unset
 from feature_access.source_columns import refuse_unlike_the_source
 from feature_access.warehouse_bounds import kept_from, known_up_to
 from feature_access.warehouse_session import PulledInUtc, save_in_warehouse, session_in_utc
+
+limit_sqlalchemy()  # whoever has this store, plain Feast included, has its registry beside it
 
 
 class PointInTimePostgresOfflineStoreConfig(PostgreSQLOfflineStoreConfig):  # type: ignore[misc]
@@ -164,23 +168,16 @@ class _IndexJoin:
         rows = entity_rows.asked({key: kind.held for key, kind in kinds.items()}, asked.view)
         for key, kind in kinds.items():
             rows = rows.set_column(rows.schema.get_field_index(key), key, kind.spelled(rows[key]))
-        names = "".join(f'"{key}" {kind.named}, ' for key, kind in kinds.items())
-        session.execute(
-            f"""
-            DROP TABLE IF EXISTS asked;
-            CREATE TEMP TABLE asked (
-                {names} "{entity_rows.time_column}" timestamptz, "{ROW}" bigint
-            ) ON COMMIT DROP
-            """
-        )
+        columns = {key: kind.named for key, kind in kinds.items()}
+        columns |= {entity_rows.time_column: "timestamptz", ROW: "bigint"}
         # In the index's own order neighbours look at the same pages.
         along = [(key, "ascending") for key in (*asked.join_keys, entity_rows.time_column)]
-        copied_in(session, rows.take(pc.sort_indices(rows, along)), "asked")
-        found = copied_out(session, self._query(entity_rows.time_column))
+        sent = sent_in(session, rows.take(pc.sort_indices(rows, along)), columns)
+        found = copied_out(session, self._query(entity_rows.time_column, sent))
         found = found.take(pc.sort_indices(found[ROW]))
         return with_defaults(found, dict(zip(asked.features, asked.defaults, strict=True)))
 
-    def _query(self, time_column: str) -> str:
+    def _query(self, time_column: str, entity_rows: str) -> str:
         asked, stamped = self.asked, f'f."{self.asked.timestamp_field}"'
         values = "".join(f'f."{column}" AS "{name}", ' for name, column in asked.features.items())
         named = "".join(f'f."{name}", ' for name in asked.features)
@@ -196,7 +193,7 @@ class _IndexJoin:
             counts.append(f'f."{asked.created_column}" <= {time}')
         return f"""
             SELECT e."{ROW}", {named} f."{MATCHED}" IS NOT NULL AS "{MATCHED}"
-            FROM asked AS e LEFT JOIN LATERAL (
+            FROM {entity_rows} AS e LEFT JOIN LATERAL (
                 SELECT {values} true AS "{MATCHED}" FROM {self.table} AS f
                 WHERE {" AND ".join(counts)}
                 ORDER BY {newest} LIMIT 1

@@ -16,9 +16,11 @@ from feast import Entity, FeatureView, RepoConfig
 from feast.infra.online_stores.online_store import OnlineStore
 from feast.infra.online_stores.redis import RedisOnlineStore, RedisOnlineStoreConfig
 from pydantic import ConfigDict, model_validator
+from redis import Redis
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import RedisError
 from redis.exceptions import TimeoutError as RedisTimeoutError
+from redis.retry import Retry
 
 from feature_access.heartbeat import HeartbeatOnlineStore
 from feature_access.profile import refuse_unset
@@ -185,7 +187,12 @@ class DefaultingRedisOnlineStore(
         return FieldsOf(fields).ask(self.hasty_client(config.online_store), keys)
 
     def _get_client(self, online_store_config: RedisOnlineStoreConfig) -> Any:
-        return super()._get_client(_within(_PATIENT, online_store_config))
+        client = super()._get_client(_within(_PATIENT, online_store_config))
+        if isinstance(client, Redis) and (retry := client.get_retry()):
+            # Who has not answered within the limit hangs: to ask again would multiply it.
+            again = (RedisConnectionError,)
+            client.set_retry(Retry(retry._backoff, retry._retries, supported_errors=again))
+        return client
 
     async def _get_client_async(self, online_store_config: RedisOnlineStoreConfig) -> Any:
         loop = asyncio.get_running_loop()

@@ -12,8 +12,10 @@ from feast.infra.offline_stores.contrib.postgres_offline_store.postgres import (
 from feast.infra.offline_stores.contrib.postgres_offline_store.postgres_source import (
     SavedDatasetPostgreSQLStorage,
 )
-from feast.infra.utils.postgres.connection_utils import _get_conn
+from feast.infra.utils.postgres.connection_utils import _get_conn_kwargs, _get_conninfo
 from feast.saved_dataset import SavedDatasetStorage
+from feast_start import asking, limited
+from psycopg.conninfo import conninfo_to_dict
 
 from feature_access.arrow_copy import Session, copied_out
 from feature_access.postgres_saved_dataset import save_as_table
@@ -23,7 +25,9 @@ from feature_access.saved_dataset import Read, refuse_other_storage
 @contextmanager
 def session_in_utc(config: RepoConfig) -> Iterator[Session]:
     """One transaction in UTC that sees one state of the warehouse, and leaves nothing there."""
-    with _get_conn(config.offline_store) as connection:
+    options = config.offline_store
+    given = conninfo_to_dict(_get_conninfo(options), **_get_conn_kwargs(options))
+    with asking("warehouse"), psycopg.connect(**limited(given)) as connection:
         connection.isolation_level = psycopg.IsolationLevel.REPEATABLE_READ
         connection.execute("SET TIME ZONE 'UTC'")
         yield connection

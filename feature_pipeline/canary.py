@@ -23,7 +23,7 @@ from feature_pipeline.engine import copy_to, embedded_engine, parquet_at
 from feature_pipeline.materialize import materialize_up_to
 from feature_pipeline.parquet_table import is_table
 from feature_pipeline.refusal import RefusedError
-from feature_pipeline.warehouse_copy import among
+from feature_pipeline.warehouse_keys import near
 
 
 def read_back(store: FeatureStore, view_name: str, keys: pa.Table, as_of: datetime) -> pa.Table:
@@ -45,7 +45,9 @@ def read_back(store: FeatureStore, view_name: str, keys: pa.Table, as_of: dateti
             entities=entities,
             ttl=registered.ttl,
             schema=registered.features,
-            source=_slice(registered.batch_source, keys, scratch / "slice.parquet"),
+            source=_slice(
+                registered.batch_source, keys, as_of.isoformat(), scratch / "slice.parquet"
+            ),
         )
         with _namespace(store, scratch, entities, view) as canary:
             materialize_up_to(canary, as_of)
@@ -73,10 +75,13 @@ def _beside(view: FeatureView, store: FeatureStore) -> Path:
     return offline.parent
 
 
-def _slice(offline: DataSource, keys: pa.Table, target: Path) -> DataSource:
-    """Those entities' rows of the offline table: cut into a file, or selected in the warehouse."""
+def _slice(offline: DataSource, keys: pa.Table, seed: str, target: Path) -> DataSource:
+    """Those entities' rows of the offline table, cut into a file.
+
+    A warehouse selects them, and a few more, by a condition that names nobody (see `near`).
+    """
     if isinstance(offline, PostgreSQLSource):
-        rows = f"SELECT * FROM {offline.get_table_query_string()} AS f WHERE {among(keys)}"
+        rows = f"SELECT * FROM {offline.get_table_query_string()} AS f WHERE {near(keys, seed)}"
         return PostgreSQLSource(
             name=offline.name, query=rows, timestamp_field=offline.timestamp_field
         )

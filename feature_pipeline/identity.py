@@ -69,9 +69,14 @@ class Identity:
         if self.text.lstrip("-").isdigit():
             stem = re.escape(self._stem)
             called = rf"{stem}(?:_id)?[^\w-]{{1,8}}"
-            # A row that a COPY failed at: COPY frame, line 1: "7,2017-12-01".
-            copied = rf'\bline \d+[^"\n]*"(?:[^"\n]*[,\t])?(?={re.escape(self.text)}[",\t\\])'
-            return re.compile(rf"({called}|{copied}){spelled}", re.IGNORECASE)
+            end = rf"(?={re.escape(self.text)}[\"',)\t\\])"
+            # What PostgreSQL quotes below an error: a row that a COPY was at, one that a table
+            # refused, and what was bound to a statement.
+            copied = rf'\bline \d+[^"\n]*"(?:[^"\n]*[,\t])?{end}'
+            refused = rf"\brow contains \((?:[^)\n]*, )?{end}"
+            bound = rf"\bparameters: (?:[^\n]*, )?\$\d+ = '{end}"
+            quoted = f"{copied}|{refused}|{bound}"
+            return re.compile(rf"({called}|{quoted}){spelled}", re.IGNORECASE)
         return re.compile(rf"(?<!\w)(){spelled}")
 
 

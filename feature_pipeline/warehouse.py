@@ -5,7 +5,9 @@ from contextlib import contextmanager
 from typing import Any
 
 import psycopg
+from feast_start import asking, limited
 from psycopg import ClientCursor, Connection, IsolationLevel
+from psycopg.conninfo import conninfo_to_dict
 
 from feature_pipeline.refusal import RefusedError
 
@@ -34,22 +36,28 @@ def session(address: str) -> Iterator[Session]:
     the server refuses is told without the rows that it quotes.
 
     Raises:
-        RefusedError: the warehouse does not answer, or not to this login.
+        RefusedError: the warehouse is reached through a pooler.
+        psycopg.Error: it does not answer, or not to this login; or what the block asks fails.
     """
-    try:
-        connection = psycopg.connect(address, autocommit=True, cursor_factory=ClientCursor)
-    except psycopg.OperationalError as error:
-        raise RefusedError(
-            f"the warehouse cannot be reached: {first_line(error)}; see whether it is running and "
-            "whether FEATURE_STORE_WAREHOUSE_HOST and its like are right"
-        ) from None
-    with connection:
+    how: Any = limited(conninfo_to_dict(address)) | {"cursor_factory": ClientCursor}
+    with asking("warehouse"), psycopg.connect(autocommit=True, **how) as connection:
         connection.isolation_level = IsolationLevel.REPEATABLE_READ
         connection.execute("SET TIME ZONE 'UTC'")
-        try:
-            yield connection
-        except psycopg.Error as error:
-            raise type(error)(first_line(error)) from None  # below it the server quotes rows
+        _refuse_pooler(connection)
+        yield connection
+
+
+def _refuse_pooler(connection: Session) -> None:
+    """Make sure that the session is the server's own: its lock and its zone are to last.
+
+    A pooler hands out another number than the server's process has.
+    """
+    (process,) = one_row(connection, "SELECT pg_backend_pid()")
+    if process != connection.info.backend_pid:
+        raise RefusedError(
+            "the warehouse is reached by a pooler, such as PgBouncer: the job's lock and time zone "
+            "would not last. Connect to PostgreSQL directly (FEATURE_STORE_WAREHOUSE_HOST, _PORT)"
+        )
 
 
 @contextmanager

@@ -1,11 +1,8 @@
-"""Rows of the warehouse for the embedded engine, and conditions on keys for the warehouse."""
+"""Rows of the warehouse for the embedded engine."""
 
-from collections.abc import Iterable
 from pathlib import Path
 
 import duckdb
-import pyarrow as pa
-from psycopg import sql
 
 from feature_pipeline.warehouse import Session
 
@@ -47,19 +44,6 @@ def copy_into_engine(
         {"file": str(file), "columns": columns},
     )
     file.unlink()
-
-
-def among(keys: pa.Table) -> str:
-    """A condition that holds for the rows of these entities; false where there are none."""
-    if not keys.num_rows:
-        return "false"
-    named = sql.SQL(", ").join(map(sql.Identifier, keys.column_names))
-    tuples = [sql.SQL("({})").format(_listed(row.values())) for row in keys.to_pylist()]
-    return sql.SQL("({}) IN ({})").format(named, sql.SQL(", ").join(tuples)).as_string()
-
-
-def _listed(values: Iterable[object]) -> sql.Composed:
-    return sql.Composed([*map(sql.Literal, values)]).join(", ")
 
 
 def _to_stdout(query: str) -> str:

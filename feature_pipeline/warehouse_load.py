@@ -5,14 +5,16 @@ out: an event that the warehouse holds with other amounts. Values may have been 
 holds, and an event is never edited; the newcomer is set aside with its reason.
 """
 
+import re
+from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 
 import psycopg
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
-from pyarrow import csv
 
 from feature_pipeline.doubled_events import OF_ONE_HELD
 from feature_pipeline.erased_customers import NOBODY, ErasedCustomers
@@ -30,7 +32,7 @@ from feature_pipeline.warehouse import (
     session,
     writing_alone,
 )
-from feature_pipeline.warehouse_keys import lend
+from feature_pipeline.warehouse_keys import copy_texts, lend
 
 _NAMED = ", ".join(COLUMNS)
 _SAME_EVENT = " AND ".join(f"held.{key} = arriving.{key}" for key in KEYS)
@@ -38,6 +40,14 @@ _SAYS_THE_SAME = " AND ".join(f"held.{one} IS NOT DISTINCT FROM arriving.{one}" 
 _WITHOUT_KEY = f"num_nulls({', '.join(KEYS)}) > 0"
 
 _ARRIVING = f"CREATE TEMP TABLE arriving (LIKE {EVENTS}) ON COMMIT DROP"
+# As text, so that the server quotes no row of a COPY that fails or is cancelled.
+_IN_TEXT = f"CREATE TEMP TABLE in_text ({' text, '.join(COLUMNS)} text) ON COMMIT DROP"
+_KINDS = {"event_timestamp": "timestamptz", "created_timestamp": "timestamptz"}
+_KINDS |= {"order_value": "numeric"}
+_READ = f"""
+    INSERT INTO arriving ({_NAMED})
+    SELECT {", ".join(f"{name}::{_KINDS.get(name, 'bigint')}" for name in COLUMNS)} FROM in_text
+"""
 _APPEND = f"""
     INSERT INTO {EVENTS} ({_NAMED}) SELECT {_NAMED} FROM arriving
     WHERE NOT {_WITHOUT_KEY} AND NOT EXISTS (SELECT FROM {EVENTS} AS held WHERE {_SAME_EVENT})
@@ -102,8 +112,10 @@ def load_events(address: str, events: Path, erased: ErasedCustomers = NOBODY) ->
     with session(address) as connection, writing_alone(connection), connection.transaction():
         try:
             connection.execute(_ARRIVING)
+            connection.execute(_IN_TEXT)
             for part in event_parts(events):
                 _copy(connection, part)
+            connection.execute(_READ)
             left_out = _leave_out(connection, erased)
             connection.execute(_LET_GO)
             connection.execute("ANALYZE arriving")
@@ -115,10 +127,15 @@ def load_events(address: str, events: Path, erased: ErasedCustomers = NOBODY) ->
             connection.execute(_SET_ASIDE)
         except (psycopg.DataError, psycopg.IntegrityError, psycopg.ProgrammingError) as error:
             raise RefusedError(
-                f"{events} cannot be loaded: {error.diag.message_primary}. Mend the ingestion job, "
+                f"{events} cannot be loaded: {_quoting_nothing(error)}. Mend the ingestion job, "
                 "the file or the login's rights and run again; nothing was written"
-            ) from None  # its details quote rows
+            ) from None
     return Loaded(appended, rows - appended - set_aside - left_out, set_aside, left_out)
+
+
+def _quoting_nothing(error: psycopg.Error) -> str:
+    """What the server said, without the row that it may quote."""
+    return re.sub(r'"[^"]*"', "…", error.diag.message_primary or type(error).__name__)
 
 
 def _leave_out(connection: Session, erased: ErasedCustomers) -> int:
@@ -147,14 +164,11 @@ def _refuse_what_a_refresh_missed(connection: Session, events: Path) -> None:
 
 
 def _copy(connection: Session, part: Path) -> None:
-    plain = csv.WriteOptions(include_header=False)
     try:
         file = pq.ParquetFile(part, page_checksum_verification=True)
-        with connection.cursor().copy(f"COPY arriving ({_NAMED}) FROM STDIN (FORMAT csv)") as copy:
-            for batch in file.iter_batches(columns=list(COLUMNS)):
-                text = pa.BufferOutputStream()
-                csv.write_csv(_as_postgres_reads_it(batch), text, plain)
-                copy.write(text.getvalue().to_pybytes())
+        batches = file.iter_batches(columns=list(COLUMNS))
+        rows = chain.from_iterable(map(_as_postgres_reads_it, batches))
+        copy_texts(connection, "in_text", len(COLUMNS), rows)
     except (pa.ArrowException, OSError) as error:
         raise RefusedError(
             f"{part} cannot be read to its end ({error}): write it anew from where its events "
@@ -162,9 +176,9 @@ def _copy(connection: Session, part: Path) -> None:
         ) from error
 
 
-def _as_postgres_reads_it(batch: pa.RecordBatch) -> pa.RecordBatch:
-    columns = {name: _spelled(batch.column(name)) for name in COLUMNS}
-    return pa.RecordBatch.from_pydict(columns)
+def _as_postgres_reads_it(batch: pa.RecordBatch) -> Iterator[tuple[str | None, ...]]:
+    texts = (_spelled(batch.column(name)).cast(pa.string()).to_pylist() for name in COLUMNS)
+    return zip(*texts, strict=True)
 
 
 def _spelled(values: pa.Array) -> pa.Array:

@@ -17,6 +17,7 @@ from contract_checks.failure import one_line
 from contract_checks.language.contract import Contract
 from contract_checks.language.loader import InvalidContract, load
 from contract_checks.operations.log import Record
+from contract_checks.server_faults import server_fault
 from feature_access.hashing import hash_key_from
 from feature_access.refusal import RefusedError as NoKeyError
 from feature_pipeline.atomic import clear_drafts
@@ -198,6 +199,7 @@ def naming_nobody(identity: Identity) -> Iterator[None]:
 
     Raises:
         RefusedError: what was refused.
+        Exception: what a server failed of.
         ErasureFailedError: whatever else went wrong.
     """
     try:
@@ -205,6 +207,8 @@ def naming_nobody(identity: Identity) -> Iterator[None]:
     except RefusedError as refusal:
         raise RefusedError(without(str(refusal), identity)) from None
     except Exception as error:
+        if server_fault(error):
+            raise  # what is told of a server names nobody
         said = without(one_line(error), identity)  # the rest may quote other customers
         raise ErasureFailedError(f"{said}; run it again once that is mended") from None
 

@@ -2,6 +2,7 @@
 
 import resource
 import signal
+import sys
 from collections.abc import Callable
 from typing import Any, ClassVar
 
@@ -10,6 +11,8 @@ from gunicorn.arbiter import Arbiter
 from uvicorn_worker import UvicornWorker
 
 from contract_checks.console import console
+from contract_checks.failure import tell
+from scripts.command_line import COULD_NOT_JUDGE, ROOT
 
 _FILES = 10_000
 """Enough for as many connections as a worker holds, twice; the usual 1,024 are not."""
@@ -19,7 +22,8 @@ def serve(address: str, workers: int, build: Callable[[], Any]) -> None:
     """Run the application that `build` makes in each worker, until it is told to stop.
 
     Raises:
-        SystemExit: with code 0 once SIGTERM, SIGINT or SIGQUIT stopped it.
+        SystemExit: with code 0 once SIGTERM, SIGINT or SIGQUIT stopped it; with 2 where a worker
+            could not begin, which says why.
     """
     _allow_open_files()
     # Imported late: whoever is refused is to wait for nothing.
@@ -41,7 +45,10 @@ def serve(address: str, workers: int, build: Callable[[], Any]) -> None:
         "child_exit": _forget_the_worker,
         "on_exit": _say_so,
     }
-    _Server(options, build).run()
+    try:
+        _Server(options, build).run()
+    except SystemExit as ended:
+        sys.exit(COULD_NOT_JUDGE if ended.code == Arbiter.WORKER_BOOT_ERROR else ended.code)
 
 
 class _Server(BaseApplication):  # type: ignore[misc]
@@ -57,7 +64,12 @@ class _Server(BaseApplication):  # type: ignore[misc]
             self.cfg.set(name, value)
 
     def load(self) -> Any:
-        return self._build()
+        """Build it, or say in one line why that fails; no other worker would fare better."""
+        try:
+            return self._build()
+        except Exception as error:
+            tell(error, ROOT)
+            sys.exit(Arbiter.WORKER_BOOT_ERROR)
 
     def run(self) -> None:
         _Arbiter(self).run()

@@ -17,7 +17,7 @@ from contract_checks.measures.differing_read import Declared
 from contract_checks.measures.mismatch_causes import Cause, Judged, causes_of
 from feature_pipeline.atomic import scratch_folder
 from feature_pipeline.warehouse import session
-from feature_pipeline.warehouse_copy import among
+from feature_pipeline.warehouse_keys import lend_keys
 from scripts.command_line import ROOT
 from scripts.mismatch_evidence import Sources, Stamps, reads_of
 
@@ -87,7 +87,9 @@ def _copied(address: str, table: str, theirs: pa.Table, target: Path) -> None:
     from feature_access.arrow_copy import copied_out
 
     with session(address) as warehouse:
-        query = f"SELECT * FROM {table} WHERE {among(theirs)}"
+        lend_keys(warehouse, "theirs", theirs, table)
+        named = ", ".join(f'"{name}"' for name in theirs.column_names)
+        query = f"SELECT * FROM {table} WHERE ({named}) IN (SELECT {named} FROM theirs)"
         pq.write_table(copied_out(warehouse, query), target)
 
 

@@ -1,8 +1,11 @@
 """Events come into the warehouse by COPY: all of a file's, once each, or none."""
 
+from collections.abc import Iterable, Iterator
 from datetime import datetime, timedelta
 from decimal import Decimal
+from itertools import islice
 from pathlib import Path
+from typing import Any
 
 import psycopg
 import pyarrow as pa
@@ -11,6 +14,7 @@ import pytest
 from oracle import Event, events_table, write_events
 from postgres_server import Database, PostgresServer
 from test_change_log_exactness import HOUR, NOON, state
+from waiting import eventually
 from warehouse import EVENTS, KEPT_FROM, LOG, PIPELINE, RETENTION, SECRET, TRAINING
 
 from feature_pipeline.refusal import RefusedError
@@ -219,17 +223,91 @@ def test_no_identifier_is_in_the_servers_log(
 
 
 def test_what_a_copy_failed_at_is_told_without_its_row(warehouse: Database) -> None:
-    from feature_access.arrow_copy import copied_in
-
-    rows = pa.table({"customer_id": ["1,2017-06-01"], "at": ["seven"]})
     address = warehouse.seen_by(PIPELINE, SECRET).address
     with pytest.raises(psycopg.Error) as quoting, session(address) as connection:
         connection.execute("CREATE TEMP TABLE frame (customer_id bigint)")
         with connection.cursor().copy("COPY frame FROM STDIN") as copy:
             copy.write("1,2017-06-01\n")
     assert "COPY frame" not in str(quoting.value)
-    with psycopg.connect(address) as plain:
-        plain.execute("CREATE TEMP TABLE frame (customer_id text, at bigint)")
-        with pytest.raises(psycopg.Error) as quoting:
-            copied_in(plain, rows, "frame")
-    assert "2017" not in str(quoting.value)
+
+
+WHO = 918_273_645_546
+
+
+def lent(session: "psycopg.Connection[Any]", rows: Iterable[int]) -> None:
+    from feature_pipeline.warehouse_keys import copy_texts
+
+    session.execute("CREATE TEMP TABLE whose (customer_id text)")
+    copy_texts(session, "whose", 1, ([str(one)] for one in rows))
+
+
+def sent(session: "psycopg.Connection[Any]", rows: Iterable[int]) -> None:
+    from feature_access import arrow_copy
+
+    session.execute("CREATE TEMP TABLE asked (customer_id bigint)")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(arrow_copy, "binary_rows", lambda asked: binary(rows))
+        arrow_copy.copied_in(session, pa.table({"customer_id": [WHO]}), "asked")
+
+
+def binary(rows: Iterable[int]) -> Iterator[bytes]:
+    from feature_access.binary_copy import binary_rows
+
+    header, *_ = binary_rows(pa.table({"customer_id": pa.array([], pa.int64())}))
+    yield header
+    for some in batched(rows, 1_000):
+        yield [*binary_rows(pa.table({"customer_id": some}))][1]
+
+
+def batched(rows: Iterable[int], size: int) -> Iterator[list[int]]:
+    remaining = iter(rows)
+    while some := [*islice(remaining, size)]:
+        yield some
+
+
+@pytest.mark.parametrize("copy", [lent, sent])
+@pytest.mark.parametrize("how", ["cancelled", "refused"])
+def test_a_copy_that_is_ended_amid_its_rows_quotes_none(
+    warehouse: Database, postgres: PostgresServer, copy: Any, how: str
+) -> None:
+    """Neither to the job nor in the server's own log, whatever that is told to log."""
+    from contract_checks.failure import one_line
+
+    with warehouse.connect() as owner:
+        for setting in ("log_statement = 'all'", "log_min_error_statement = debug5"):
+            owner.execute(f"ALTER DATABASE {warehouse.name} SET {setting}")
+
+    def rows(session: "psycopg.Connection[Any]") -> Iterator[int]:
+        for number in range(20_000):
+            if number == 10_000:
+                if how == "refused":
+                    raise ValueError("the file is at its end")
+                with warehouse.connect() as operator:
+                    ended = "SELECT pg_terminate_backend(%s)"
+                    operator.execute(ended, [session.info.backend_pid])
+            yield WHO
+
+    log = postgres.folder / "log"
+    before = len(log.read_text())
+    address = warehouse.seen_by(PIPELINE, SECRET).address
+    kind = psycopg.Error if how == "cancelled" else ValueError
+    with pytest.raises(kind) as failed, session(address) as connection:
+        copy(connection, rows(connection))
+    eventually(lambda: ended_in(log.read_text()[before:]), AssertionError)
+    assert str(WHO) not in log.read_text()[before:]
+    assert str(WHO) not in str(failed.value) + one_line(failed.value)
+
+
+def ended_in(log: str) -> None:
+    assert "CONTEXT:  COPY" in log
+
+
+def test_an_event_that_cannot_be_read_is_refused_without_its_values(
+    refreshed: Database, tmp_path: Path
+) -> None:
+    event = {**arriving(AS_OF + HOUR)._asdict(), "customer_id": f"c{WHO}"}
+    file = tmp_path / "of_texts.parquet"
+    pq.write_table(pa.Table.from_pylist([event]), file)
+    with pytest.raises(RefusedError, match=r"bigint.*nothing was written") as refused:
+        load(refreshed, file)
+    assert str(WHO) not in str(refused.value)

@@ -22,6 +22,7 @@ from contract_checks.evidence.registry import OnlineReader, online_reader, read_
 from contract_checks.evidence.retention import read_oldest
 from contract_checks.evidence.tables import offline_session, read_join, read_offline_store
 from contract_checks.language.contract import Contract
+from contract_checks.server_faults import server_fault
 
 _Fact = TypeVar("_Fact")
 
@@ -109,4 +110,5 @@ def _attempt(what: str, read: Callable[[], _Fact | MissingEvidence]) -> _Fact | 
         return missing
     except Exception as error:
         reason = (str(error) or "no reason given").splitlines()[0]
-        return MissingEvidence(f"{what} could not be read: {type(error).__name__}: {reason}")
+        why = server_fault(error) or f"{type(error).__name__}: {reason}"
+        return MissingEvidence(f"{what} could not be read: {why}")

@@ -14,10 +14,12 @@ from typing import Any, NamedTuple
 
 import duckdb
 import psycopg
+from feast_start import asking, limited
 from psycopg import sql
 
 from contract_checks.evidence.declared import Warehouse
 from contract_checks.evidence.facts import MissingEvidence
+from contract_checks.server_faults import server_fault
 
 USER_VARIABLE, PASSWORD_VARIABLE = (
     "FEATURE_STORE_WAREHOUSE_USER",
@@ -66,19 +68,22 @@ def session(warehouse: Warehouse) -> Iterator[Session]:
     """
     if unset := [name for name in (USER_VARIABLE, PASSWORD_VARIABLE) if not os.environ.get(name)]:
         raise MissingEvidence(f"{warehouse} asks for {', '.join(unset)}, not set")
+    asked = {
+        "host": warehouse.host,
+        "port": warehouse.port,
+        "dbname": warehouse.database,
+        "sslmode": warehouse.sslmode,
+        "user": os.environ[USER_VARIABLE],
+        "password": os.environ[PASSWORD_VARIABLE],
+    }
     try:
-        connection = psycopg.connect(
-            host=warehouse.host,
-            port=warehouse.port,
-            dbname=warehouse.database,
-            sslmode=warehouse.sslmode,
-            user=os.environ[USER_VARIABLE],
-            password=os.environ[PASSWORD_VARIABLE],
-        )
+        connection = psycopg.connect(**limited(asked))
     except psycopg.OperationalError as error:
         said = (str(error).strip() or "it said nothing").splitlines()[0]
-        raise MissingEvidence(f"{warehouse} cannot be reached: {said}") from None
-    with connection:
+        raise MissingEvidence(
+            f"{warehouse} cannot be reached: {server_fault(error) or said}"
+        ) from None
+    with connection, asking("warehouse"):
         connection.isolation_level = psycopg.IsolationLevel.REPEATABLE_READ
         connection.execute(_UNIFORM)
         yield connection

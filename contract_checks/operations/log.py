@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from feast_start import limit_sqlalchemy
 from sqlalchemy import (
     JSON,
     Boolean,
@@ -102,6 +103,7 @@ class OperationsLog:
     """The log at a SQLAlchemy address; the table is made when first written to."""
 
     def __init__(self, address: str) -> None:
+        limit_sqlalchemy()
         self._engine = create_engine(address)
 
     def is_begun(self) -> bool:
