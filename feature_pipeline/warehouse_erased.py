@@ -1,7 +1,11 @@
 """The list of erased customers in the warehouse, which the jobs of every host read and add to."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 from feature_pipeline.erased_customers import ErasedCustomers, refuse_another_key
 from feature_pipeline.warehouse import ERASED, Session, one_row, refusals, session
+from feature_pipeline.warehouse_keys import copy_texts, lend
 
 
 def is_anybody_erased(address: str) -> bool:
@@ -46,11 +50,37 @@ def add_to_warehouse(address: str, erased: ErasedCustomers) -> None:
         )
 
 
+@contextmanager
+def left_out_of_purchases(address: str, erased: ErasedCustomers) -> Iterator[str | None]:
+    """The name of a table of the erased whom the tills still hold; None where nobody was erased.
+
+    It is empty again after the block. dbt reads it, in sessions of its own.
+
+    Raises:
+        RefusedError: the warehouse cannot be read, or written to by this login.
+    """
+    if not erased:
+        yield None
+        return
+    with refusals(_A_ROLE), session(address) as connection, connection.transaction():
+        held = connection.execute("SELECT DISTINCT household_id FROM raw.purchases").fetchall()
+        lend(connection, "erased_here", (who for (who,) in held if who in erased))
+        connection.execute(f"CREATE TABLE IF NOT EXISTS {_LEFT_OUT} (customer_id bigint)")
+        connection.execute(f"TRUNCATE {_LEFT_OUT}")
+        connection.execute(f"INSERT INTO {_LEFT_OUT} SELECT customer_id::bigint FROM erased_here")
+    try:
+        yield _LEFT_OUT
+    finally:
+        with session(address) as connection:
+            connection.execute(f"TRUNCATE {_LEFT_OUT}")
+
+
+_LEFT_OUT = "customer_activity.left_out"
+
+
 def _lend(connection: Session, erased: ErasedCustomers) -> None:
     connection.execute("CREATE TEMP TABLE more (digest text, made_with text) ON COMMIT DROP")
-    with connection.cursor().copy("COPY more FROM STDIN") as copy:
-        for row in erased.rows():
-            copy.write_row(row)
+    copy_texts(connection, "more", 2, erased.rows())
 
 
 _A_ROLE = "the role of its job"

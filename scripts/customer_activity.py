@@ -8,15 +8,20 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Mapping
 from importlib.resources import as_file, files
 from pathlib import Path
 
 import duckdb
 import pyarrow.parquet as pq
+from feast_start import limited
 
 from feature_pipeline.atomic import replacing
 from feature_pipeline.engine import one_row, parquet_at
+from feature_pipeline.erased_customers import ErasedCustomers
 from feature_pipeline.refusal import RefusedError
+from feature_pipeline.warehouse import session
+from feature_pipeline.warehouse_erased import left_out_of_purchases
 from scripts.command_line import ROOT
 
 _PROJECT = ROOT / "customer_activity"
@@ -79,13 +84,19 @@ def _refuse_to_take_back(events: Path, draft: Path) -> None:
         )
 
 
-def append_events() -> int:
+def append_events(address: str, erased: ErasedCustomers) -> int:
     """Append to the warehouse's customer_events what is not there yet; return how many rows.
+
+    Of the `erased` nothing comes in again, whatever the tills hold of them.
 
     Raises:
         RefusedError: dbt failed; what its model appended before a test failed stays.
+        psycopg.Error: the warehouse does not answer, or not to this login.
     """
-    _build("production", MADE)
+    with session(address):
+        pass  # what keeps a job out is told in one line, which dbt takes many for
+    with left_out_of_purchases(address, erased) as left_out:
+        _build("production", MADE, {"erased": left_out} if left_out else {})
     results = json.loads((MADE / "target" / "run_results.json").read_text(encoding="utf-8"))
     (appended,) = (
         int(result["adapter_response"]["rows_affected"])
@@ -95,15 +106,21 @@ def append_events() -> int:
     return appended
 
 
-def _build(target: str, made: Path, **environment: str) -> None:
+def _build(
+    target: str, made: Path, variables: Mapping[str, str] | None = None, **environment: str
+) -> None:
     """All models and all tests of the project; dbt stands in its folder, so paths are whole."""
     if not _DBT.is_file():
         raise RefusedError(f"there is no dbt at {_DBT}: run `make setup`")
     made.mkdir(parents=True, exist_ok=True)
     done = subprocess.run(
-        [_DBT, "--quiet", "--no-use-colors", "build", "--profiles-dir", ".", "--target", target],
+        [
+            *(_DBT, "--quiet", "--no-use-colors", "build", "--profiles-dir", "."),
+            *("--target", target, "--vars", json.dumps(variables or {})),
+        ],
         cwd=_PROJECT,
         env=os.environ
+        | {"PGOPTIONS": limited({})["options"]}
         | {"DBT_TARGET_PATH": str(made / "target"), "DBT_LOG_PATH": str(made / "logs")}
         | environment,
         capture_output=True,
@@ -112,6 +129,9 @@ def _build(target: str, made: Path, **environment: str) -> None:
     )
     if done.returncode:
         said, _, _ = f"{done.stdout}{done.stderr}".partition("Traceback")
+        _, _, of_server = said.partition("Database Error")
+        told = [line.strip() for line in of_server.strip().splitlines()[:2]]
+        why = "; ".join(told) or f"\n{said.strip()}"
         raise RefusedError(
-            f"dbt build of {_PROJECT.name} failed, see {made / 'logs' / 'dbt.log'}:\n{said.strip()}"
+            f"dbt build of {_PROJECT.name} failed, see {made / 'logs' / 'dbt.log'}: {why}"
         )

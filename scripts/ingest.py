@@ -13,6 +13,7 @@ from contract_checks.language.loader import InvalidContract, load
 from feature_pipeline.refusal import RefusedError
 from scripts.command_line import CONTRACT, EVENTS, present, refusals_exit, run_job
 from scripts.customer_activity import append_events, write_events
+from scripts.erased import erased_customers_of_all_hosts
 from scripts.lineage import upstream_flow
 from scripts.offline_rows import chosen_warehouse
 from scripts.recording import recorded
@@ -53,7 +54,10 @@ def ingest(contract: Contract, as_of: datetime, events: Path = EVENTS) -> int:
             records.enter_context(recorded("upstream", job, as_of, upstream_flow(contract)))
             for job in contract.source.upstream
         ]
-        rows = append_events() if warehouse else write_events(events)
+        if warehouse:
+            rows = append_events(warehouse, erased_customers_of_all_hosts())
+        else:
+            rows = write_events(events)
         for figures in ran:
             figures["rows"] = rows
     return rows

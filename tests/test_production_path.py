@@ -173,3 +173,27 @@ def test_erasure_and_retention_reach_the_warehouse(
     assert "of which retention has let go" in refused
     again = jobs.script(PIPELINE, "refresh", "--as-of", later, code=1)
     assert "0 rows added" in again
+
+
+@pytest.mark.slow
+def test_of_whom_one_host_erased_no_purchase_is_delivered_again(jobs: Jobs, tmp_path: Path) -> None:
+    """The tills still hold them, and others go on."""
+    fill_raw(jobs.warehouse, tmp_path, "household_id <= 40")
+    jobs.script(PIPELINE, "ingest", "--as-of", BEFORE)
+    jobs.script(PIPELINE, "refresh", "--as-of", BEFORE)
+    copytree(jobs.repository, tmp_path / "second", symlinks=True)
+    second_host = jobs._replace(repository=tmp_path / "second")
+    assert "something left in 0" in jobs.script(RETENTION, "erase", "1", "--as-of", BEFORE)
+    with jobs.warehouse.connect() as tills:
+        for household in (1, 2):
+            tills.execute(
+                "INSERT INTO raw.purchases VALUES (%s, 1, 1, 9.99, '2018-02-03 10:15:00')",
+                [household],
+            )
+    for host, delivered in ((second_host, 1), (jobs, 0)):
+        assert host.script(PIPELINE, "ingest").startswith(f"{delivered} events delivered")
+    with jobs.warehouse.connect() as owner:
+        held = {who for (who,) in owner.execute(f"SELECT DISTINCT customer_id FROM {EVENTS}")}
+        assert 1 not in held
+        assert 2 in held
+        assert owner.execute("SELECT count(*) FROM customer_activity.left_out").fetchone() == (0,)
