@@ -11,7 +11,7 @@ from feast import RepoConfig
 from feast.repo_operations import parse_repo
 
 from feature_access.declared_pointers import moved_pointers
-from feature_access.usable_sources import unusable_sources
+from feature_access.usable_sources import unusable_online_store, unusable_sources
 
 _FEAST = "feast.cli.cli"
 
@@ -30,7 +30,8 @@ def guard_apply(config: RepoConfig) -> None:
     """Where this process is `feast apply` or `feast plan`, hold what is declared to the rules.
 
     Raises:
-        NotRegisteredError: a pointer would move, or a view's table is not as it is declared.
+        NotRegisteredError: a pointer would move, a view's table is not as it is declared, or the
+            online store cannot serve it.
     """
     context = click.get_current_context(silent=True)
     if context is None or context.command.name not in ("apply", "plan"):
@@ -41,5 +42,6 @@ def guard_apply(config: RepoConfig) -> None:
     refusals = moved_pointers(config, declared)
     if not context.params.get("skip_source_validation"):
         refusals += unusable_sources(config, declared)
+        refusals += unusable_online_store(config, declared)
     if refusals:
         raise NotRegisteredError("\n".join([*refusals, "Nothing was registered."]))

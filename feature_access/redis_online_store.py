@@ -17,8 +17,8 @@ from feast.infra.online_stores.online_store import OnlineStore
 from feast.infra.online_stores.redis import RedisOnlineStore, RedisOnlineStoreConfig
 from pydantic import ConfigDict, model_validator
 from redis import Redis
+from redis.exceptions import AuthenticationError, RedisError
 from redis.exceptions import ConnectionError as RedisConnectionError
-from redis.exceptions import RedisError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 from redis.retry import Retry
 
@@ -39,6 +39,7 @@ from feature_access.unavailable import (
 )
 
 _HASTY = "socket_connect_timeout=0.025,socket_timeout=0.07,retry=null"
+_ONCE = "socket_connect_timeout=5,socket_timeout=5,retry=null"
 _PATIENT = "socket_connect_timeout=5,socket_timeout=30"
 
 
@@ -99,19 +100,30 @@ class DefaultingRedisOnlineStore(
         """As Feast; a view that goes takes its heartbeat along, which Feast's scan would not find.
 
         Raises:
-            ValueError: rows would expire while they still count.
+            ValueError: see `_refuse_to_expire`.
         """
-        expiry = config.online_store.key_ttl_seconds
-        for view in tables_to_keep:
-            if expiry and view.ttl and timedelta(seconds=expiry) < view.ttl:
-                raise ValueError(
-                    f"key_ttl_seconds {expiry} is less than the ttl {view.ttl} of {view.name}: "
-                    "customers would turn into defaults while they are active; make it longer"
-                )
+        _refuse_to_expire(config, tables_to_keep)
         super().update(
             config, tables_to_delete, tables_to_keep, entities_to_delete, entities_to_keep, partial
         )
         self.forget_testimony(config, tables_to_delete)
+
+    def refuse_unusable(self, config: RepoConfig, views: Sequence[FeatureView]) -> None:
+        """Make sure that the views can be served from here; a server that is down may come up.
+
+        Raises:
+            ValueError: see `_refuse_to_expire`; also when the server refuses the login.
+        """
+        _refuse_to_expire(config, views)
+        try:
+            RedisOnlineStore()._get_client(_within(_ONCE, config.online_store)).ping()
+        except AuthenticationError:
+            raise ValueError(
+                "the online store does not let this login in: see the password in its "
+                "connection_string"
+            ) from None
+        except (RedisError, OSError):
+            return
 
     def teardown(
         self, config: RepoConfig, tables: Sequence[FeatureView], entities: Sequence[Entity]
@@ -205,3 +217,18 @@ def _within(limits: str, options: RedisOnlineStoreConfig) -> RedisOnlineStoreCon
     """The options with those limits; what the connection string itself says wins, coming later."""
     connection = f"{limits},{options.connection_string}"
     return options.model_copy(update={"connection_string": connection})
+
+
+def _refuse_to_expire(config: RepoConfig, views: Sequence[FeatureView]) -> None:
+    """Make sure that no row expires while it still counts.
+
+    Raises:
+        ValueError: rows of a view would.
+    """
+    expiry = config.online_store.key_ttl_seconds
+    for view in views:
+        if expiry and view.ttl and timedelta(seconds=expiry) < view.ttl:
+            raise ValueError(
+                f"key_ttl_seconds {expiry} is less than the ttl {view.ttl} of {view.name}: "
+                "customers would turn into defaults while they are active; make it longer"
+            )

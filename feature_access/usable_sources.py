@@ -9,6 +9,7 @@ from copy import copy
 import pyarrow as pa
 from feast import FeatureView, Field, RepoConfig
 from feast.infra.offline_stores.offline_utils import get_offline_store_from_config
+from feast.infra.online_stores.helpers import get_online_store_from_config
 from feast.repo_contents import RepoContents
 from feast.types import Array, Bool, FeastType, Float32, Float64, Int32, Int64, UnixTimestamp
 from feast.types import from_value_type as declared_type
@@ -41,6 +42,18 @@ def unusable_sources(config: RepoConfig, declared: RepoContents) -> list[str]:
             told = str(error).strip().splitlines()[0]
             lines.append(f"feature view {view.name} cannot be read from {source.name}: {told}")
     return lines
+
+
+def unusable_online_store(config: RepoConfig, declared: RepoContents) -> list[str]:
+    """Why the online store could not serve what is declared, a line."""
+    online = get_online_store_from_config(config.online_store)
+    if not hasattr(online, "refuse_unusable"):
+        return []
+    try:
+        online.refuse_unusable(config, declared.feature_views)
+    except ValueError as error:
+        return [str(error)]
+    return []
 
 
 def _with_keys(view: FeatureView, declared: RepoContents) -> FeatureView:

@@ -1,8 +1,9 @@
 """`feast apply` registers no view whose table no read could answer from, and says why."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime, time, timedelta
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pyarrow as pa
@@ -10,6 +11,7 @@ import pytest
 from feast_copy import HISTORY, copy_of_the_project, run
 from next_version import VIEWS, edit
 from offline_places import Files, InPostgres, OnSpark, Place
+from redis_server import RedisServer
 
 pytest_plugins = ["postgres_server", "warehouse"]
 
@@ -248,6 +250,47 @@ def test_a_source_of_another_engine_is_refused(place: Place) -> None:
     source = BigQuerySource(name="elsewhere", table="a.b", timestamp_field="at")
     (told,) = refusals(place, source, PLAIN)
     assert "declared as a BigQuerySource" in told
+
+
+@pytest.fixture
+def guarded(tmp_path: Path) -> Iterator[RedisServer]:
+    """A server that answers nobody without its password."""
+    server = RedisServer(tmp_path, {"requirepass": "open sesame"})
+    yield server
+    server.kill()
+
+
+def test_an_online_store_that_cannot_serve_is_refused(guarded: RedisServer) -> None:
+    from feast import FeatureView, FileSource
+
+    from feature_access.redis_online_store import (
+        DefaultingRedisOnlineStore,
+        DefaultingRedisOnlineStoreConfig,
+    )
+
+    source = FileSource(name="rows", path="rows.parquet", timestamp_field="at")
+    view = FeatureView(name="odd", entities=[], ttl=timedelta(days=2), source=source)
+
+    def asked(options: str, **more: Any) -> str:
+        kind = "feature_access.redis_online_store.DefaultingRedisOnlineStore"
+        online = DefaultingRedisOnlineStoreConfig(type=kind, connection_string=options, **more)
+        try:
+            DefaultingRedisOnlineStore().refuse_unusable(
+                SimpleNamespace(online_store=online), [view]
+            )
+        except ValueError as error:
+            return str(error)
+        return ""
+
+    here = f"127.0.0.1:{guarded.port}"
+    assert asked(f"{here},password=open sesame") == ""
+    for wrong in (here, f"{here},password=guessed"):
+        assert asked(wrong) == (
+            "the online store does not let this login in: see the password in its connection_string"
+        )
+    assert asked("127.0.0.1:1,password=guessed") == ""  # it may come up
+    told = asked(f"{here},password=open sesame", key_ttl_seconds=86_400)
+    assert "key_ttl_seconds 86400 is less than the ttl 2 days" in told
 
 
 # The command.
