@@ -141,9 +141,34 @@ def as_stored(rows: pa.Table, stored: pa.Schema) -> pa.Table:
     """The rows, each unsigned column of `stored` of its own type again: Spark has none."""
     for place, name in enumerate(rows.column_names):
         kind = stored.field(name).type if stored.names.count(name) == 1 else None
-        if kind is not None and pa.types.is_unsigned_integer(kind):
+        if kind is not None and _is_unsigned(kind):
             rows = rows.set_column(place, name, rows[name].cast(kind))
     return rows
+
+
+def unsigned_columns(parts: Iterable[Path]) -> pa.Schema:
+    """The columns of unsigned numbers that every part has in one type."""
+    schemas = list(parts_by_schema(parts))
+    common = set.intersection(*({*schema} for schema in schemas)) if schemas else set()
+    return pa.schema(
+        [f for schema in schemas[:1] for f in schema if f in common and _is_unsigned(f.type)]
+    )
+
+
+def _is_unsigned(kind: pa.DataType) -> bool:
+    return bool(pa.types.is_unsigned_integer(kind))
+
+
+def store_as(part: Path, stored: pa.Schema) -> None:
+    """Write a part of Spark's again where `stored` has unsigned columns, which it has not."""
+    with pq.ParquetFile(part) as written:
+        schema = as_stored(written.schema_arrow.empty_table(), stored).schema
+        if schema == written.schema_arrow:
+            return
+        with pq.ParquetWriter(again := part.with_suffix(".again"), schema) as writer:
+            for batch in written.iter_batches():
+                writer.write_table(as_stored(pa.Table.from_batches([batch]), stored))
+    again.replace(part)
 
 
 class LostRowsError(RuntimeError):

@@ -18,6 +18,7 @@ from feature_pipeline.parquet_table import rows_of
 from feature_pipeline.refreshed import Tables, Terms
 from feature_pipeline.refusal import RefusedError
 from feature_pipeline.spark_lake import read_events, write_parts
+from spark_parquet import unsigned_columns
 from spark_start import FAILURES, is_of_a_file, own_session
 
 
@@ -39,6 +40,8 @@ class Statements:
 
     session: SparkSession
     bounds: dict[str, Any] = field(default_factory=dict)
+    stored: pa.Schema = field(default_factory=lambda: pa.schema([]))
+    """The columns of the staged events that are stored as unsigned numbers."""
 
     @classmethod
     def of(cls, session: SparkSession, as_of: datetime, terms: Terms) -> "Statements":
@@ -73,6 +76,7 @@ def stage(run: Statements, tables: Tables, terms: Terms, delivered: str) -> Arri
     """
     _refuse_unknown_zone(run, terms.zone)
     parts = event_parts(tables.events)
+    run.stored = unsigned_columns(parts)
     events = read_events(run.session, parts)
     _refuse_lost_rows(events, rows_of(parts), tables)
     if terms.erased:
@@ -98,11 +102,12 @@ def write_set_aside(
     """Write the quarantined events with all that they hold; without it where that is unreadable."""
     set_aside = run.view("quarantined_events", query)
     try:
-        return write_parts(set_aside, version, as_of, KEYS, whole=whole)
+        return write_parts(set_aside, version, as_of, KEYS, run.stored, whole=whole)
     except FAILURES as error:
         if not is_of_a_file(error):
             raise
-    return write_parts(set_aside.select(*COLUMNS, "reason"), version, as_of, KEYS, whole=whole)
+    events_alone = set_aside.select(*COLUMNS, "reason")
+    return write_parts(events_alone, version, as_of, KEYS, run.stored, whole=whole)
 
 
 def set_doubles_aside(run: Statements) -> None:

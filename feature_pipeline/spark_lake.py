@@ -30,6 +30,8 @@ from spark_parquet import (
     read_parts,
     refused_columns,
     spark_columns,
+    store_as,
+    unsigned_columns,
     write_all,
 )
 
@@ -75,9 +77,17 @@ def _read_alike(groups: list[dict[str, str]]) -> set[str]:
 
 
 def write_parts(
-    rows: DataFrame, version: Path, end: datetime, order: tuple[str, ...], *, whole: bool = False
+    rows: DataFrame,
+    version: Path,
+    end: datetime,
+    order: tuple[str, ...],
+    stored: pa.Schema,
+    *,
+    whole: bool = False,
 ) -> list[Path]:
     """Write the rows as parts known up to `end`, each with customers of its own, in `order`.
+
+    Unsigned columns of `stored` are stored as such, as DuckDB does: by this process, part by part.
 
     Raises:
         RefusedError: rows that the workers wrote are not there.
@@ -91,6 +101,8 @@ def write_parts(
                 f"{lost}; let each see data/data_warehouse under the same path, and run again: "
                 "nothing was put in place"
             ) from lost
+        for part in written:
+            store_as(part, stored)
         return [
             part.rename(version / part_up_to(end, whole=whole, share=share))
             for share, part in enumerate(written)
@@ -107,15 +119,14 @@ def adding_parts_to(
     joined = {part for day in days for part in day}
     with new_version(table, [part for part in parts if part not in joined]) as version:
         for day in days:
-            write_parts(read_parts(session, day), version, end_of(day[-1]), order)
+            rows, stored = read_parts(session, day), unsigned_columns(day)
+            write_parts(rows, version, end_of(day[-1]), order, stored)
         yield version
 
 
 def _is_rewritten_alike(parts: list[Path]) -> bool:
     """Whether Spark would write every column of them as it stands there: else they stay apart."""
-    schemas = parts_by_schema(parts)
-    return len({frozenset(spark_columns(schema).items()) for schema in schemas}) == 1 and not any(
-        len(spark_columns(schema)) < len(schema)
-        or any(pa.types.is_unsigned_integer(field.type) for field in schema)
-        for schema in schemas
-    )
+    schemas = list(parts_by_schema(parts))
+    return all({*schema} == {*schemas[0]} for schema in schemas) and len(
+        spark_columns(schemas[0])
+    ) == len(schemas[0])

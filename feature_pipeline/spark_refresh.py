@@ -101,7 +101,7 @@ def _made_anew(
             if begins:
                 run.bounds["whole_again"] = begins + terms.lookback_window
                 made = run.view("continued", sql.CONTINUED)
-            written = write_parts(made, log, as_of, _ORDER, whole=True)
+            written = write_parts(made, log, as_of, _ORDER, run.stored, whole=True)
             read_parts(run.session, written).createOrReplaceTempView("written")
             if served:
                 on_step("comparing with what was served")
@@ -176,7 +176,7 @@ def _continued(
     with adding_parts_to(tables.history, since, as_of, run.session, _ORDER) as log:
         run.view("made", sql.aggregation())
         made = run.view("new", sql.NEW)
-        written = write_parts(made, log, as_of, _ORDER)
+        written = write_parts(made, log, as_of, _ORDER, run.stored)
         read_parts(run.session, written).createOrReplaceTempView("written")
         new_rows, newest = run.row(_EXTENT)
         now = before.continued(as_of, delivered, counts, new_rows, newest, arrived.newest)

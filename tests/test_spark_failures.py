@@ -260,7 +260,37 @@ def test_a_column_that_is_not_asked_for_stops_nobody(spark, tmp_path) -> None:
     (part,) = (p for p in parts_of(tables.quarantine) if pq.read_metadata(p).num_rows)
     kept = {"reason", "uint64", "a`b", "_file", "x.y"}
     assert kept == {*pq.read_schema(part).names} & {*BESIDE}
+    assert pq.read_schema(part).field("uint64").type == pa.uint64()
     assert pq.read_table(part)["uint64"].to_pylist() == [2**64 - 1] * 2
+
+
+@pytest.mark.slow
+def test_an_unsigned_id_is_stored_as_duckdb_stores_it(spark, tmp_path) -> None:
+    from feature_pipeline.refresh import bring_up_to
+
+    schemas = []
+    for name, refresh in (
+        ("theirs", bring_up_to),
+        ("ours", lambda *asked: by_spark(spark, *asked)),
+    ):
+        (tmp_path / name).mkdir()
+        tables = tables_in(tmp_path / name)
+        late = FEW.events[0]._replace(created_timestamp=NOON + 9 * DAY)
+        rows = pq.read_table(write_events([*FEW.events, late], tables.events))
+        for place, column, kind in ((0, "customer_id", pa.uint32()), (3, "orders", pa.uint8())):
+            assert rows.column_names[place] == column
+            rows = rows.set_column(place, column, rows[column].cast(kind))
+        pq.write_table(rows, tables.events)
+        for as_of in (NOON + DAY, NOON + 9 * DAY, NOON + 9 * DAY + HOUR, NOON + 20 * DAY):
+            refresh(as_of, tables, terms_of(FEW))
+        for table in (tables.history, tables.quarantine):
+            (schema,) = {pq.read_schema(part).remove_metadata() for part in parts_of(table)}
+            schemas.append({field.name: field.type for field in schema})
+    history, quarantine, *ours = schemas
+    assert (history["customer_id"], quarantine["orders"]) == (pa.uint32(), pa.uint8())
+    for mine, other in zip(ours, (history, quarantine), strict=True):
+        unsigned = {name: kind for name, kind in other.items() if str(kind).startswith("uint")}
+        assert unsigned.items() <= mine.items()
 
 
 @pytest.mark.slow
