@@ -98,7 +98,7 @@ class PointInTimeOfflineStore(DuckDBOfflineStore):  # type: ignore[misc]
         """The columns of what the source declares; None where it is not written yet.
 
         Raises:
-            ValueError: it cannot lie there, or what lies there is no parquet.
+            ValueError: what lies there is no parquet.
         """
         part = first_part(_path(source, config))
         return columns_of(pq.read_schema(part)) if part else None
