@@ -1,5 +1,6 @@
 """The processes of the feature server: gunicorn's, which keep to what its workers promise."""
 
+import os
 import resource
 import signal
 import sys
@@ -8,6 +9,7 @@ from typing import Any, ClassVar
 
 from gunicorn.app.base import BaseApplication
 from gunicorn.arbiter import Arbiter
+from gunicorn.errors import HaltServer
 from uvicorn_worker import UvicornWorker
 
 from contract_checks.console import console
@@ -45,10 +47,15 @@ def serve(address: str, workers: int, build: Callable[[], Any]) -> None:
         "child_exit": _forget_the_worker,
         "on_exit": _say_so,
     }
+    arbiter = os.getpid()
     try:
         _Server(options, build).run()
+    except HaltServer:  # a second worker that could not begin, while the arbiter ends for the first
+        sys.exit(COULD_NOT_JUDGE)
     except SystemExit as ended:
-        sys.exit(COULD_NOT_JUDGE if ended.code == Arbiter.WORKER_BOOT_ERROR else ended.code)
+        if ended.code == Arbiter.WORKER_BOOT_ERROR and os.getpid() == arbiter:
+            sys.exit(COULD_NOT_JUDGE)
+        raise  # a worker's own end tells the arbiter how it went
 
 
 class _Server(BaseApplication):  # type: ignore[misc]

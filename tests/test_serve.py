@@ -464,3 +464,24 @@ def test_no_server_starts_without_tokens_and_none_is_shown(tmp_path, tokens, why
 def test_an_invalid_contract_is_refused(tmp_path):
     (tmp_path / "none.md").write_text("# nothing")
     refused(tmp_path, json.dumps(TOKENS), "--contract", str(tmp_path / "none.md"))
+
+
+@pytest.mark.slow
+def test_a_server_whose_registry_is_down_does_not_begin(tmp_path: Path) -> None:
+    """It says why, and starts no worker again and again."""
+    names = ("WAREHOUSE_HOST", "WAREHOUSE_DATABASE", "WAREHOUSE_USER", "WAREHOUSE_SSLMODE")
+    environment = os.environ | {f"FEATURE_STORE_{name}": "disable" for name in names}
+    environment |= {
+        "PYTHONPATH": str(ROOT),
+        "FEAST_FS_YAML_FILE_PATH": "profiles/production.yaml",
+        "FEATURE_STORE_REGISTRY": "login:s3cret@127.0.0.1:1/registry",
+        "FEATURE_STORE_WAREHOUSE_PORT": "1",
+        "FEATURE_STORE_WAREHOUSE_PASSWORD": "s3cret",
+        "FEATURE_STORE_REDIS": "127.0.0.1:1",
+        "FEATURE_STORE_TOKENS": json.dumps({"ML Platform": "0123456789abcdef"}),
+    }
+    done = run_warm([ROOT / "scripts" / "serve.py", "--port", "0"], ROOT, environment)
+    assert done.returncode == 2, done.stderr
+    assert "failed: the registry cannot be reached: see whether" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert "s3cret" not in done.stdout + done.stderr
