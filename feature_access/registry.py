@@ -1,10 +1,12 @@
 """Open the feature store of a repository, from whatever folder the caller stands in."""
 
 import os
+from errno import ENOENT
 from pathlib import Path
 
 from feast import FeatureStore
 from feast.repo_config import RegistryConfig, load_repo_config
+from sqlalchemy import NullPool
 
 from feature_access.profile import chosen_profile
 from feature_access.refusal import RefusedError
@@ -34,9 +36,25 @@ def open_store(repository: Path, *, registry_expires: bool = True) -> FeatureSto
         )
     if path.startswith(_SQLITE) and not path.startswith(f"{_SQLITE}/"):
         config.registry.path = f"{_SQLITE}{repository.resolve() / path.removeprefix(_SQLITE)}"
+    if path.startswith(_SQLITE):
+        # A connection that is kept goes on reading a file that was removed or replaced since.
+        config.registry.sqlalchemy_config_kwargs["poolclass"] = NullPool
     if not registry_expires:
         config.registry.cache_ttl_seconds = 0
     return FeatureStore(config=config)
+
+
+def read_again(store: FeatureStore) -> None:
+    """Bring the store's copy of its registry up to date.
+
+    Raises:
+        FileNotFoundError: it is gone; SQLite would make an empty one in its place.
+        Exception: it cannot be read; the copy is as it was.
+    """
+    path = store.config.registry.path
+    if path.startswith(_SQLITE) and not Path(path.removeprefix(_SQLITE)).exists():
+        raise FileNotFoundError(ENOENT, "the registry is gone", path)
+    store.refresh_registry()
 
 
 def _is_a_file(registry: RegistryConfig) -> bool:

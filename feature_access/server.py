@@ -29,6 +29,7 @@ from feature_access.feast_json import answer
 from feature_access.freshness import fresh_within, in_the_future
 from feature_access.read_ledger import ReadLedger, Recorder
 from feature_access.refusal import RefusedError
+from feature_access.registry import read_again
 from feature_access.server_metrics import (
     DEFAULTS,
     REQUESTS,
@@ -194,11 +195,12 @@ class FeatureServer:
             await asyncio.sleep(_REGISTRY_SECONDS)
             try:
                 self._catalogue = await run_in_threadpool(self._looked_up)
-            except Exception:  # what is known goes on being served
-                _log.exception("the registry could not be read")
+            except Exception as error:  # one that holds no secret is its kind
+                kind = type(error).__name__
+                _log.warning("the registry cannot be read (%s): what was read is served", kind)
 
     def _looked_up(self) -> Catalogue:
-        self._store.refresh_registry()
+        read_again(self._store)
         return Catalogue(self._store, self._terms, self._most_rows)
 
 

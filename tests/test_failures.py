@@ -7,7 +7,9 @@ lines for a person; 1, which says that a clause is broken, is only said by a job
 import json
 import os
 import shutil
+import sqlite3
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from pathlib import Path
 from subprocess import CompletedProcess
 
@@ -204,6 +206,37 @@ def test_a_profile_that_was_cut_off_starts_no_other_registry(repository: Path) -
     assert {file for file in repository.rglob("*") if file.suffix != ".pyc"} - before <= {
         repository / DATA / "data_warehouse" / "writing.lock"
     }
+
+
+def test_a_registry_that_was_removed_is_missed_and_one_in_its_place_is_read(
+    repository: Path, refreshed: Path
+) -> None:
+    from feature_access.registry import open_store, read_again
+
+    def served() -> set[str]:
+        return {
+            service.name
+            for service in store.registry.list_feature_services(store.project, allow_cache=True)
+        }
+
+    registry = FILES["registry.db"](repository)
+    store = open_store(repository, registry_expires=False)
+    read_again(store)
+    both = served()
+    registry.unlink()
+    with pytest.raises(FileNotFoundError, match="the registry is gone"):
+        read_again(store)
+    assert not registry.exists()
+    assert served() == both
+    restored = registry.with_name("restored.db")
+    shutil.copy(FILES["registry.db"](refreshed), restored)
+    with closing(sqlite3.connect(restored)) as database, database:
+        database.execute(
+            "DELETE FROM feature_services WHERE feature_service_name = 'customer_profile'"
+        )
+    restored.replace(registry)
+    read_again(store)
+    assert served() == both - {"customer_profile"} != both
 
 
 def test_what_jobs_make_is_for_their_own_user_but_the_metrics(repository: Path) -> None:
