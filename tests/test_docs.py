@@ -15,6 +15,8 @@ import pandas as pd
 import pytest
 import typer
 from corpus_case import read_case
+from fault_cases import EVERY, TABLE
+from fault_table import numbers_in
 from feast_copy import HISTORY, run
 from typer.core import TyperGroup, TyperOption
 
@@ -326,3 +328,8 @@ def test_links_lead_somewhere() -> None:
         if not (document.parent / link.split("#")[0]).exists()
     ]
     assert missing == []
+
+
+def test_the_table_of_faults_is_of_what_the_suite_tries() -> None:
+    assert numbers_in(TABLE) == EVERY
+    assert EVERY.total() >= 300
