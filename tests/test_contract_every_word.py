@@ -116,7 +116,6 @@ def test_all_of_a_list_is_read(clause: str, value: str, term: object) -> None:
         ("free, pro, or enterprise", ("free", "pro", "enterprise")),
         ("free, 'in trial'", ("free", "in trial")),
         ("A | B", ("A", "B")),
-        ("min 0, max 500", None),
         ("positive integers, zero allowed", None),
         ("free, pro or enterprise", None),
     ],
@@ -150,11 +149,11 @@ def with_a_word_more(value: str, draws: random.Random, share: float) -> Iterator
 
 MEANS_THE_SAME = {
     "§2 fanout": {"several", "if"},
-    "§3 allowed lateness": {"maximum"},
+    "§3 allowed lateness": {"maximum", "max"},
     "§5.1 filters": {"active", "only"},
-    "§9 retention policy": {"maximum"},
+    "§9 retention policy": {"maximum", "max"},
     "§9 audit requirements": {"reviewed"},
-    "§10 deprecation plan": {"minimum"},
+    "§10 deprecation plan": {"minimum", "min"},
     "§11 performance tests": {"error"},
 }
 """Words of the list that say again what the clause says already."""

@@ -19,14 +19,14 @@ from contract_checks.language.terms import (
     DriftThreshold,
     Range,
 )
-from contract_checks.language.values import at_least, at_most, limit, naming
+from contract_checks.language.values import at_least, at_most, naming
 
 Reader = Callable[[str], object]
 
 match_rate = at_least(values.percent)
 delta = at_most(naming(DELTA, values.percent))
 backfill = naming(BACKFILL, values.duration)
-lateness = limit(values.duration)
+lateness = at_most(values.duration)
 
 DAY, HOUR = timedelta(days=1), timedelta(hours=1)
 
@@ -46,6 +46,25 @@ DAY, HOUR = timedelta(days=1), timedelta(hours=1)
         (match_rate, "≥ 98%", 0.98),
         (match_rate, ">= 98 %", 0.98),
         (match_rate, "at least 99.5 percent", 0.995),
+        *((match_rate, text, 0.98) for text in ("98%", "> 98%", "98% or better", "not below 98%")),
+        *((delta, text, 0.01) for text in ("1%", "< 1%", "less than 1%", "1% or less", "max 1%")),
+        *(
+            (phrases.drift_threshold, f"PSI {text}", DriftThreshold(metric="PSI", minimum=0.1))
+            for text in ("> 0.1", "above 0.1", "0.1", "of 0.1 or more", "is over 0.1")
+        ),
+        *((phrases.null_rate, text, 0.01) for text in ("null rate 1%", "max 1% nulls")),
+        *((phrases.freshness, text, 2 * HOUR) for text in ("2 hours", "max 2h", "2h or less")),
+        *((values.yes_no, text, True) for text in ("true", "required", "Enabled")),
+        *((values.yes_no, text, False) for text in ("False", "disabled")),
+        *(
+            (values.allowed, text, Range(minimum=0, maximum=1000))
+            for text in (
+                "≥ 0, ≤ 1,000",
+                "min 0, max 1000",
+                "0–1000 (inclusive)",
+                "0 to 1000 inclusive",
+            )
+        ),
         (delta, "≤ 1% difference across numeric fields", 0.01),
         (delta, "no more than 0.1%", 0.001),
         (values.allowed, "0–10,000", Range(minimum=0, maximum=10_000)),
@@ -169,9 +188,8 @@ def test_a_wrong_unit_is_called_so(reader: Reader, text: str, found: str) -> Non
     [
         # comparisons that say something else
         (match_rate, "≤ 98%"),
-        (match_rate, "> 98%"),
-        (match_rate, "98%"),
-        (delta, "< 1%"),
+        (delta, "≥ 1%"),
+        (lateness, "≥ 24h"),
         (values.duration, "≥ 30d"),
         (phrases.freshness, "Feature age ≥ 2 hours"),
         (phrases.null_rate, "non-null rate ≤ 1%"),

@@ -19,7 +19,6 @@ from contract_checks.language.values import (
     at_least,
     at_most,
     choice,
-    limit,
     naming,
     prose,
 )
@@ -144,14 +143,15 @@ _ALSO_SPELLED = {
 _STATUS = choice("draft", "active", "deprecated", "retired")
 _NUMBERS = {"one-to-one": "1:1", "one-to-many": "1:n", "many-to-one": "n:1", "many-to-many": "n:m"}
 _UNIQUENESS = choice("1:1", "1:n", "n:1", "n:m", **_NUMBERS)
-_JOIN = choice("left", "inner", "right", "outer", full="outer")
+_OUTER = {"left outer": "left", "right outer": "right", "full outer": "outer", "full": "outer"}
+_JOIN = choice("left", "inner", "right", "outer", **_OUTER)
 
 
 def _join_type(text: str) -> str:
     return _JOIN(re.sub(r"(?i)\s+join$", "", text))
 
 
-_NO_MATCH = choice("default", "null", "drop", "fail", error="fail")
+_NO_MATCH = choice("default", "null", "drop", "fail", error="fail", reject="fail")
 _CLASSIFICATION = choice("public", "internal", "confidential", "restricted")
 _THRESHOLDS = "§7 thresholds"
 
@@ -174,7 +174,7 @@ CLAUSES = (
     Clause("3", "Timestamp timezone", read.timezone, "time.timezone"),
     Clause("3", "Point-in-time correctness", read.requirement, "time.point_in_time_required"),
     Clause("3", "Lookback window", naming(SPAN, read.duration), "time.lookback"),
-    Clause("3", "Allowed lateness", limit(read.duration), "time.allowed_lateness"),
+    Clause("3", "Allowed lateness", at_most(read.duration), "time.allowed_lateness"),
     Clause("3", "Leakage guardrails"),
     Clause("4", "Source system(s)", read.tables, "source.systems"),
     Clause("4", "Source owner", read.name, "source.owner"),
@@ -220,7 +220,7 @@ CLAUSES = (
     Clause("9", "Data classification", _CLASSIFICATION, "privacy.classification"),
     Clause("9", "PII / PHI present", read.personal_data, "privacy.personal_data"),
     Clause("9", "Masking / tokenization", say.masking, "privacy.masking"),
-    Clause("9", "Retention policy", limit(naming(RETENTION, read.duration)), "privacy.retention"),
+    Clause("9", "Retention policy", at_most(naming(RETENTION, read.duration)), "privacy.retention"),
     Clause("9", "Approved consumers", people.names, "privacy.consumers"),
     Clause("9", "Audit requirements", say.access_review, "privacy.access_review"),
     Clause("10", "Served versions immutable", read.yes_no, "versioning.served_immutable"),

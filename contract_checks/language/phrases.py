@@ -109,7 +109,7 @@ def null_rate(text: str) -> float:
         return 0.0
     with Sentence(text, "a limit such as 'null rate ≤ 1%'", frozenset(("rate", "values"))) as words:
         words.take(r"\b(?:nulls?|missing)\b")
-        return words.percent(UNDER)
+        return words.percent(f"{UNDER}?")
 
 
 def least_value(text: str) -> float:
@@ -145,7 +145,7 @@ def outliers(text: str) -> Outliers:
 def freshness(text: str) -> timedelta:
     """The greatest age of a served feature."""
     with Sentence(text, "a limit such as 'Feature age ≤ 2 hours'", FEATURES | {"age"}) as words:
-        return words.duration(UNDER)
+        return words.duration(f"{UNDER}?")
 
 
 def cardinality(text: str) -> Cardinality:
@@ -162,8 +162,8 @@ def cardinality(text: str) -> Cardinality:
 def drift_threshold(text: str) -> DriftThreshold:
     """A metric and the value from which it counts as drift."""
     with Sentence(text, "a threshold such as 'PSI ≥ 0.1'") as words:
-        metric = words.take(r"^([a-z][a-z -]*?)\s*(?=[≥≤<>=])")[1]
-        minimum = words.number("≥")
+        metric = words.take(r"^([a-z][a-z -]*?)(?: (?:of|is|above|over))*\s*(?=[≥≤<>=0-9])")[1]
+        minimum = words.number("[≥>]?")
         if minimum <= 0:
             raise words.unreadable(", above zero")
         return DriftThreshold(metric=metric, minimum=minimum)

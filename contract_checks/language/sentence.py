@@ -41,6 +41,7 @@ _EXAMPLES: dict[Kind, str] = {
 }
 
 WORD_COUNTS = {"one": 1, "two": 2, "three": 3, "four": 4, "five": 5}
+_COUNT = rf"\b(?:{'|'.join(WORD_COUNTS)})"
 UNDER = "[≤<]"  # for a limit, 'below 1%' promises what '≤ 1%' does
 _LONGEST = 1000
 _COLUMN = r"(?u:\b[^\W\d_]\w*_\w+\b)"
@@ -57,13 +58,13 @@ _SYMBOLS = (
     (r">=|\bat least\b|\b(?:no|not) (?:less|fewer) than\b|\bgreater than or equal to\b", "≥"),
     (r"<=|\bat most\b|\b(?:no|not) (?:more|older|greater) than\b|\bless than or equal to\b", "≤"),
     (r"\b(?:(?:must|may|should|does) )?(?:not|never) exceeds?\b|\bcannot exceed\b", "≤"),
-    (r"\bminimum(?: of)?(?= [0-9])", "≥"),
-    (r"\b(?:up to|within|maximum(?: of)?)(?= [0-9])", "≤"),
+    (r"\b(?:min(?:imum)?(?: of)?|not (?:below|under))(?= [0-9])", "≥"),
+    (r"\b(?:up to|within|max(?:imum)?(?: of)?|not (?:above|over))(?= [0-9])", "≤"),
     (r"\b(?:below|under|less than)(?= [0-9])", "<"),
-    (rf"({NUMBER}(?:\s?%)?|\b(?:{'|'.join(WORD_COUNTS)})) or (?:more|higher)\b", r"≥ \1"),
+    (rf"({NUMBER}(?: ?%| ?per ?cent)?|{_COUNT}) or (?:more|higher|better|above)\b", r"≥ \1"),
+    (rf"({NUMBER} ?(?:%|[a-z]+)?) or (?:less|fewer|lower|below|under)\b", r"≤ \1"),
     (r"\bnot be negative\b|\bnon-negative\b", "≥ 0"),
-    (r"==", "="),
-    ("−", "-"),
+    *(("==", "="), ("−", "-")),
 )
 
 

@@ -32,7 +32,10 @@ _UTC = r"(?:utc|coordinated universal time(?: \(utc\))?)"
 _ALL_UTC = rf"all timestamps (?:are )?(?:stored )?in {_UTC}"
 _LEAST, _MOST = rf"(?P<minimum>{NUMBER})", rf"(?P<maximum>{NUMBER}|∞)"
 _RANGE = rf"{_LEAST}\s*(?:–|—|-|\bto\b)\s*{_MOST}"
-_RANGES = (_RANGE, rf"between {_LEAST} and {_MOST}", rf"\[{_LEAST}\s*, {_MOST}\]")
+_RANGES = (
+    *(_RANGE, rf"between {_LEAST} and {_MOST}", rf"\[{_LEAST}\s*, {_MOST}\]"),
+    rf"≥\s*{_LEAST}\s*(?:,|and|, and)\s*≤\s*{_MOST}",
+)
 _ONE_VALUE = r"[A-Za-z][\w-]*|'[A-Za-z][\w -]*'|\"[A-Za-z][\w -]*\""
 _TYPES = "struct|int(?:eger|32|64)?|bigint|float(?:32|64)?|double|decimal|string|bool(?:ean)?"
 
@@ -64,15 +67,16 @@ def choice(*values: str, **synonyms: str) -> Callable[[str], str]:
     def read(text: str) -> str:
         word = tidy(text).lower()
         if word not in words:
-            raise Unreadable(f"expected one of {', '.join(words)}; got {quote(text)}")
+            raise Unreadable(f"expected one of {', '.join(values)}; got {quote(text)}")
         return words[word]
 
     return read
 
 
 def yes_no(text: str) -> bool:
-    """`yes` or `no`."""
-    return choice("yes", "no")(text) == "yes"
+    """`yes` or `no`, also as `true` or `false`, `required`, `enabled` or `disabled`."""
+    also = {"true": "yes", "required": "yes", "enabled": "yes", "false": "no", "disabled": "no"}
+    return choice("yes", "no", **also)(text) == "yes"
 
 
 def requirement(text: str) -> bool:
@@ -168,7 +172,8 @@ def duration(text: str, bound: str = "", names: frozenset[str] = frozenset()) ->
 
 def percent(text: str, bound: str = "", names: frozenset[str] = frozenset()) -> float:
     """A share from 0% to 100%, as a fraction of one."""
-    expected = f"a percentage such as '{bound} 98%'".replace("' ", "'")
+    sign = next((sign for sign in "≥≤" if sign in bound), "")
+    expected = f"a percentage such as '{sign} 98%'".replace("' ", "'")
     with Sentence(text, expected, names) as words:
         return words.percent(bound)
 
@@ -179,23 +184,19 @@ def naming(names: frozenset[str], read: Callable[..., Value]) -> Callable[..., V
 
 
 def at_least(read: Callable[..., Value]) -> Callable[[str], Value]:
-    """A reader that wants '≥' (or 'at least') before the quantity."""
-    return partial(read, bound="≥")
+    """A reader of a quantity that is the least by its label, so that '≥' may be left out."""
+    return partial(read, bound="[≥>]?")
 
 
 def at_most(read: Callable[..., Value]) -> Callable[[str], Value]:
-    """A reader that wants '≤' (or 'at most') before the quantity."""
-    return partial(read, bound="≤")
-
-
-def limit(read: Callable[..., Value]) -> Callable[[str], Value]:
-    """A reader of a quantity that is a limit by its label, so that '≤' may be left out."""
-    return partial(read, bound="≤?")
+    """A reader of a quantity that is the most by its label, so that '≤' may be left out."""
+    return partial(read, bound="[≤<]?")
 
 
 def allowed(text: str) -> Range | AllowedValues:
     """`0–10,000`, `-5 to 5`, `≥ 0`, `≤ 1`, or a set such as `free, pro, enterprise`."""
     line = tidy(text)
+    line = re.sub(r"\s*\(inclusive\)$|\s+inclusive$", "", line, flags=FLAGS)
     spread = re.sub(r"(?<=[0-9])\.\.(?=[-+0-9])", "–", line)
     for both in filter(None, (re.fullmatch(pattern, spread, FLAGS) for pattern in _RANGES)):
         most = None if both["maximum"] == "∞" else number_in(both["maximum"])
