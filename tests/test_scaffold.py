@@ -102,9 +102,6 @@ def all_four(tmp_path_factory: pytest.TempPathFactory) -> Path:
     repository = bare(tmp_path_factory.mktemp("all") / "repository")
     for document in DOCUMENTS:
         write(document, repository)
-        schema, *_ = load(document).parity.offline_path.rpartition(".")
-        # Its job made the table's folder, as the next steps have it.
-        (repository / "data").joinpath(*schema.split(".")).mkdir(parents=True, exist_ok=True)
     apply(repository)
     return repository
 
