@@ -66,12 +66,13 @@ def _open(repository: Path, environment: Mapping[str, str] = os.environ) -> Any:
 
     config = load_repo_config(repository, settings)
     path = config.registry.path
-    if path.startswith(_SQLITE):
+    kind = _SQLITE if path.startswith(_SQLITE) else ""
+    if kind or (config.registry.registry_type == "file" and "://" not in path):
         # Relative to the repository, and never created by a mere look at it.
         file = repository.resolve() / path.removeprefix(_SQLITE)
         if not file.is_file():
             raise MissingEvidence(f"no registry at {file}: run `feast apply` in {repository}")
-        config.registry.path = f"{_SQLITE}{file}"
+        config.registry.path = f"{kind}{file}"
     return FeatureStore(config=config)
 
 
