@@ -15,8 +15,7 @@ from waiting import GIVE_UP_SECONDS, seconds_until, wait_until
 from warm_start import _main, warm
 
 _PIPE = 1 << 20  # what a command may say before somebody reads it
-_OURS = ("contract_checks.", "feature_repo", "feature_access")
-_STARTS = "contract_checks.stopping"
+_OURS = ("feature_repo", "feature_access")
 
 
 class Done(NamedTuple):
@@ -69,7 +68,9 @@ def _harmed(begun: str, full_at: int | None, *told: Any) -> None:
     def note(event: str, arguments: tuple[Any, ...]) -> None:
         if event != "import" or not waiting:
             return
-        if arguments[0].startswith(_OURS) and arguments[0] != _STARTS:
+        # It heeds signals by now, or is Feast's command, which does not.
+        heeds = signal.getsignal(signal.SIGTERM) is not signal.SIG_DFL
+        if heeds or arguments[0].startswith(_OURS):
             waiting.clear()
             os.write(end, b".")
 
