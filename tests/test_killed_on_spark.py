@@ -37,6 +37,7 @@ TERMS = Terms(timedelta(days=30), timedelta(hours=24))
 WAREHOUSE = HISTORY.parent
 HOUSEHOLDS = 300
 SEED = 7
+REFUSED = 2
 
 
 class State(NamedTuple):
@@ -61,10 +62,17 @@ class Place:
         self.staging = folder / "staging"
         self.redis = RedisServer(folder / "redis")
 
-    def refreshed(self, die_at: str | None = None, die_after: float | None = None) -> int:
+    def refreshed(
+        self,
+        die_at: str | None = None,
+        die_after: float | None = None,
+        by: int = signal.SIGKILL,
+        who: str = "job",
+    ) -> int:
         """Refresh in a process of its own; its exit code, minus the signal."""
         held = its_own(self.repository) | asked_for(self.staging, self.redis)
-        process = warm().Process(target=refresh_in, args=(self.repository, held, die_at))
+        asked = (self.repository, held, die_at, by, who)
+        process = warm().Process(target=refresh_in, args=asked)
         process.start()
         process.join(die_after or 900)
         if die_after:
@@ -96,21 +104,37 @@ class Place:
         shutil.rmtree(self.repository.parent)
 
 
-def refresh_in(repository: Path, environment: Mapping[str, str], die_at: str | None) -> None:
-    """With the repository's own code, and dead at the start of that step."""
+def refresh_in(
+    repository: Path, environment: Mapping[str, str], die_at: str | None, by: int, who: str
+) -> None:
+    """With the repository's own code, and it or Spark's driver dead at the start of that step."""
     os.environ.clear()
     os.environ.update(environment)
     os.chdir(repository)
     sys.path.insert(0, str(repository))
+    for name in [name for name in sys.modules if name.partition(".")[0] == "scripts"]:
+        del sys.modules[name]  # a helper of the tests has loaded the checkout's, which work there
     from contract_checks.language.loader import load
+    from feature_access.refusal import RefusedError as ReadRefusedError
     from feature_access.registry import open_store
+    from feature_pipeline.refusal import RefusedError
     from scripts.refresh import CONTRACT, EVENTS, refresh
 
     def on_step(step: str) -> None:
-        if step == die_at:
-            os.kill(os.getpid(), signal.SIGKILL)
+        if step == die_at and who == "job":
+            os.kill(os.getpid(), by)
+        elif step == die_at:
+            from pyspark import SparkContext
 
-    refresh(open_store(repository), load(CONTRACT), PRESENT, EVENTS, on_step)
+            os.kill(SparkContext._gateway.proc.pid, by)
+            SparkContext._gateway.proc.wait()
+
+    try:
+        refresh(open_store(repository), load(CONTRACT), PRESENT, EVENTS, on_step)
+    except (RefusedError, ReadRefusedError) as refused:
+        if "driver, a Java process, ended" not in str(refused):
+            raise
+        sys.exit(REFUSED if len(str(refused).splitlines()) == 1 else 1)
 
 
 @pytest.fixture(scope="module")
@@ -183,6 +207,21 @@ def test_killed_at_every_step_it_ends_where_it_would_have(place: Place, unkilled
         assert place.refreshed(die_at=step) == -signal.SIGKILL, step
     assert place.refreshed() == 0
     assert place.state() == unkilled
+
+
+def test_ended_by_another_or_without_a_driver_it_ends_where_it_would_have(
+    place: Place, unkilled: State
+) -> None:
+    """SIGTERM for the job; and for Spark's driver, of which the job tells in a line."""
+    for number, step in enumerate(STEPS):
+        assert place.refreshed(die_at=step, by=signal.SIGTERM) == -signal.SIGTERM, step
+        by = (signal.SIGKILL, signal.SIGTERM)[number % 2]
+        assert place.refreshed(die_at=step, by=by, who="driver") == REFUSED, step
+    assert place.refreshed() == 0
+    failed = [(PRESENT, False)] * len(STEPS)
+    left = place.state()
+    assert sorted(left.refreshes) == sorted([*failed, *unkilled.refreshes])
+    assert left._replace(refreshes=unkilled.refreshes) == unkilled
 
 
 def test_killed_at_random_it_ends_where_it_would_have(place: Place, unkilled: State) -> None:
