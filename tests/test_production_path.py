@@ -13,6 +13,7 @@ from oracle import read_change_log
 from postgres_server import Database, PostgresServer
 from production import asked_for
 from redis_server import RedisServer
+from two_versions import UNHURRIED_START
 from warehouse import (
     EVENTS,
     JUDGE,
@@ -56,7 +57,8 @@ class Jobs(NamedTuple):
         return said
 
     def script(self, login: str, name: str, *arguments: str, code: int = 0) -> str:
-        return self.run(login, "python", f"scripts/{name}.py", *arguments, code=code)
+        start = [str(UNHURRIED_START)] if name == "promote" else []
+        return self.run(login, "python", *start, f"scripts/{name}.py", *arguments, code=code)
 
 
 @pytest.fixture
