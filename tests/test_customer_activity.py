@@ -99,6 +99,7 @@ def test_events_lie_in_the_order_they_arrived(rows, real_events):
     assert arrivals == sorted(arrivals)
 
 
+@pytest.mark.slow
 def test_events_stay_what_they_were_when_a_test_of_the_project_fails(real_events, tmp_path):
     folder = tmp_path / "delivered"
     copytree(real_events.parent, folder)

@@ -3,6 +3,7 @@
 import importlib
 import os
 import re
+import shlex
 import shutil
 import subprocess
 import sys
@@ -77,29 +78,24 @@ def the_readmes(repository: Path) -> dict[str, str]:
     }
 
 
-def shell(repository: Path, command: str) -> "subprocess.CompletedProcess[str]":
-    """A command of the README, in the copy and with its code."""
-    return subprocess.run(
-        command.replace(".venv/bin/", f"{Path(sys.executable).parent}/"),
-        shell=True,
-        cwd=repository,
-        env=the_readmes(repository),
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-
-
 def test_every_command_of_the_readme_runs_and_its_report_is_real(copy: Path) -> None:
     _setup, daily = blocks("README.md", "sh")
     assert len(commands(daily)) == 5
     for command in commands(daily):
-        done = shell(copy, command)
+        program, *words = shlex.split(command)
+        done = run(copy, Path(program).name, *words, env=the_readmes(copy))
         assert done.returncode == 0, f"{command}\n{done.stdout}{done.stderr}"
     assert (copy / "data" / "training_set.parquet").is_file()
 
     (snippet,) = blocks("README.md", "python")
-    done = shell(copy, f".venv/bin/python -c '{snippet}'")
+    done = subprocess.run(  # as a person does, with nothing loaded
+        [sys.executable, "-c", snippet],
+        cwd=copy,
+        env=the_readmes(copy),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
     assert done.returncode == 0, done.stderr
 
     spoil(copy)

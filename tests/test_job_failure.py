@@ -19,6 +19,12 @@ DBT = RefusedError("dbt failed: a test of its project did not pass")
 AHEAD = AheadOfClockError("--as-of has not come")
 
 
+@pytest.fixture(autouse=True)
+def lock_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "data").mkdir()
+    monkeypatch.setattr("scripts.alerting.ROOT", tmp_path)
+
+
 @pytest.fixture
 def alerts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[], list[tuple[str, str]]]:
     address = f"sqlite:///{tmp_path / 'operations.db'}"

@@ -101,6 +101,7 @@ def sha256_of(file: Path) -> str:
 # Upstream and refresh
 
 
+@pytest.mark.slow
 def test_each_ingestion_leaves_a_record_of_every_upstream_job(unapplied: Path, log: Path) -> None:
     for day in ("2026-01-01", "2026-01-02"):
         done = job(unapplied, "ingest", "--as-of", day, log=log)

@@ -247,7 +247,7 @@ def tables(copy: Copy) -> set[str]:
 @pytest.mark.parametrize(
     "writes",
     [
-        [(REGISTRY, 0), (LOG, 1)],
+        pytest.param([(REGISTRY, 0), (LOG, 1)], marks=pytest.mark.slow),
         pytest.param(
             [(database, n) for database in (REGISTRY, LOG) for n in range(8)],
             marks=pytest.mark.slow,

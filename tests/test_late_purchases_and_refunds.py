@@ -195,6 +195,7 @@ def assert_as_told(events: list[Event]) -> None:
     assert oracle.profile(COVERED_LATE, at).avg_order_value_30d == 12.5
 
 
+@pytest.mark.slow
 def test_what_comes_late_is_delivered_when_it_comes_and_no_day_falls_below_zero(
     tmp_path: Path,
 ) -> None:

@@ -73,7 +73,9 @@ def oracle_beside(zone: str, turn: datetime, window: timedelta = MONTH) -> Oracl
 
 
 @pytest.mark.parametrize("name", ZONES)
-@pytest.mark.parametrize("window", [MONTH, 30 * HOUR], ids=["30d", "30h"])
+@pytest.mark.parametrize(
+    "window", [MONTH, pytest.param(30 * HOUR, marks=pytest.mark.slow)], ids=["30d", "30h"]
+)
 def test_at_once_and_step_by_step_the_zones_days_count(
     engine: Engine, name: str, window: timedelta
 ) -> None:

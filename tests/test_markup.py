@@ -64,6 +64,7 @@ def test_a_consumer_of_any_name_is_seen_in_the_review(
 ) -> None:
     monkeypatch.setenv(ADDRESS_VARIABLE, f"sqlite:///{tmp_path / 'operations.db'}")
     monkeypatch.setenv("COLUMNS", "200")
+    monkeypatch.setattr(access_review, "told_of_exposed", lambda folder: "")
     log = OperationsLog(f"sqlite:///{tmp_path / 'operations.db'}")
     log.append(read("ML Platform"), read(name, path=f"{name}.parquet"), online(name, 1, 1, 0))
     app = typer.Typer()

@@ -103,7 +103,7 @@ def log(real_events, oracle, tmp_path_factory) -> ChangeLog:
 
 @pytest.mark.parametrize(
     ("every", "least"),
-    [(15, 50_000), pytest.param(1, 900_000, marks=pytest.mark.slow)],
+    [(30, 25_000), pytest.param(1, 900_000, marks=pytest.mark.slow)],
 )
 def test_profiles_are_exact_at_every_change_and_just_before(oracle, log, every, least):
     chosen = set(sorted(oracle.admissible)[::every])

@@ -3,7 +3,7 @@
 Loading Feast, pandas and DuckDB takes longer than most commands. The processes are forked from one
 that did so once, with multiprocessing's forkserver; what a command says and does is its own code's,
 from where it is run. That commands start by themselves, too, is shown by the demonstration, by the
-README's commands and by a server, which are run as a person runs them.
+README's Python and by a server, which are run as a person runs them.
 """
 
 import gc
