@@ -153,6 +153,7 @@ def test_an_empty_store_is_an_error_and_never_zeros(fresh, fresh_store, log):
         online(fresh_store, [1, UNKNOWN])
 
 
+@pytest.mark.slow
 def test_the_feature_server_serves_the_same_and_fails_while_the_store_is_empty(
     fresh, fresh_store, log
 ):

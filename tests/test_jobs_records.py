@@ -537,7 +537,7 @@ IN_ERROR = A_TEST + "def test_two(absent): assert True\n"
     [
         (A_TEST.format(True), 0, {}),
         (A_TEST.format(False), 1, {"test_one": "failed"}),
-        (SKIPPED.format(True), 1, {"test_two": "skipped"}),
+        pytest.param(SKIPPED.format(True), 1, {"test_two": "skipped"}, marks=pytest.mark.slow),
         (IN_ERROR.format(True), 1, {"test_two": "error"}),
     ],
 )
@@ -554,7 +554,10 @@ def test_what_did_not_pass_is_named(
     assert record.figures["not_passed"] == not_passed
 
 
-@pytest.mark.parametrize("source", [None, "", "import nothing_of_that_name\n"])
+@pytest.mark.parametrize(
+    "source",
+    [None, *(pytest.param(s, marks=pytest.mark.slow) for s in ("", "import nothing_there\n"))],
+)
 def test_tests_that_cannot_run_did_not_pass(unapplied: Path, log: Path, source: str | None) -> None:
     tests = unapplied / "tests" / "test_known_answers.py"
     tests.unlink() if source is None else tests.write_text(source, encoding="utf-8")

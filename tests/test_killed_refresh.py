@@ -146,11 +146,9 @@ def killed_at_random(repository: Path, times: int, draw: Callable[[], float]) ->
     return killed
 
 
-@pytest.mark.parametrize("times", [8, pytest.param(200, marks=pytest.mark.slow)])
-def test_killed_at_random_it_ends_where_it_would_have(
-    times: int, repository: Path, unkilled: State
-) -> None:
-    dice = random.Random(SEED)
+@pytest.mark.slow
+def test_killed_at_random_it_ends_where_it_would_have(repository: Path, unkilled: State) -> None:
+    dice, times = random.Random(SEED), 200
     killed = killed_at_random(repository, times, lambda: dice.uniform(0, 1.5))
     assert killed >= times // 4
     passed = [done for done in state_of(repository).refreshes if done == (PRESENT, True)]

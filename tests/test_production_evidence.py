@@ -149,10 +149,20 @@ def test_probes_run_through_the_warehouses_join(
     [
         ("event_timestamp + $lookback_window", "created_timestamp + $lookback_window"),
         ("created_timestamp AS in_force_from", "event_timestamp AS in_force_from"),
-        ("ORDER BY event_timestamp DESC, created", "ORDER BY created"),
-        ("customer_id, day", "customer_id, CAST(created_timestamp AS DATE)"),
-        ("AND in_force_until <= $as_of", "AND in_force_until < $as_of - INTERVAL 36500 DAY"),
-        ("(order_value, orders)", "(order_value, order_days)"),
+        pytest.param(
+            "ORDER BY event_timestamp DESC, created", "ORDER BY created", marks=pytest.mark.slow
+        ),
+        pytest.param(
+            "customer_id, day",
+            "customer_id, CAST(created_timestamp AS DATE)",
+            marks=pytest.mark.slow,
+        ),
+        pytest.param(
+            "AND in_force_until <= $as_of",
+            "AND in_force_until < $as_of - INTERVAL 36500 DAY",
+            marks=pytest.mark.slow,
+        ),
+        pytest.param("(order_value, orders)", "(order_value, order_days)", marks=pytest.mark.slow),
     ],
 )
 def test_probes_are_of_the_statement_that_the_warehouse_runs(

@@ -44,7 +44,11 @@ def amid_a_write(monkeypatch, fault) -> None:
     monkeypatch.setattr(redis_writer.RedisWriter, "_write", counted)
 
 
-@pytest.mark.parametrize("before", [None, PRESENT - 6 * HOUR], ids=["first", "next"])
+@pytest.mark.parametrize(
+    "before",
+    [pytest.param(None, marks=pytest.mark.slow), PRESENT - 6 * HOUR],
+    ids=["first", "next"],
+)
 @pytest.mark.parametrize("fault", FAULTS)
 def test_a_fault_amid_a_refresh_is_an_error_and_the_next_refresh_restores_everybody(
     fresh, redis_server, log, monkeypatch, fault, before
