@@ -179,7 +179,7 @@ def _drivers_own(error: BaseException) -> BaseException:
 
 
 def _asked(*errors: BaseException) -> str:
-    """Which PostgreSQL it was, as `feast_start.asking` noted; SQLAlchemy asks for the registry."""
+    """Which PostgreSQL it was, as `asking` noted; SQLAlchemy asks for the registry."""
     noted = [getattr(error, "server", None) for error in errors]
     return next(filter(None, noted), "warehouse")
 

@@ -26,7 +26,6 @@ from feast.infra.offline_stores.contrib.postgres_offline_store.postgres_source i
 )
 from feast.infra.offline_stores.offline_store import RetrievalJob
 from feast.infra.registry.base_registry import BaseRegistry
-from feast_start import limit_sqlalchemy
 from pydantic import ConfigDict, model_validator
 
 from feature_access.arrow_copy import Session, copied_out
@@ -47,6 +46,7 @@ from feature_access.profile import refuse_unset
 from feature_access.source_columns import refuse_unlike_the_source
 from feature_access.warehouse_bounds import kept_from, known_up_to
 from feature_access.warehouse_session import PulledInUtc, save_in_warehouse, session_in_utc
+from postgres_limits import limit_sqlalchemy
 
 limit_sqlalchemy()  # whoever has this store, plain Feast included, has its registry beside it
 

@@ -14,12 +14,12 @@ from feast.infra.offline_stores.contrib.postgres_offline_store.postgres_source i
 )
 from feast.infra.utils.postgres.connection_utils import _get_conn_kwargs, _get_conninfo
 from feast.saved_dataset import SavedDatasetStorage
-from feast_start import asking, limited
 from psycopg.conninfo import conninfo_to_dict
 
 from feature_access.arrow_copy import Session, copied_out
 from feature_access.postgres_saved_dataset import save_as_table
 from feature_access.saved_dataset import Read, refuse_other_storage
+from postgres_limits import asking, limited
 
 
 @contextmanager

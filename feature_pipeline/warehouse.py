@@ -5,11 +5,11 @@ from contextlib import contextmanager
 from typing import Any
 
 import psycopg
-from feast_start import asking, limited
 from psycopg import ClientCursor, Connection, IsolationLevel
 from psycopg.conninfo import conninfo_to_dict
 
 from feature_pipeline.refusal import RefusedError
+from postgres_limits import asking, limited
 
 EVENTS = "data_warehouse.customer_events"
 HISTORY = "data_warehouse.customer_features_offline"

@@ -14,7 +14,6 @@ from pathlib import Path
 
 import duckdb
 import pyarrow.parquet as pq
-from feast_start import limited
 
 from feature_pipeline.atomic import replacing
 from feature_pipeline.engine import one_row, parquet_at
@@ -22,6 +21,7 @@ from feature_pipeline.erased_customers import ErasedCustomers
 from feature_pipeline.refusal import RefusedError
 from feature_pipeline.warehouse import session
 from feature_pipeline.warehouse_erased import left_out_of_purchases
+from postgres_limits import limited
 from scripts.command_line import ROOT
 
 _PROJECT = ROOT / "customer_activity"

@@ -23,7 +23,7 @@ def copy_of_the_project(to: Path) -> Path:
     """The declarations, the code and the settings; none of the data."""
     for folder in COPIED:
         copytree(ROOT / folder, to / folder, ignore=ignore_patterns("__pycache__"))
-    starts = ("feast_start.py", "spark_parquet.py", "spark_start.py")
+    starts = ("feast_start.py", "postgres_limits.py", "spark_parquet.py", "spark_start.py")
     for file in ("feature_store.yaml", ".feastignore", *starts):
         (to / file).write_bytes((ROOT / file).read_bytes())
     (to / HISTORY).parent.mkdir(parents=True)

@@ -10,7 +10,6 @@ from typing import Any
 import psycopg
 import pytest
 import redis
-from feast_start import limited
 from postgres_server import Database
 from sqlalchemy import create_engine, text
 from sqlalchemy.exc import DBAPIError
@@ -23,6 +22,7 @@ from contract_checks.operations.log import OperationsLog
 from contract_checks.server_faults import server_fault
 from feature_pipeline.refusal import RefusedError
 from feature_pipeline.warehouse import session
+from postgres_limits import limited
 
 pytest_plugins = ["postgres_server", "warehouse"]
 

@@ -14,12 +14,12 @@ from typing import Any, NamedTuple
 
 import duckdb
 import psycopg
-from feast_start import asking, limited
 from psycopg import sql
 
 from contract_checks.evidence.declared import Warehouse
 from contract_checks.evidence.facts import MissingEvidence
 from contract_checks.server_faults import server_fault
+from postgres_limits import asking, limited
 
 USER_VARIABLE, PASSWORD_VARIABLE = (
     "FEATURE_STORE_WAREHOUSE_USER",

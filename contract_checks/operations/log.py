@@ -12,7 +12,6 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from feast_start import limit_sqlalchemy
 from sqlalchemy import (
     JSON,
     Boolean,
@@ -34,6 +33,8 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import TIMESTAMP
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.types import TypeDecorator
+
+from postgres_limits import limit_sqlalchemy
 
 ADDRESS_VARIABLE = "FEATURE_STORE_OPERATIONS_LOG"
 
