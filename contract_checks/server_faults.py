@@ -28,7 +28,7 @@ class _Fault(NamedTuple):
     """What can be wrong with a server."""
 
     codes: str
-    """Of PostgreSQL's SQLSTATE, those that begin so; or the kinds of redis-py's errors."""
+    """How a SQLSTATE of PostgreSQL's begins, or the kinds of redis-py's errors."""
     words: str
     """Or what is said where there is no code, as when a connection fails."""
     is_so: str

@@ -80,7 +80,7 @@ def refuse_unread(parts: list[Path], columns: Collection[str]) -> None:
 
 
 def read_columns(session: SparkSession, parts: list[Path], columns: Collection[str]) -> DataFrame:
-    """Those columns of the parts, and no other."""
+    """The parts' columns of these names, and no other."""
     return read_parts(session, parts, lambda there: [name for name in columns if name in there])
 
 

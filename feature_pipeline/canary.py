@@ -76,7 +76,7 @@ def _beside(view: FeatureView, store: FeatureStore) -> Path:
 
 
 def _slice(offline: DataSource, keys: pa.Table, seed: str, target: Path) -> DataSource:
-    """Those entities' rows of the offline table, cut into a file.
+    """The offline table's rows of these entities, cut into a file.
 
     A warehouse selects them, and a few more, by a condition that names nobody (see `near`).
     """

@@ -39,7 +39,7 @@ class ErasedCustomers:
         return ErasedCustomers(self._key, {*self._digests, _digest(self._key, customer_id)})
 
     def __or__(self, other: "ErasedCustomers") -> "ErasedCustomers":
-        """Those on either list, both of this key."""
+        """The customers on either list, both of this key."""
         return ErasedCustomers(self._key, self._digests | other._digests)
 
     def rows(self) -> list[tuple[str, str]]:

@@ -83,7 +83,7 @@ def _keys_of(compared: Comparison, contract: Contract) -> pa.Table:
 
 
 def _copied(address: str, table: str, theirs: pa.Table, target: Path) -> None:
-    """Those entities' rows of a table of the warehouse, as a file."""
+    """The warehouse table's rows of these entities, as a file."""
     from feature_access.arrow_copy import copied_out
 
     with session(address) as warehouse:

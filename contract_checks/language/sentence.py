@@ -129,7 +129,7 @@ class Sentence:
     """
 
     def __init__(self, text: str, expected: str, names: frozenset[str] = frozenset()) -> None:
-        """Of what the clause speaks, its `names` may be left over."""
+        """The text of a clause; the `names` of what it speaks of may be left over."""
         self._text, self._expected, self._names = text, expected, names
         self._rest = tidy(unicodedata.normalize("NFC", text))
         if len(text) > _LONGEST:  # searching a sentence takes time that grows with its square
