@@ -33,7 +33,7 @@ def leave(number: int = 0, frame: FrameType | None = None) -> NoReturn:
 
 def heed_while_starting() -> None:
     """From its first import on, where this process is a command of ours; a library leaves it be."""
-    if _is_ours() and signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+    if _is_ours() and signal.getsignal(signal.SIGTERM) is signal.SIG_DFL:
         _have(leave)
 
 
@@ -44,7 +44,7 @@ def stoppable(say: Callable[[str], None]) -> Iterator[None]:
     Raises:
         SystemExit: with 2, once it was told and has done so, whatever became of it since.
     """
-    if signal.getsignal(signal.SIGINT) is not leave:  # nobody's command, or one of a test
+    if signal.getsignal(signal.SIGTERM) is not leave:  # nobody's command, or one of a test
         yield
         return
     told: list[int] = []
@@ -74,8 +74,10 @@ def stoppable(say: Callable[[str], None]) -> Iterator[None]:
 
 
 def _have(handler: Any) -> None:
+    """Handle them so, but for Ctrl-C where a shell put the command in the background (POSIX)."""
     for each in _SIGNALS:
-        signal.signal(each, handler)
+        if signal.getsignal(each) is not signal.SIG_IGN:
+            signal.signal(each, handler)
 
 
 def _is_ours() -> bool:

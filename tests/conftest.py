@@ -2,6 +2,7 @@
 
 import gc
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -20,6 +21,7 @@ from loopback import stay_on_loopback
 from warm_start import run_script_warm
 
 stay_on_loopback()
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background job ignores it
 settings.register_profile("house", deadline=None)  # a busy machine proves nothing
 settings.load_profile("house")
 

@@ -4,7 +4,7 @@ import socket
 import ssl
 import subprocess
 from collections.abc import Iterator
-from contextlib import ExitStack, closing
+from contextlib import ExitStack, closing, suppress
 from pathlib import Path
 from threading import Thread
 
@@ -121,19 +121,29 @@ def _terminate(listening: socket.socket, context: ssl.SSLContext, port: int) -> 
             outside = context.wrap_socket(plain, server_side=True)
         except (ssl.SSLError, OSError):  # whoever called did not speak TLS
             continue
-        inside = socket.create_connection(("127.0.0.1", port))
-        for ends in ((outside, inside), (inside, outside)):
-            Thread(target=_pass_on, args=ends, daemon=True).start()
+        Thread(target=_join, args=(outside, port), daemon=True).start()
+
+
+def _join(outside: socket.socket, port: int) -> None:
+    """Pass on both ways, and shut neither end before both have ended.
+
+    One that still reads in a descriptor that was shut reads, and answers, in whatever file is
+    opened under its number next.
+    """
+    with outside, socket.create_connection(("127.0.0.1", port)) as inside:
+        back = Thread(target=_pass_on, args=(inside, outside), daemon=True)
+        back.start()
+        _pass_on(outside, inside)
+        back.join()
 
 
 def _pass_on(source: socket.socket, target: socket.socket) -> None:
-    try:
+    with suppress(OSError):
         while data := source.recv(65_536):
             target.sendall(data)
-    except OSError:
-        pass
-    finally:
-        target.close()
+    for end in (source, target):
+        with suppress(OSError):  # it has ended already
+            end.shutdown(socket.SHUT_RDWR)
 
 
 def test_tls_is_spoken_and_a_stranger_s_certificate_is_not_taken(

@@ -60,6 +60,20 @@ def test_a_command_that_is_told_to_stop_says_so_in_one_line(
     assert (done.returncode, done.stderr) == (code, LINE if code == 2 else "")
 
 
+def test_in_the_background_it_heeds_sigterm_and_leaves_ctrl_c_ignored(tmp_path: Path) -> None:
+    script = tmp_path / "contract-checks"
+    script.write_text(
+        "import os, signal\nsignal.signal(signal.SIGINT, signal.SIG_IGN)\n"
+        "from pathlib import Path\nimport typer\n"
+        "from contract_checks.failure import run\n"
+        "app = typer.Typer(pretty_exceptions_enable=False)\n@app.command()\n"
+        "def main() -> None:\n    os.kill(os.getpid(), signal.SIGINT)\n    typer.echo('on')\n"
+        "    os.kill(os.getpid(), signal.SIGTERM)\nrun(app, Path())\n"
+    )
+    done = run_warm([script], tmp_path, os.environ | {"PYTHONPATH": str(ROOT)})
+    assert (done.returncode, done.stdout, done.stderr) == (2, "on\n", LINE)
+
+
 def test_every_script_heeds_it_before_it_imports_what_takes_long() -> None:
     assert len(SCRIPTS) > 20
     for file in SCRIPTS:
