@@ -1,4 +1,4 @@
-"""How often a property is tried: a third with every change, the whole under `make test-all`."""
+"""How often a property is tried: a quarter with every change, the whole under `make test-all`."""
 
 import os
 
@@ -7,5 +7,5 @@ WHOLE = os.environ.get("HYPOTHESIS_PROFILE", "house") != "house"
 
 
 def tries(whole: int) -> int:
-    """A third of them, rounded up, unless the whole is asked for."""
-    return whole if WHOLE else -(-whole // 3)
+    """A quarter of them, rounded up, unless the whole is asked for."""
+    return whole if WHOLE else -(-whole // 4)
