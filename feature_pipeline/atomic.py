@@ -40,7 +40,11 @@ def replacing(target: Path) -> Iterator[Path]:
 
 @contextmanager
 def scratch_folder(beside: Path, name: str) -> Iterator[Path]:
-    """Give a folder in `beside` that goes when the work is done; it carries the process, too."""
+    """Give a folder in `beside` that goes when the work is done; it carries the process, too.
+
+    One of that name that a killed process left there goes first.
+    """
+    _clear(beside.glob(f".{name}.*.draft"))
     with TemporaryDirectory(dir=beside, prefix=f".{name}.", suffix=f".{os.getpid()}.draft") as made:
         yield Path(made)
 

@@ -18,7 +18,7 @@ from feast.infra.offline_stores.contrib.postgres_offline_store.postgres_source i
     PostgreSQLSource,
 )
 
-from feature_pipeline.atomic import clear_drafts, scratch_folder
+from feature_pipeline.atomic import scratch_folder
 from feature_pipeline.engine import copy_to, embedded_engine, parquet_at
 from feature_pipeline.materialize import materialize_up_to
 from feature_pipeline.parquet_table import is_table
@@ -36,9 +36,7 @@ def read_back(store: FeatureStore, view_name: str, keys: pa.Table, as_of: dateti
     """
     registered = store.get_feature_view(view_name)
     _refuse_to_clear_another(store, view_name)
-    beside = _beside(registered, store)
-    clear_drafts(beside)
-    with scratch_folder(beside, "canary") as scratch:
+    with scratch_folder(_beside(registered, store), "canary") as scratch:
         entities = [store.get_entity(name) for name in registered.entities]
         view = FeatureView(
             name=registered.name,

@@ -17,6 +17,7 @@ from contract_checks.console import console
 from contract_checks.failure import run
 from feature_access.freshness import CLOCK_ALLOWANCE as CLOCK_ALLOWANCE
 from feature_access.refusal import RefusedError as UnusableProfileError
+from feature_pipeline.atomic import clear_drafts
 from feature_pipeline.refusal import RefusedError
 from feature_pipeline.warehouse import BusyWarehouseError, working_alone
 
@@ -73,7 +74,8 @@ def present(as_of: datetime | None) -> datetime:
 def writing_alone() -> Iterator[None]:
     """Be the only job that writes to events or stores; the lock goes with the process, even killed.
 
-    It lies with the lake, for whoever writes there: another checkout, another host.
+    It lies with the lake, for whoever writes there: another checkout, another host. What a killed
+    job left half written goes.
 
     Raises:
         NotBegunError: another one is at it, or the lake lies where nobody can be kept out.
@@ -83,6 +85,7 @@ def writing_alone() -> Iterator[None]:
             warehouse.enter_context(_alone_in_the_warehouse())
         except BusyWarehouseError as busy:
             raise NotBegunError(str(busy)) from busy
+        clear_drafts(ROOT / "data")
         yield
 
 

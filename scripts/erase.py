@@ -20,7 +20,6 @@ from contract_checks.operations.log import Record
 from contract_checks.server_faults import server_fault
 from feature_access.hashing import hash_key_from
 from feature_access.refusal import RefusedError as NoKeyError
-from feature_pipeline.atomic import clear_drafts
 from feature_pipeline.identity import Identity, without
 from feature_pipeline.recount import recount
 from feature_pipeline.refreshed import Tables
@@ -111,7 +110,6 @@ def erase(
     with writing_alone():
         steps = planned(store, identity, hash_key, as_of)
         with recorded("erasure", contract.view_name, as_of) as figures, naming_nobody(identity):
-            clear_drafts(ROOT / "data")
             for step in steps:
                 step.erase()
             terms = terms_of(contract, listed_with(hash_key))

@@ -13,7 +13,6 @@ from contract_checks.clock import instant
 from contract_checks.evidence.facts import MissingEvidence
 from contract_checks.language.contract import Contract
 from contract_checks.language.loader import InvalidContract, load
-from feature_pipeline.atomic import clear_drafts
 from feature_pipeline.outliers import flag_outliers
 from feature_pipeline.parquet_table import is_table
 from feature_pipeline.refresh import bring_up_to
@@ -136,7 +135,6 @@ def refresh(
 
     versions = {v.name: _online_up_to(v) for v in versions_of_log(store, contract)}
     with writing_alone(), ExitStack() as records:
-        clear_drafts(ROOT / "data")  # of jobs that were killed
         ran = [
             records.enter_context(recorded("refresh", view, as_of, refresh_flow(contract, view)))
             for view in versions

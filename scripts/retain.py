@@ -15,7 +15,6 @@ from contract_checks.evidence.facts import MissingEvidence
 from contract_checks.language.contract import Contract
 from contract_checks.language.loader import InvalidContract, load
 from contract_checks.language.sentence import spell
-from feature_pipeline.atomic import clear_drafts
 from feature_pipeline.recount import recount
 from feature_pipeline.refreshed import Tables
 from feature_pipeline.refusal import RefusedError
@@ -119,7 +118,6 @@ def retain(
         terms = terms_of(contract, erased_customers_of_all_hosts())
         with recorded("retention", contract.view_name, as_of) as figures:
             figures["cutoff"] = plan.cutoff.isoformat()
-            clear_drafts(ROOT / "data")
             for held in plan.stores:
                 held.let_go()
             recount(Tables(EVENTS, HISTORY, QUARANTINE), terms)

@@ -49,8 +49,8 @@ def command(
             if signalled:
                 delay, which = signalled
                 process.join(delay)
-                if process.exitcode is None:
-                    os.kill(process.pid, which)
+                if process.exitcode is None:  # SIGKILL is for all of it, as a supervisor's is
+                    (os.killpg if which is signal.SIGKILL else os.kill)(process.pid, which)
             seconds = seconds_until(lambda: process.join(GIVE_UP_SECONDS))
             if process.exitcode is None:
                 process.kill()
@@ -61,6 +61,7 @@ def command(
 
 def _harmed(begun: str, full_at: int | None, *told: Any) -> None:
     """The process: it says when its own code has begun, for before nothing can be harmed."""
+    os.setsid()
     if full_at is not None:
         resource.setrlimit(resource.RLIMIT_FSIZE, (full_at, full_at))
     end, waiting = os.open(begun, os.O_WRONLY), [True]

@@ -104,6 +104,7 @@ def environment(repository: Path, **more: str) -> dict[str, str]:
     return held | {
         "PYTHONPATH": str(repository),
         "COLUMNS": "200",
+        "PYTHONDONTWRITEBYTECODE": "1",  # see docs/schedules.md
         "FEATURE_STORE_HASH_KEY": KEY,
         **more,
     }

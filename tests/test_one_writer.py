@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from waiting import GIVE_UP_SECONDS
 
-from feature_pipeline.atomic import clear_drafts
+from feature_pipeline.atomic import clear_drafts, scratch_folder
 from scripts import command_line
 from scripts.command_line import NotBegunError, writing_alone
 
@@ -95,3 +95,13 @@ def test_what_a_killed_job_left_in_a_shared_lake_goes(lake, tmp_path) -> None:
         (draft / "part-0.parquet").touch()
     assert clear_drafts(tmp_path / "here" / "data") == 1
     assert alive.is_dir() and not dead.exists()
+
+
+def test_what_a_killed_job_worked_in_goes_with_the_next_of_its_kind(tmp_path) -> None:
+    dead, alive = (tmp_path / f".backfill.x.{pid}.draft" for pid in (2**22 + 1, os.getpid()))
+    other = tmp_path / f".shadow.x.{2**22 + 1}.draft"
+    for draft in (dead, alive, other):
+        draft.mkdir()
+    with scratch_folder(tmp_path, "backfill"):
+        assert not dead.exists()
+        assert alive.is_dir() and other.is_dir()

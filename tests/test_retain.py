@@ -246,8 +246,9 @@ def test_what_will_be_too_old_by_the_next_run_can_go_now(repository: Path) -> No
 KILLED = """
 import os, sys
 import scripts.retain as retain
-from scripts import old_records
-steps = [(retain, "clear_drafts"), (retain, "let_go_of_history"), (retain, "let_go_of_events"),
+from scripts import command_line, old_records
+steps = [(command_line, "clear_drafts"),
+         (retain, "let_go_of_history"), (retain, "let_go_of_events"),
          (old_records.OldTrainingSets, "delete"), (old_records.OldRecords, "delete")]
 from feature_access.online_store import DefaultingSqliteOnlineStore as online
 steps.append((online, "forget_older"))

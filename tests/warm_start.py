@@ -193,6 +193,7 @@ def _main(command: list[str], cwd: str, env: dict[str, str], streams: tuple[str,
     sys.stdin = os.fdopen(0, encoding="utf-8")  # multiprocessing shut the other one
     os.environ.clear()
     os.environ.update(env)
+    sys.dont_write_bytecode = bool(env.get("PYTHONDONTWRITEBYTECODE"))
     os.chdir(cwd)
     script, named = Path(command[0]).absolute(), env.get("PYTHONPATH", "").split(os.pathsep)
     installed = [path for path in sys.path if path.startswith((sys.prefix, sys.base_prefix))]
