@@ -50,12 +50,11 @@ def read_edition(path: str | Path) -> Edition:
     """The edition at a path; raises InvalidContract if it is none."""
     contract = load(path)
     text = contract.path.read_text(encoding="utf-8-sig")
-    sections = parse(text).sections
-    bullets = {bullet.line: bullet for section in sections for bullet in _flat(section.bullets)}
+    bullets = [b for section in parse(text).sections for b in _flat(section.bullets)]
     passages = {
         place: passage
         for clause, line in contract.lines.items()
-        for place, passage in _passages(clause, bullets[line])
+        for place, passage in _passages(contract, clause, _items(clause, line, bullets))
     }
     return Edition(contract, passages)
 
@@ -187,12 +186,21 @@ def _reworded(old: Edition, new: Edition, besides: set[Place]) -> Iterator[Chang
             yield Change(place, "", *words, *lines, Grade.EDITORIAL, why)
 
 
-def _passages(clause: str, bullet: Bullet) -> Iterator[tuple[Place, Passage]]:
-    yield (clause, ""), Passage(bullet.value, bullet.line)
-    if entry := BY_ID[clause].entry:
-        for item in bullet.items:
-            words = f"{item.label}: {item.value}"
-            yield (clause, entry(item.label, item.value)[0]), Passage(words, item.line)
+def _passages(
+    contract: Contract, clause: str, items: tuple[Bullet, ...]
+) -> Iterator[tuple[Place, Passage]]:
+    kind, line = BY_ID[clause], contract.lines[clause]
+    yield (clause, ""), Passage("" if kind.entry or kind.group else contract.texts[clause], line)
+    if kind.entry:
+        for item in items:
+            words = f"{item.label}: {item.text}"
+            yield (clause, kind.entry(item.label, item.text)[0]), Passage(words, item.line)
+
+
+def _items(clause: str, line: int, bullets: list[Bullet]) -> tuple[Bullet, ...]:
+    """What stands below a clause; several may stand on one line of a table."""
+    on_line = (b for b in bullets if b.line == line and BY_ID[clause].accepts(b.label))
+    return next((bullet.items for bullet in on_line), ())
 
 
 def _flat(bullets: tuple[Bullet, ...]) -> Iterator[Bullet]:

@@ -1,68 +1,24 @@
-"""The Markdown of a feature contract as sections and bullets, each with its line.
+"""The Markdown of a feature contract as an outline of sections and clauses, each with its line.
 
-Only the shape is read here: `## N. Title` and `### N.M Title` open a section, `- **Label:** value`
-is a bullet, and bullets may hold bullets. Whatever else stands in a bullet, such as a quotation or
-a block of code, is part of its value. What the labels mean is the form's business.
+Only the shape is read here, and what the labels mean is the form's business. `layouts` knows the
+ways in which a clause may stand.
 """
 
 import re
-from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 from markdown_it import MarkdownIt
 from markdown_it.tree import SyntaxTreeNode
 
+from contract_checks.language.layouts import Outlining
+from contract_checks.language.outline import Bullet, Document, Fault, Section
 from contract_checks.language.sentence import Unreadable
 
-_NUMBERED = re.compile(r"(?P<number>[0-9]+(?:\.[0-9]+)*)\.?\s+(?P<title>.+)")
-_BOLD_LABEL = re.compile(r"\*\*(?P<label>[^*]+?)\s*:?\*\*\s*:?\s*(?P<value>.*)")
-_PLAIN_LABEL = re.compile(r"(?P<label>[^:]+?)\s*:\s*(?P<value>.*)")
+__all__ = ["Bullet", "Document", "Fault", "Section", "parse", "text_of"]
+
 _LONGEST = 200_000  # bytes; forty times a usual contract, and a few seconds of reading at worst
 # Values are read as they are typed, and a link definition is not to vanish from one.
-_MARKDOWN = MarkdownIt("commonmark").disable(["inline", "reference"])
-
-
-@dataclass(frozen=True)
-class Bullet:
-    """One list item: its label, the text after the colon, its 1-based line, its nested items."""
-
-    label: str
-    value: str
-    line: int
-    items: tuple["Bullet", ...] = ()
-
-    @property
-    def text(self) -> str:
-        """What stands after the label, nested items included, in one line."""
-        below = "; ".join(f"{item.label}: {item.text}" for item in self.items)
-        return " ".join(filter(None, (self.value, below)))
-
-
-@dataclass(frozen=True)
-class Section:
-    """A heading below the title; `number` is empty when the heading carries none."""
-
-    number: str
-    title: str
-    line: int
-    bullets: tuple[Bullet, ...]
-
-
-@dataclass(frozen=True)
-class Document:
-    """A whole document.
-
-    `strays` are bullets that stand before the first section, `between` is the text beside bullets,
-    each with its line.
-    """
-
-    title: str
-    title_line: int
-    sections: tuple[Section, ...]
-    strays: tuple[Bullet, ...]
-    between: tuple[tuple[int, str], ...]
-    last_line: int
+_MARKDOWN = MarkdownIt("commonmark").enable("table").disable(["inline", "reference"])
 
 
 def text_of(source: Path) -> str:
@@ -89,47 +45,8 @@ def text_of(source: Path) -> str:
 
 
 def parse(text: str) -> Document:
-    """Read Markdown into sections and bullets; any text is a document, if perhaps an empty one."""
-    title, title_line = "", 1
-    headings: list[SyntaxTreeNode] = []
-    bullets: list[list[Bullet]] = [[]]
-    between: list[tuple[int, str]] = []
+    """Read Markdown into an outline; any text is a document, if perhaps an empty one."""
+    outlining = Outlining(text.split("\n"))
     for node in SyntaxTreeNode(_MARKDOWN.parse(text)).children:
-        if node.type == "heading" and node.tag == "h1" and not title:
-            title, title_line = _text(node), _line(node)
-        elif node.type == "heading":
-            headings.append(node)
-            bullets.append([])
-        elif node.type == "bullet_list":
-            bullets[-1].extend(_bullets(node))
-        else:
-            between.append((_line(node), _text(node)))
-    sections = tuple(map(_section, headings, bullets[1:]))
-    last_line = text.rstrip().count("\n") + 1
-    return Document(title, title_line, sections, tuple(bullets[0]), tuple(between), last_line)
-
-
-def _section(heading: SyntaxTreeNode, bullets: list[Bullet]) -> Section:
-    text = _text(heading)
-    numbered = _NUMBERED.fullmatch(text)
-    number, title = (numbered["number"], numbered["title"]) if numbered else ("", text)
-    return Section(number, title, _line(heading), tuple(bullets))
-
-
-def _bullets(bullet_list: SyntaxTreeNode) -> Iterator[Bullet]:
-    for item in bullet_list.children:
-        text = " ".join(_text(part) for part in item.children if part.type != "bullet_list")
-        lists = [part for part in item.children if part.type == "bullet_list"]
-        nested = tuple(bullet for part in lists for bullet in _bullets(part))
-        labelled = _BOLD_LABEL.fullmatch(text) or _PLAIN_LABEL.fullmatch(text)
-        label, value = (labelled["label"], labelled["value"]) if labelled else (text, "")
-        yield Bullet(label.strip(), value.strip(), _line(item), nested)
-
-
-def _text(node: SyntaxTreeNode) -> str:
-    """The node's source text on one line: a wrapped sentence is still one value."""
-    return " ".join(" ".join(part.content for part in node.walk()).split())
-
-
-def _line(node: SyntaxTreeNode) -> int:
-    return node.map[0] + 1 if node.map else 1
+        outlining.take(node)
+    return outlining.document()

@@ -11,6 +11,7 @@ from functools import cached_property, lru_cache
 from contract_checks.language import people, records
 from contract_checks.language import phrases as say
 from contract_checks.language import values as read
+from contract_checks.language.label_spellings import ALSO_SPELLED
 from contract_checks.language.plain_words import BACKFILL, DELTA, RETENTION, SPAN
 from contract_checks.language.terms import Range
 from contract_checks.language.values import (
@@ -64,7 +65,7 @@ class Clause:
 
     @cached_property
     def _keys(self) -> frozenset[str]:
-        spellings = (self.label, _short(self.label), *_ALSO_SPELLED.get(self.id, ()))
+        spellings = (self.label, _short(self.label), *ALSO_SPELLED.get(self.id, ()))
         return frozenset(map(_key, spellings))
 
 
@@ -79,10 +80,14 @@ def _key(label: str) -> str:
     )
 
 
+def title_words(title: str) -> set[str]:
+    """The words of a section's title that tell it from others."""
+    return {*re.findall(r"[a-z]+", _key(title))} - {"and"}
+
+
 def same_title(one: str, other: str) -> bool:
     """Whether two section titles agree, as far as the shorter of them goes."""
-    words = [{*re.findall(r"[a-z]+", _key(title))} - {"and"} for title in (one, other)]
-    few, many = sorted(words, key=len)
+    few, many = sorted(map(title_words, (one, other)), key=len)
     return bool(few) and few <= many
 
 
@@ -113,31 +118,6 @@ TITLES = {
     "10": "Versioning & Change Control",
     "11": "Test Plan (CI / Pre-Promotion)",
     "12": "Sign-Off",
-}
-
-_ALSO_SPELLED = {
-    "§1 model": ("models", "models / use cases", "use cases"),
-    "§2 join keys": ("join key",),
-    "§2 key uniqueness expectation": ("key uniqueness",),
-    "§2 expected match rate": ("match rate",),
-    "§2 fanout": ("fanout policy", "fan-out", "fan-out policy", "fan-out / duplication policy"),
-    "§3 event timestamp field": ("event timestamp",),
-    "§3 timestamp timezone": ("timezone", "time zone"),
-    "§3 lookback window": ("lookback",),
-    "§4 source system": ("source systems",),
-    "§5.1 filters": ("filter",),
-    "§5.1 dedup rules": ("dedup rule", "deduplication rules"),
-    "§5.2 units": ("unit",),
-    "§5.2 default value": ("default",),
-    "§5.2 allowed range": ("allowed ranges", "allowed values", "allowed ranges / values"),
-    "§6 cardinality checks": ("cardinality",),
-    "§7 drift metrics": ("drift metric",),
-    "§7 warn": ("warning",),
-    "§8 offline computation path": ("offline path",),
-    "§8 online computation path": ("online path",),
-    "§9 pii": ("pii present",),
-    "§9 masking": ("tokenization",),
-    "§9 retention policy": ("retention",),
 }
 
 _STATUS = choice("draft", "active", "deprecated", "retired")

@@ -2,15 +2,17 @@
 
 from collections.abc import Set
 from dataclasses import dataclass, field
-from difflib import get_close_matches
 from pathlib import Path
 from typing import cast
 
+from contract_checks.language.advice import missing, unknown
 from contract_checks.language.characters import printable
 from contract_checks.language.consistency import conflicts
 from contract_checks.language.contract import Contract
 from contract_checks.language.document import Bullet, Document, Section, parse, text_of
 from contract_checks.language.form import CLAUSES, TITLES, Clause, Entry, same_title
+from contract_checks.language.naming import clause_of_a_group
+from contract_checks.language.nested import value_of
 from contract_checks.language.revisions import revision, unmarked, without_comments
 from contract_checks.language.sentence import Unreadable, quote, shown
 from contract_checks.language.terms import Terms
@@ -80,6 +82,9 @@ class _Reading:
         for bullet in self.document.strays:
             message = f"{quote(bullet.label)} stands before section 1: move it to its section"
             self._report(bullet.line, "document", message)
+        for fault in self.document.faults:
+            place = f"§{fault.section}" if fault.section in TITLES else "document"
+            self._report(fault.line, place, fault.message)
         for line, text in self.document.between:  # a comment there hides nothing that is in force
             if why := revision(without_comments(text)):
                 self._report(line, "document", f"{quote(text)} {why}")
@@ -135,7 +140,7 @@ class _Reading:
             below_nothing = clause.parent and clause.parent not in self.lines
             if clause.id not in self.lines and not below_nothing:
                 line = self.lines.get(clause.parent, section.line)
-                self._report(line, clause.id, f"missing: add '- **{clause.label}:** ...'")
+                self._report(line, clause.id, missing(clause))
 
     def _read_bullets(
         self, section: Section, bullets: tuple[Bullet, ...], clauses: list[Clause]
@@ -144,18 +149,22 @@ class _Reading:
             why = revision(bullet.label)
             label = unmarked(bullet.label) if why else bullet.label
             clause = next((clause for clause in clauses if clause.accepts(label)), None)
+            clause = clause or clause_of_a_group(section.number, label)
             if why:
                 place = clause.id if clause else f"§{section.number}"
                 self._report(bullet.line, place, f"{quote(bullet.label)} {why}")
                 self.lines.setdefault(place, bullet.line)
             elif clause is None:
-                self._report(bullet.line, f"§{section.number}", _unknown(bullet.label, clauses))
+                self._report(bullet.line, f"§{section.number}", unknown(bullet.label, clauses))
             elif clause.id in self.lines:
                 message = f"repeated, first on line {self.lines[clause.id]}: keep one"
                 self._report(bullet.line, clause.id, message)
             else:
+                if clause.parent:  # a group's clauses may stand without its heading
+                    self.lines.setdefault(clause.parent, bullet.line)
+                    self.texts.setdefault(clause.parent, "")
                 self.lines[clause.id] = bullet.line
-                self.texts[clause.id] = bullet.text
+                self.texts[clause.id] = value_of(clause, bullet)
                 self._read_clause(section, clause, bullet)
 
     def _read_clause(self, section: Section, clause: Clause, bullet: Bullet) -> None:
@@ -163,7 +172,7 @@ class _Reading:
         if is_list and (bullet.value or not bullet.items):
             message = f"expected a list on the lines below it; got {quote(bullet.value)}"
             self._report(bullet.line, clause.id, message)
-        if bullet.items and not is_list:
+        if bullet.items and bullet.value and not (is_list or clause.is_prose):
             message = f"takes one value, but {quote(bullet.items[0].label)} is nested below it"
             self._report(bullet.items[0].line, clause.id, message)
 
@@ -176,13 +185,14 @@ class _Reading:
             self._read_value(clause, bullet)
 
     def _read_value(self, clause: Clause, bullet: Bullet) -> None:
+        text = self.texts[clause.id]
         try:
-            value = clause.reader(shown(bullet.value))
+            value = clause.reader(shown(text))
         except Unreadable as reason:
             self._report(bullet.line, clause.id, str(reason))
             return
         if clause.is_prose:
-            self.prose[clause.id] = bullet.value
+            self.prose[clause.id] = text
         else:
             self._put(clause, value)
 
@@ -236,13 +246,3 @@ class _Reading:
             if named != overview:
                 message = f"names {' '.join(named)}, but §1 is {' '.join(overview)}"
                 self._report(self.document.title_line, "title", message)
-
-
-def _unknown(label: str, clauses: list[Clause]) -> str:
-    """What to do about a label that is not among the clauses expected in its place."""
-    if home := next((clause for clause in CLAUSES if clause.accepts(label)), None):
-        place = home.parent or f"§{home.section} {TITLES[home.section]}"
-        return f"{quote(label)} does not belong here: move it to {place}"
-    close = get_close_matches(label, [clause.label for clause in clauses], n=1)
-    hint = f"did you mean {quote(close[0])}?" if close else "the form has no such clause: remove it"
-    return f"unknown label {quote(label)}: {hint}"

@@ -46,6 +46,13 @@ def _listed(item: str) -> str:
     return name(item)
 
 
+def one_name(item: str) -> str:
+    """An item of a list as `names` reads it: in quotes where it holds a comma or 'and'."""
+    several = re.search(rf"{_BETWEEN}|\s(?:and|or)\s", item, FLAGS)
+    unqualified = not re.search(_QUALIFIED, item, FLAGS)
+    return f'"{item}"' if several and unqualified else item
+
+
 def approval(text: str) -> Approval:
     """`Name — YYYY-MM-DD`."""
     expected = "a signature such as 'A. Lee — 2026-01-31'"

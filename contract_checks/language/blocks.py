@@ -1,0 +1,82 @@
+"""Blocks of Markdown as clauses, and what of a section is still being read."""
+
+from dataclasses import dataclass, field
+
+from markdown_it.tree import SyntaxTreeNode
+
+from contract_checks.language.marks import label_of_line, labelled
+from contract_checks.language.outline import Bullet
+
+LISTS = ("bullet_list", "ordered_list")
+
+
+@dataclass
+class Draft:
+    """A section being read.
+
+    `aside` is the text beside its clauses, with the clauses it would be if it were any; `since` is
+    the line from which on such text is none of the reader's, for a layout without a visible end.
+    """
+
+    number: str
+    title: str
+    line: int
+    level: int
+    bullets: list[Bullet] = field(default_factory=list)
+    aside: list[tuple[int, str, list[Bullet]]] = field(default_factory=list)
+    has_lines: bool = False
+    since: int | None = None
+
+    def holds(self, line: int) -> None:
+        """A clause of a table, a line or a heading begins on this line."""
+        self.since = min(line, self.since or line)
+
+
+@dataclass
+class Open:
+    """A label whose value stands below it: all up to the next heading, or but one block."""
+
+    label: str
+    line: int
+    to_next_heading: bool
+    values: list[str] = field(default_factory=list)
+    items: list[Bullet] = field(default_factory=list)
+
+    def closed(self) -> Bullet:
+        """The clause it has become."""
+        return Bullet(self.label, " ".join(filter(None, self.values)), self.line, tuple(self.items))
+
+
+def clauses_of_lines(lines: list[str], first: int) -> tuple[str, list[Bullet]]:
+    """A paragraph's lines as clauses, wrapped lines joined, and what stands before the first."""
+    lead: list[str] = []
+    clauses: list[tuple[str, list[str], int]] = []
+    for number, line in enumerate(lines, start=first):
+        if found := label_of_line(line):
+            clauses.append((found.label, [found.value], number))
+        else:
+            (clauses[-1][1] if clauses else lead).append(line)
+    bullets = [
+        Bullet(label, " ".join(filter(None, values)), number) for label, values, number in clauses
+    ]
+    return " ".join(lead), bullets
+
+
+def items_of(node: SyntaxTreeNode) -> list[Bullet]:
+    """The items of a list, each with those of the lists in it."""
+    bullets = []
+    for item in node.children:
+        text = " ".join(text_of_node(part) for part in item.children if part.type not in LISTS)
+        lists = [part for part in item.children if part.type in LISTS]
+        nested = tuple(bullet for part in lists for bullet in items_of(part))
+        bullets.append(Bullet(*labelled(text), line_of(item), nested, text))
+    return bullets
+
+
+def text_of_node(node: SyntaxTreeNode) -> str:
+    """The node's source text on one line: a wrapped sentence is still one value."""
+    return " ".join(" ".join(part.content for part in node.walk()).split())
+
+
+def line_of(node: SyntaxTreeNode) -> int:
+    return node.map[0] + 1 if node.map else 1

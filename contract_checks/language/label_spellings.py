@@ -1,0 +1,26 @@
+"""Usual spellings of a clause's label other than the form's own, by clause ID."""
+
+ALSO_SPELLED = {
+    "§1 model": ("models", "models / use cases", "use cases"),
+    "§2 join keys": ("join key",),
+    "§2 key uniqueness expectation": ("key uniqueness",),
+    "§2 expected match rate": ("match rate",),
+    "§2 fanout": ("fanout policy", "fan-out", "fan-out policy", "fan-out / duplication policy"),
+    "§3 event timestamp field": ("event timestamp",),
+    "§3 timestamp timezone": ("timezone", "time zone"),
+    "§3 lookback window": ("lookback",),
+    "§4 source system": ("source systems",),
+    "§5.1 filters": ("filter",),
+    "§5.1 dedup rules": ("dedup rule", "deduplication rules"),
+    "§5.2 units": ("unit",),
+    "§5.2 default value": ("default",),
+    "§5.2 allowed range": ("allowed ranges", "allowed values", "allowed ranges / values"),
+    "§6 cardinality checks": ("cardinality",),
+    "§7 drift metrics": ("drift metric",),
+    "§7 warn": ("warning",),
+    "§8 offline computation path": ("offline path",),
+    "§8 online computation path": ("online path",),
+    "§9 pii": ("pii present",),
+    "§9 masking": ("tokenization",),
+    "§9 retention policy": ("retention",),
+}

@@ -1,0 +1,60 @@
+"""A contract document's outline: sections, the clauses in them, and what no clause takes in."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Bullet:
+    """One labelled clause, or one item of a clause's list, in whatever layout it stands.
+
+    `line` is 1-based; `written` is the whole item as it stands, its label included.
+    """
+
+    label: str
+    value: str
+    line: int
+    items: tuple["Bullet", ...] = ()
+    written: str = ""
+
+    @property
+    def text(self) -> str:
+        """What stands after the label, nested items included, in one line."""
+        below = "; ".join(f"{item.label}: {item.text}" for item in self.items)
+        return " ".join(filter(None, (self.value, below)))
+
+
+@dataclass(frozen=True)
+class Section:
+    """A heading below the title; `number` is empty when the form has no such section."""
+
+    number: str
+    title: str
+    line: int
+    bullets: tuple[Bullet, ...]
+
+
+@dataclass(frozen=True)
+class Fault:
+    """Text that stands where clauses stand and is none, at a 1-based line."""
+
+    line: int
+    section: str
+    """The section's number; empty before the first."""
+    message: str
+
+
+@dataclass(frozen=True)
+class Document:
+    """A whole document.
+
+    `strays` are bullets that stand before the first section, `between` is the text beside clauses,
+    each with its line, and `faults` is what a layout holds beside labels and values.
+    """
+
+    title: str
+    title_line: int
+    sections: tuple[Section, ...]
+    strays: tuple[Bullet, ...]
+    between: tuple[tuple[int, str], ...]
+    faults: tuple[Fault, ...]
+    last_line: int
