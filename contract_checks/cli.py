@@ -14,11 +14,13 @@ from contract_checks.commands.check import check
 from contract_checks.commands.diff import diff
 from contract_checks.commands.documents import contract_at, named_or_all
 from contract_checks.commands.gate import gate_contract
+from contract_checks.commands.reading import reading_of
 from contract_checks.commands.scaffold import scaffold
 from contract_checks.commands.sign import sign
 from contract_checks.commands.verify import verify_receipt
 from contract_checks.failure import run
 from contract_checks.language.loader import lint as problems_of
+from contract_checks.language.reading import readings
 
 app = typer.Typer(
     help="Read a feature contract and say what is wrong with it.",
@@ -33,6 +35,7 @@ class Format(StrEnum):
 
     json = "json"
     odcs = "odcs"
+    text = "text"
 
 
 @app.command()
@@ -43,8 +46,15 @@ def lint(
             help="Contract documents; all of contracts/ if none is named.", metavar="[FILE...]"
         ),
     ] = None,
+    show_reading: Annotated[
+        bool,
+        typer.Option("--show-reading", help="Also print what was understood of every clause."),
+    ] = False,
 ) -> None:
     """Report every problem of contract documents as path:line: clause: message.
+
+    With --show-reading, a valid document is followed by its clauses: the line, the words, and what
+    was understood of them.
 
     Exit code 0: all valid; 2: at least one is not.
     """
@@ -54,6 +64,8 @@ def lint(
             place = typer.style(f"{file}:{problem.line}:", bold=True)
             clause = typer.style(f"{problem.clause}:", fg=typer.colors.RED)
             typer.echo(f"{place} {clause} {problem.message}")
+        if show_reading and not found:
+            typer.echo("\n".join(reading_of(contract_at(file))))
     invalid = sum(1 for found in problems.values() if found)
     count = sum(map(len, problems.values()))
     plural = "" if count == 1 else "s"
@@ -76,7 +88,11 @@ def export(
 
         typer.echo(odcs.document(contract), nl=False)
         return
-    document = contract.terms() | {"prose": contract.prose}
+    if to is Format.text:
+        typer.echo("\n".join(reading_of(contract)))
+        return
+    told = {"prose": contract.prose, "reading": readings(contract)}
+    document = contract.terms() | told
     typer.echo(json.dumps(document, indent=2, sort_keys=True, ensure_ascii=False))
 
 

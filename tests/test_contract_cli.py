@@ -12,6 +12,7 @@ from typer.testing import CliRunner
 
 from contract_checks.cli import app, main
 from contract_checks.language.loader import load
+from contract_checks.language.reading import readings
 
 ROOT = Path(__file__).parents[1]
 OURS = ROOT / "contracts" / "customer_profile_v1.md"
@@ -64,6 +65,7 @@ def test_export_writes_sorted_utf8_json_in_any_locale(locale: str) -> None:
     document = json.loads(text)
     contract = load(OURS)
     assert document.pop("prose") == contract.prose
+    assert document.pop("reading") == readings(contract)
     assert document == contract.terms()
     assert text == json.dumps(json.loads(text), indent=2, sort_keys=True, ensure_ascii=False) + "\n"
     assert "≥" in text

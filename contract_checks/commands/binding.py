@@ -104,13 +104,14 @@ def explain(
     clause: Annotated[str, typer.Argument(help='Its ID, such as "§6 freshness".')],
     file: _FILE = None,
 ) -> None:
-    """Print what one clause says, where it is held, and what its checks ask.
+    """Print what one clause says and means, where it is held, and what its checks ask.
 
     Exit code 0: printed; 2: there is no such clause, or the document is not valid.
     """
     contract = contract_at(named_or_only(file, Path()))
     from contract_checks.binding import bindings
     from contract_checks.judge import CHECKS
+    from contract_checks.language.reading import readings
     from contract_checks.selection import key
 
     found = next((row for row in bindings(contract) if key(row.id) == key(clause)), None)
@@ -120,6 +121,7 @@ def explain(
         raise refusal(f"no clause {clause!r} in {contract.path}{hint}")
     typer.echo(f"{found.id}  ({contract.path}:{found.line})")
     typer.echo(f"  says      {found.value}")
+    typer.echo(f"  means     {readings(contract)[found.id]}")
     typer.echo(f"  held in   {found.held_in}")
     for check in CHECKS:
         if check.clause == found.id:
