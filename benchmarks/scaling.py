@@ -65,9 +65,10 @@ def main(
 def _offline(folder: Path, customers: int, days: int, table: Table) -> None:
     from feature_access.registry import open_store
     from feature_access.training_set import build_training_set
+    from feature_pipeline.duckdb_engine import DuckDBEngine
     from feature_pipeline.engine import embedded_engine
     from feature_pipeline.intake import stage_events
-    from feature_pipeline.refresh import bring_up_to
+    from feature_pipeline.refresh import refresh
     from feature_pipeline.refreshed import Tables, Terms
 
     repository = copy_of_the_project(folder / "repository")
@@ -84,16 +85,17 @@ def _offline(folder: Path, customers: int, days: int, table: Table) -> None:
             stage_events(connection, events, end, LATENESS)
 
     _row(table, "intake", count, intake, _size(events) / count)
-    whole = bring_up_to(end - 25 * HOUR, tables, terms)  # so that the next ones can continue it
+    # So that the next ones can continue it.
+    whole = refresh(DuckDBEngine(tables), end - 25 * HOUR, terms)
     log = f"intake, aggregation; {whole.history_rows / count:.2f} rows an event"
     again = Tables(events, folder / "again.parquet", folder / "again_quarantine.parquet")
-    _row(table, log, count, lambda: bring_up_to(end, again, terms), None)
-    bring_up_to(end, tables, terms)  # a day more
+    _row(table, log, count, lambda: refresh(DuckDBEngine(again), end, terms), None)
+    refresh(DuckDBEngine(tables), end, terms)  # a day more
     for hours in (1, 12):
         added = _deliver(events, customers, end, hours)
         end += hours * HOUR
         step = f"refresh of {hours} h, offline table"
-        _row(table, step, added, lambda until=end: bring_up_to(until, tables, terms), None)
+        _row(table, step, added, partial(refresh, DuckDBEngine(tables), end, terms), None)
     rows = duckdb.sql(f"SELECT count(*) FROM '{history}/*.parquet'").fetchone()[0]  # type: ignore[index]
     table.add_row("change log", f"{rows:,}", "", "", "", f"{_size(history) / rows:.0f}")
     store = open_store(repository)
@@ -149,8 +151,10 @@ def _warehouse(folder: Path, customers: int, days: int, table: Table) -> None:
     from postgres_server import PostgresServer
     from warehouse import prepare
 
+    from feature_pipeline.postgres_engine import PostgreSQLEngine
+    from feature_pipeline.refresh import refresh
+    from feature_pipeline.refreshed import Terms
     from feature_pipeline.warehouse_load import load_events
-    from feature_pipeline.warehouse_refresh import refresh_warehouse
 
     end = START + days * 24 * HOUR
     count = sum(_deliver(folder, customers, START + n * 24 * HOUR, 24) for n in range(days))
@@ -170,13 +174,7 @@ def _warehouse(folder: Path, customers: int, days: int, table: Table) -> None:
                     table,
                     "PostgreSQL: refresh",
                     rows,
-                    partial(
-                        refresh_warehouse,
-                        address,
-                        as_of=until,
-                        lookback_window=WINDOW,
-                        allowed_lateness=LATENESS,
-                    ),
+                    partial(refresh, PostgreSQLEngine(address), until, Terms(WINDOW, LATENESS)),
                 )
     finally:
         server.stop()

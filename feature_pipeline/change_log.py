@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -12,6 +12,7 @@ import duckdb
 from feature_pipeline.atomic import replacing
 from feature_pipeline.engine import copy_in_order, copy_to, embedded_engine, one_row, parquet_at
 from feature_pipeline.erased_customers import NOBODY, ErasedCustomers
+from feature_pipeline.instants import in_utc
 from feature_pipeline.intake import IntakeCounts, customer_days, stage_events
 from feature_pipeline.local_days import IN_UTC
 from feature_pipeline.quotient import call_nearest_quotient
@@ -88,13 +89,6 @@ def aggregate(
             {"history": parquet_at(history_draft)},
         )
     return Aggregated(staged.counts(kept), rows, customers)
-
-
-def in_utc(as_of: datetime) -> datetime:
-    """The same instant in UTC; raises ValueError where it names none."""
-    if as_of.tzinfo is None:
-        raise ValueError("as_of must carry a time zone: a naive time names no instant")
-    return as_of.astimezone(UTC)
 
 
 def refuse_one_for_another(events: Path, history: Path, quarantine: Path) -> None:

@@ -4,6 +4,8 @@ Beyond them lie what engines take for infinite and what Python cannot name. An e
 no instant counts as arrived: it is there, and no refresh to come will meet it as new.
 """
 
+from datetime import UTC, datetime
+
 _FIRST = "TIMESTAMPTZ '0001-01-01 00:00:00+00'"
 _BEYOND = "TIMESTAMPTZ '10000-01-01 00:00:00+00'"
 
@@ -27,3 +29,10 @@ def iso(instant: str) -> str:
     """SQL that spells an instant as ISO 8601 has it."""
     # Spelled by the engine: Python's datetime ends at the year 9999, a column of events need not.
     return f"replace(CAST({instant} AS VARCHAR), ' ', 'T') || ':00'"
+
+
+def in_utc(as_of: datetime) -> datetime:
+    """The same instant in UTC; raises ValueError where it names none."""
+    if as_of.tzinfo is None:
+        raise ValueError("as_of must carry a time zone: a naive time names no instant")
+    return as_of.astimezone(UTC)

@@ -210,16 +210,22 @@ def _reconcile(
             "can be read: write it anew from where its events came; nothing was written"
         )
     if ingested == 0:
-        raise RefusedError(
-            f"no event of {events} had arrived by {as_of.isoformat()}; the first arrived at "
-            f"{first}: name a later as-of time"
-        )
+        raise nothing_arrived(events, as_of, first)
     (accepted,) = one_row(connection, "SELECT count(*) FROM accepted_events")
     (quarantined,) = one_row(connection, "SELECT count(*) FROM quarantined_events")
     staged = Staged(ingested, accepted, quarantined, not_yet_arrived)
     if ingested != accepted + quarantined:
         raise AssertionError(f"rows were lost or doubled on the way in: {staged} of {rows}")
     return staged
+
+
+def nothing_arrived(events: object, as_of: datetime, first: str | None) -> RefusedError:
+    """The refusal where no event had arrived by then; the `first` of all did later, if at all."""
+    later = f"the first arrived at {first}, name a later as-of time"
+    return RefusedError(
+        f"no event of {events} had arrived by {as_of.isoformat()}: "
+        + (later if first else "load events first")
+    )
 
 
 def customer_days(connection: duckdb.DuckDBPyConnection) -> int:

@@ -139,7 +139,7 @@ def adding_to(
     connection: duckdb.DuckDBPyConnection,
     order: str,
 ) -> Iterator[Path]:
-    """Give a part to write, which joins those `known` by then once the block is done.
+    """Give a folder for a part up to `end`, which joins those `known` by then once that is done.
 
     Parts beyond that were left by a run that was killed, and go. The parts of each day that is over
     become one, its rows in `order`.
@@ -152,7 +152,7 @@ def adding_to(
             query = f"FROM read_parquet($parts, union_by_name = true) ORDER BY {order}"
             parameters = {"parts": [parquet_at(part) for part in day]}
             copy_to(connection, query, version / day[-1].name, parameters)
-        yield version / part_up_to(end)
+        yield version
 
 
 def days_to_join(parts: Iterable[Path], end: datetime) -> list[list[Path]]:

@@ -1,137 +1,173 @@
 """Bring a change log up to an instant, at a cost that follows what arrived and not the history.
 
-What is on record stays, byte for byte, and the rows since then are added: those of the customers of
-whom an event arrived or left the window. Their sums need the events of one look-back window alone,
-for whatever came before has left it and adds nothing. Where the log was not left by such a run, or
-is not what that run left, or the events are not those it saw, all is made anew and compared with
-what may have been served.
+What is on record stays, and the rows since then are added: those of the customers of whom an event
+arrived or left the window. Their sums need the events of one look-back window alone, for whatever
+came before has left it and adds nothing. Where the log was not left by such a run, or is not what
+that run left, or the events are not those it saw, the whole log is made again and compared with
+what may have been served: no row of that is ever taken back, and none is added to a known past.
+
+Every decision is here, once; how each engine does its part is its own.
 """
 
 from collections.abc import Callable
 from datetime import datetime
 
-import duckdb
-
-from feature_pipeline.arrivals import stage_arrivals
-from feature_pipeline.change_log import in_utc, refuse_one_for_another, write_log
-from feature_pipeline.engine import copy_to, embedded_engine
-from feature_pipeline.events_table import refuse_wrong_schema
-from feature_pipeline.parquet_table import adding_to, known_by, parts_of, rows_of
-from feature_pipeline.refreshed import (
-    Refreshed,
-    Tables,
-    Terms,
-    extent,
-    later_than,
-    newest_arrival,
-)
-from feature_pipeline.refusal import A_LATER_TIME, RefusedError
-from feature_pipeline.retention import begin_at, kept_from
-from feature_pipeline.watermark import Watermark, digest_of_terms, read_watermark
-from feature_pipeline.whole_log import make_anew
-
-_ORDER = "customer_id, event_timestamp"
+from feature_pipeline.compute_engine import Engine, EventCounts, Plan, Revisions, Run
+from feature_pipeline.instants import in_utc
+from feature_pipeline.intake import IntakeCounts, nothing_arrived
+from feature_pipeline.last_bits import beyond_last_bits, with_mended
+from feature_pipeline.refreshed import Refreshed, Terms
+from feature_pipeline.refusal import A_LATER_TIME, THE_WAY_OUT, RefusedError
+from feature_pipeline.watermark import Watermark
 
 
-def bring_up_to(
+def refresh(
+    engine: Engine,
     as_of: datetime,
-    tables: Tables,
     terms: Terms,
     on_step: Callable[[str], None] = lambda step: None,
 ) -> Refreshed:
-    """Bring the log up to `as_of`. Safe to run again after being killed.
+    """Bring the engine's log up to `as_of`. Safe to run again after being killed.
+
+    A second run up to the same instant adds nothing.
 
     Raises:
-        RefusedError: the log is known beyond `as_of`, or a row that may have been served would be
-            taken back; see `stage_events` for the rest.
+        RefusedError: the log is known beyond `as_of`, no event had arrived by then, or a rebuilt
+            log tells the past in another way; the engine says the rest.
         ValueError: `as_of` has no time zone.
     """
-    as_of = in_utc(as_of)
-    on_step("checking what is there")
-    before, rows, why = what_is_there(as_of, tables, terms)
-    with embedded_engine(tables.history.parent) as connection:
-        if before is None or why:
-            return make_anew(connection, tables, terms, before, as_of, rows, why or "", on_step)
-        return _continued(connection, tables, terms, before, as_of, rows, on_step)
+    run = Run(in_utc(as_of), terms, on_step)
+    with engine.alone(run):
+        on_step("checking what is there")
+        plan = _planned(engine, run)
+        if plan.last and plan.since == run.as_of:
+            later = engine.not_yet_arrived(run)
+            return plan.last.refreshed_from(plan.last, not_yet_arrived=later, left_out=0)
+        return _carried_out(engine, run, plan)
 
 
-def what_is_there(
-    as_of: datetime, tables: Tables, terms: Terms
-) -> tuple[Watermark | None, int, str | None]:
-    """How far the log is known, the events there are, and why the log cannot be continued.
+def _planned(engine: Engine, run: Run) -> Plan:
+    last = engine.last_refresh()
+    if last and last.as_of > run.as_of:
+        raise RefusedError(
+            f"{engine.log} is known up to {last.as_of.isoformat()}, beyond "
+            f"{run.as_of.isoformat()}: {A_LATER_TIME}"
+        )
+    events = engine.event_counts(run, last)
+    return Plan(last, events, _reason_to_rebuild(engine, run, last, events))
+
+
+def _reason_to_rebuild(
+    engine: Engine, run: Run, last: Watermark | None, events: EventCounts
+) -> str | None:
+    """Why the log cannot be continued; None where it can."""
+    if last is None:
+        return "no refresh has left a log"
+    if last.terms != engine.digest(run):
+        return "the aggregation or its terms are others now"
+    if last.delivered != events.by_last:
+        return "the events that had arrived by the last refresh are not those it saw"
+    unlike = engine.unlike(last)
+    return f"the {unlike} is not as the last refresh left it" if unlike else None
+
+
+def _carried_out(engine: Engine, run: Run, plan: Plan) -> Refreshed:
+    run.on_step("checking and staging events")
+    arrivals = engine.stage(run, plan)
+    if plan.since is None and not arrivals.ingested:
+        raise nothing_arrived(engine.events, run.as_of, arrivals.first)
+    with engine.writing(run, plan):
+        run.on_step("writing quarantined events")
+        quarantined = engine.write_quarantine(run, plan)
+        run.on_step("aggregating")
+        accepted = engine.aggregate(run, plan)
+        counts = IntakeCounts(
+            ingested=arrivals.ingested,
+            kept=accepted.kept,
+            superseded=accepted.rows - accepted.kept,
+            quarantined=quarantined,
+            not_yet_arrived=arrivals.not_yet_arrived,
+        )
+        if counts.ingested != accepted.rows + quarantined:
+            raise AssertionError(f"rows were lost or doubled on the way in: {counts}")
+        mended = 0 if plan.rebuild is None else _compared_with_what_was_served(engine, run, plan)
+        now = _watermark(engine, run, plan, counts, arrivals.newest)
+        extent = engine.commit(run, plan, now, mended)
+        now = now.with_rows(extent.rows, extent.newest)
+        left_out = engine.left_out(run, plan, counts.ingested)
+    if plan.last and plan.since:
+        return now.refreshed_from(plan.last, counts.not_yet_arrived, left_out)
+    return Refreshed(
+        counts,
+        extent.rows,
+        extent.new_rows,
+        None,
+        now.newest,
+        now.newest_arrival,
+        left_out=left_out,
+        made_anew=with_mended(plan.rebuild or "", mended),
+    )
+
+
+def _watermark(
+    engine: Engine, run: Run, plan: Plan, counts: IntakeCounts, newest_arrival: datetime | None
+) -> Watermark:
+    """What this run leaves, but for the rows of the log."""
+    if plan.last and plan.since:
+        return plan.last.continued(run.as_of, plan.events.by_now, counts, newest_arrival)
+    return Watermark(
+        run.as_of,
+        engine.digest(run),
+        delivered=plan.events.by_now,
+        kept=counts.kept,
+        superseded=counts.superseded,
+        quarantined=counts.quarantined,
+        history_rows=0,
+        newest=None,
+        newest_arrival=newest_arrival or run.as_of,
+    )
+
+
+def _compared_with_what_was_served(engine: Engine, run: Run, plan: Plan) -> int:
+    """Make sure that a rebuilt log says of the past what was said before.
+
+    Returns the rows whose average differs in its last bits alone, which is alike enough where
+    another aggregation, or nobody knows which, made the log that is there.
 
     Raises:
-        RefusedError: the log is known beyond `as_of`, or the events are no such table.
+        RefusedError: a row that may have been served is missing, or there is one more of a time by
+            which the log was known.
     """
-    refuse_one_for_another(tables.events, tables.history, tables.quarantine)
-    before = read_watermark(tables.history)
-    if before and before.as_of > as_of:
+    revisions = engine.revisions(run, plan)
+    if revisions is None:
+        return 0
+    run.on_step("comparing with what was served")
+    mended = 0
+    gone, first = revisions.ask(revisions.gone)
+    if gone and not (plan.last and plan.last.terms == engine.digest(run)):
+        gone, first, mended = beyond_last_bits(revisions.ask, revisions.gone, revisions.rebuilt)
+    if gone:
         raise RefusedError(
-            f"{tables.history} is known up to {before.as_of.isoformat()}, beyond "
-            f"{as_of.isoformat()}: {A_LATER_TIME}"
+            f"{gone:,} rows of {engine.log}, the first of {first}, would be taken back: the events "
+            "are not a continuation of those it was made of, or the window, the lateness or the "
+            f"aggregation is another; nothing was written. {THE_WAY_OUT}"
         )
-    rows = refuse_wrong_schema(tables.events)
-    why = "no refresh has left a log" if before is None else _why_anew(before, tables, terms, rows)
-    return before, rows, why
+    if plan.last and engine.unlike(plan.last) != "log":
+        _refuse_another_past(engine, plan.last.as_of, revisions, alike=mended > 0)
+    return mended
 
 
-def _why_anew(before: Watermark, tables: Tables, terms: Terms, rows: int) -> str | None:
-    """Why the log cannot be continued; None where it can."""
-    if before.terms != digest_of_terms(terms.lookback_window, terms.allowed_lateness, terms.zone):
-        return "the aggregation or its terms are others now"
-    if rows - later_than(before.as_of, tables.events) != before.delivered:
-        return "the events that had arrived by the last refresh are not those it saw"
-    if rows_of(parts_of(tables.history)) != before.history_rows:
-        return "the log is not as the last refresh left it"
-    if rows_of(known_by(parts_of(tables.quarantine), before.as_of)) != before.quarantined:
-        return "the quarantine is not as the last refresh left it"
-    return None
-
-
-def _continued(
-    connection: duckdb.DuckDBPyConnection,
-    tables: Tables,
-    terms: Terms,
-    before: Watermark,
-    as_of: datetime,
-    rows: int,
-    on_step: Callable[[str], None],
-) -> Refreshed:
-    """Add the rows stamped since the watermark; a second run up to the same instant adds none."""
-    if before.as_of == as_of:
-        later = later_than(as_of, tables.events, terms.erased)
-        return before.refreshed_from(before, not_yet_arrived=later)
-    delivered = rows - later_than(as_of, tables.events)
-    on_step("checking and staging arrivals")
-    arrived = stage_arrivals(
-        connection,
-        tables.events,
-        before.as_of,
-        as_of,
-        lookback_window=terms.lookback_window,
-        lateness=terms.allowed_lateness,
-        erased=terms.erased,
-        zone=terms.zone,
-    )
-    on_step("writing quarantined arrivals")
-    with adding_to(tables.quarantine, before.as_of, as_of, connection, _ORDER) as quarantine:
-        copy_to(connection, "FROM quarantined_events", quarantine, {})
-    on_step("aggregating")
-    with adding_to(tables.history, before.as_of, as_of, connection, _ORDER) as log:
-        write_log(
-            connection,
-            "FROM change_log WHERE event_timestamp > $since",
-            log,
-            {"since": before.as_of},
-            events=tables.events,
-            as_of=as_of,
-            lookback_window=terms.lookback_window,
-            zone=terms.zone,
+def _refuse_another_past(
+    engine: Engine, known_to: datetime, revisions: Revisions, *, alike: bool
+) -> None:
+    """Make sure that none was added to what was known: whoever asked was given the row before."""
+    more, first = revisions.ask(revisions.added)
+    if more and alike:
+        more, first, _ = beyond_last_bits(revisions.ask, revisions.added, revisions.served)
+    if more:
+        raise RefusedError(
+            f"{more:,} rows, the first of {first}, would be added to what {engine.log} was by "
+            f"{known_to.isoformat()}: events came since that say they had arrived before. Let "
+            "created_timestamp say when an event reached the warehouse; nothing was written. "
+            f"{THE_WAY_OUT}"
         )
-        new_rows, newest = extent(connection, log)
-        newest_in = newest_arrival(connection, "delivered", as_of)
-        now = before.continued(as_of, delivered, arrived, new_rows, newest, newest_in)
-        now.write(log.parent)
-        begin_at(log.parent, kept_from(tables.history))
-        on_step("putting the log in place")
-    return now.refreshed_from(before, arrived.not_yet_arrived)

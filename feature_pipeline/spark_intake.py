@@ -10,9 +10,10 @@ from pyspark.errors import PySparkException
 from pyspark.sql import DataFrame, SparkSession
 
 from feature_pipeline import spark_sql as sql
+from feature_pipeline.compute_engine import Arrivals
 from feature_pipeline.event_columns import COLUMNS, KEYS
 from feature_pipeline.event_parts import event_parts
-from feature_pipeline.intake import MICROSECOND, IntakeCounts
+from feature_pipeline.intake import MICROSECOND
 from feature_pipeline.local_days import unknown_zone
 from feature_pipeline.parquet_table import rows_of
 from feature_pipeline.refreshed import Tables, Terms
@@ -20,18 +21,6 @@ from feature_pipeline.refusal import RefusedError
 from feature_pipeline.spark_lake import read_events, write_parts
 from spark_parquet import unsigned_columns
 from spark_start import FAILURES, is_of_a_file, own_session
-
-
-@dataclass(frozen=True)
-class Arrivals:
-    """What was delivered to a run."""
-
-    ingested: int
-    not_yet_arrived: int
-    newest: datetime | None
-    """When the newest ingested event had arrived."""
-    first: str | None
-    """When the first of all did."""
 
 
 @dataclass
@@ -84,7 +73,8 @@ def stage(run: Statements, tables: Tables, terms: Terms, delivered: str) -> Arri
     events.createOrReplaceTempView("events_file")
     run.view("delivered", delivered)
     run.view("judged", sql.JUDGED)
-    return Arrivals(*run.row(sql.ARRIVED))
+    ingested, not_yet_arrived, newest, first = run.row(sql.ARRIVED)
+    return Arrivals(ingested, not_yet_arrived, first, newest)
 
 
 def _refuse_lost_rows(events: DataFrame, told: int, tables: Tables) -> None:
@@ -137,18 +127,3 @@ def _without_erased(run: Statements, events: DataFrame, terms: Terms) -> DataFra
         return events
     erased = run.session.createDataFrame(pa.table({"customer_id": gone}))
     return events.join(erased, "customer_id", "left_anti")
-
-
-def counted(run: Statements, arrivals: Arrivals, quarantined: int) -> IntakeCounts:
-    """Each ingested row once, by what became of it since the bound `since`."""
-    accepted, new_days = run.row(sql.COUNTED)
-    counts = IntakeCounts(
-        ingested=arrivals.ingested,
-        kept=new_days,
-        superseded=accepted - new_days,
-        quarantined=quarantined,
-        not_yet_arrived=arrivals.not_yet_arrived,
-    )
-    if counts.ingested != accepted + quarantined:
-        raise AssertionError(f"rows were lost or doubled on the way in: {counts}")
-    return counts

@@ -113,7 +113,7 @@ def write_parts(
 def adding_parts_to(
     table: Path, known: datetime, end: datetime, session: SparkSession, order: tuple[str, ...]
 ) -> Iterator[Path]:
-    """Give a version to write parts into, as `parquet_table.adding_to` gives a part to write."""
+    """Give a version to write parts into, as `parquet_table.adding_to` does."""
     parts = known_by(parts_of(table), known)
     days = [day for day in days_to_join(parts, end) if _is_rewritten_alike(day)]
     joined = {part for day in days for part in day}

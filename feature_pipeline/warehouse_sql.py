@@ -150,6 +150,14 @@ MEND = f"""
     JOIN {HISTORY} AS on_record USING (customer_id, event_timestamp)
 """
 """The averages on record whose last bits are others now; the owner's function changes no more."""
+LAST_REFRESH = f"""
+    SELECT as_of, aggregation, lookback_window, allowed_lateness,
+           ingested, kept, superseded, quarantined, history_rows,
+           (SELECT max(event_timestamp) FROM {HISTORY}),
+           (SELECT max(created_timestamp) FROM {ADMITTED} WHERE created_timestamp <= as_of)
+    FROM {REFRESHES} ORDER BY refresh DESC LIMIT 1
+"""
+"""With what the log and the events say of it today."""
 NEWEST_ARRIVAL = f"""
     SELECT max(created_timestamp) FROM {ADMITTED} WHERE {arrived_by("%(as_of)s")}
 """

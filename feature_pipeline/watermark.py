@@ -1,7 +1,7 @@
 """How far a change log is known, and of what it was made: what a refresh goes on from."""
 
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import datetime, timedelta
 from hashlib import sha256
 from importlib.resources import files
@@ -43,38 +43,35 @@ class Watermark:
         as_of: datetime,
         delivered: int,
         arrived: IntakeCounts,
-        new_rows: int,
-        newest: datetime | None,
         newest_arrival: datetime | None,
     ) -> "Watermark":
-        """How far it is known with these arrivals and rows; None where none of either is newer."""
-        return Watermark(
-            as_of,
-            self.terms,
+        """How far it is known with these arrivals; None where none is newer."""
+        return replace(
+            self,
+            as_of=as_of,
             delivered=delivered,
             kept=self.kept + arrived.kept,
             superseded=self.superseded + arrived.superseded,
             quarantined=self.quarantined + arrived.quarantined,
-            history_rows=self.history_rows + new_rows,
-            newest=newest or self.newest,
             newest_arrival=newest_arrival or self.newest_arrival,
         )
 
-    def refreshed_from(self, before: "Watermark", not_yet_arrived: int) -> Refreshed:
+    def with_rows(self, rows: int, newest: datetime | None) -> "Watermark":
+        """With so many rows in the log; None where none is newer than it says."""
+        return replace(self, history_rows=rows, newest=newest or self.newest)
+
+    def refreshed_from(self, before: "Watermark", not_yet_arrived: int, left_out: int) -> Refreshed:
         """What a run did that went on from `before` and left this; nothing, where they are one."""
-        counts = self.counts(not_yet_arrived)
-        known_before = before.counts(not_yet_arrived)
-        ingested = counts.ingested - known_before.ingested
         return Refreshed(
-            counts,
+            self.counts(not_yet_arrived),
             self.history_rows,
             self.history_rows - before.history_rows,
             before.as_of,
             self.newest,
             self.newest_arrival,
-            left_out=self.delivered - before.delivered - ingested,
+            left_out=left_out,
             made_anew=None,
-            known_before=known_before,
+            known_before=before.counts(not_yet_arrived),
         )
 
     def counts(self, not_yet_arrived: int) -> IntakeCounts:

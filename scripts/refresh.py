@@ -13,13 +13,15 @@ from contract_checks.clock import instant
 from contract_checks.evidence.facts import MissingEvidence
 from contract_checks.language.contract import Contract
 from contract_checks.language.loader import InvalidContract, load
+from feature_pipeline.compute_engine import Engine
+from feature_pipeline.duckdb_engine import DuckDBEngine
 from feature_pipeline.outliers import flag_outliers
 from feature_pipeline.parquet_table import is_table
-from feature_pipeline.refresh import bring_up_to
-from feature_pipeline.refreshed import Refreshed, Tables, Terms
+from feature_pipeline.postgres_engine import PostgreSQLEngine
+from feature_pipeline.refresh import refresh as bring_up_to
+from feature_pipeline.refreshed import Refreshed, Tables
 from feature_pipeline.refusal import RefusedError
 from feature_pipeline.warehouse_outliers import flag_outliers_in_warehouse
-from feature_pipeline.warehouse_refresh import refresh_warehouse
 from scripts.command_line import (
     CONTRACT,
     EVENTS,
@@ -129,7 +131,7 @@ def refresh(
 
     Raises:
         NotBegunError: the contract's view is not registered, or another job is writing.
-        RefusedError: the online store is past `as_of` already; see `bring_up_to` for the rest.
+        RefusedError: the online store is past `as_of` already; the log refuses the rest.
     """
     from feature_pipeline.materialize import materialize_up_to, refuse_to_go_back
 
@@ -180,21 +182,26 @@ def aggregated(
     """Bring the offline table up to `as_of`, where the profile keeps it.
 
     Raises:
-        RefusedError: see `bring_up_to` and `refresh_in_warehouse`.
+        RefusedError: see `feature_pipeline.refresh.refresh`.
     """
+    terms = terms_of(contract, erased_customers_of_all_hosts())
+    return bring_up_to(engine_of(store, events), as_of, terms, on_step)
+
+
+def engine_of(store: "FeatureStore", events: Path) -> Engine:
+    """The engine of the profile's offline store; `events` are a lake's."""
     from feature_access.lake_session import lake_session
     from feature_access.warehouse_address import warehouse_address
 
-    terms = terms_of(contract, erased_customers_of_all_hosts())
     if address := warehouse_address(store.config):
-        return refresh_in_warehouse(address, terms, as_of, on_step)
+        return PostgreSQLEngine(address)
     tables = Tables(events, HISTORY, QUARANTINE)
     if session := lake_session(store.config):
         # Imported late: it asks for pyspark, which no other profile does.
-        from feature_pipeline.spark_refresh import refresh_on_spark
+        from feature_pipeline.spark_engine import SparkEngine
 
-        return refresh_on_spark(session, as_of, tables, terms, on_step)
-    return bring_up_to(as_of, tables, terms, on_step)
+        return SparkEngine(session, tables)
+    return DuckDBEngine(tables)
 
 
 def outliers(store: "FeatureStore", contract: Contract, as_of: datetime) -> dict[str, int]:
@@ -206,25 +213,6 @@ def outliers(store: "FeatureStore", contract: Contract, as_of: datetime) -> dict
     if address := warehouse_address(store.config):
         return flag_outliers_in_warehouse(address, percentile, **stretch)
     return flag_outliers(HISTORY, percentile, **stretch)
-
-
-def refresh_in_warehouse(
-    address: str, terms: Terms, as_of: datetime, on_step: Callable[[str], None]
-) -> Refreshed:
-    """The same inside the PostgreSQL warehouse, of the events that were loaded there.
-
-    Raises:
-        RefusedError: see `refresh_warehouse`.
-    """
-    return refresh_warehouse(
-        address,
-        as_of=as_of,
-        lookback_window=terms.lookback_window,
-        allowed_lateness=terms.allowed_lateness,
-        erased=terms.erased,
-        zone=terms.zone,
-        on_step=on_step,
-    )
 
 
 def _online_up_to(view: "FeatureView") -> datetime | None:

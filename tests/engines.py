@@ -19,6 +19,7 @@ import pytest
 from contract_answers import NIGHTLY
 from oracle import ChangeLog, Event, Oracle, Row, read_change_log, write_events
 from postgres_server import Database
+from refreshes import bring_up_to, refresh_warehouse
 from test_change_log_exactness import CUSTOMERS, thorough
 from warehouse import PIPELINE, QUARANTINE, SECRET, change_log, empty, fill
 
@@ -26,9 +27,7 @@ from feature_pipeline.change_log import aggregate
 from feature_pipeline.engine import parquet_at
 from feature_pipeline.intake import IntakeCounts
 from feature_pipeline.parquet_table import parts_of
-from feature_pipeline.refresh import bring_up_to
 from feature_pipeline.refreshed import Refreshed, Tables, Terms
-from feature_pipeline.warehouse_refresh import refresh_warehouse
 
 pytest_plugins = ["postgres_server", "spark_session", "warehouse"]
 
@@ -84,7 +83,7 @@ def engine_named(name: str, fixture: Callable[[str], Any]) -> Engine:
         place = partial(in_warehouse, fixture("shared_warehouse"))
         few = 1 if NIGHTLY else 2
         return Engine(name, place, partial(by_refresh, place), CUSTOMERS[:1], few)
-    from feature_pipeline.spark_refresh import refresh_on_spark
+    from refreshes import refresh_on_spark
 
     place = partial(lake, "spark", partial(refresh_on_spark, fixture("spark")))
     return Engine(name, place, partial(by_refresh, place), one_in=3 if NIGHTLY else 6)

@@ -55,7 +55,7 @@ def on_spark(
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Iterator[Path]:
     """Applied over the households' change log, made by Spark; never materialized."""
-    from feature_pipeline.spark_refresh import refresh_on_spark
+    from refreshes import refresh_on_spark
 
     folder = tmp_path_factory.mktemp("on_spark")
     repository = copy_of_the_project(folder / "repository")

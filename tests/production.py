@@ -57,8 +57,9 @@ def production(
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Iterator[Production]:
     """Applied over the households' change log, made in the warehouse; never materialized."""
+    from refreshes import refresh_warehouse
+
     from feature_pipeline.warehouse_load import load_events
-    from feature_pipeline.warehouse_refresh import refresh_warehouse
 
     warehouse = shared_warehouse
     pipeline = warehouse.seen_by(PIPELINE, SECRET).address

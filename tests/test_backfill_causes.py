@@ -10,6 +10,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from oracle import Event, write_events
+from refreshes import bring_up_to
 from test_backfill import AS_OF, DAY, HOUR, orders_of
 
 from feature_pipeline.backfill import compare_with_rebuild
@@ -25,7 +26,6 @@ from feature_pipeline.backfill_causes import (
     ROW_GONE,
 )
 from feature_pipeline.parquet_table import parts_of
-from feature_pipeline.refresh import bring_up_to
 from feature_pipeline.refreshed import Tables, Terms
 
 EVENTS = [event for customer in range(1, 5) for event in orders_of(customer)]

@@ -185,7 +185,7 @@ def test_each_of_its_tests_can_fail(tmp_path):
 def test_the_warehouse_gets_the_same_and_is_refreshed_from_it(
     tmp_path, rows, real_events, warehouse: Database
 ):
-    from feature_pipeline.warehouse_refresh import refresh_warehouse
+    from refreshes import refresh_warehouse
 
     start, end = DAYS
     days = f"transaction_timestamp >= '{start:%F}' AND transaction_timestamp < '{end:%F}'"

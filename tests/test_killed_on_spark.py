@@ -20,11 +20,11 @@ from feast_copy import HISTORY, ROOT, copy_of_the_whole_project, run
 from feast_engines import asked_for
 from oracle import Row
 from redis_server import RedisServer
+from refreshes import bring_up_to
 from test_killed_refresh import without_version
 from warm_start import warm
 
 from contract_checks.operations.log import OperationsLog
-from feature_pipeline.refresh import bring_up_to
 from feature_pipeline.refreshed import Tables, Terms
 from feature_pipeline.watermark import Watermark, read_watermark
 
@@ -194,8 +194,8 @@ def unkilled(folder: Path, pristine: Path) -> State:
 
 STEPS = (
     "checking what is there",
-    "checking and staging arrivals",
-    "writing quarantined arrivals",
+    "checking and staging events",
+    "writing quarantined events",
     "aggregating",
     "putting the log in place",
     "materializing",

@@ -10,11 +10,11 @@ import pytest
 from engines import SPARK, Engine, Lake, by_duckdb, engine_named, lake, tables_in, terms_of
 from hypothesis import assume, given
 from oracle import Oracle, read_change_log
+from refreshes import bring_up_to
 from test_change_log_exactness import fractions, oracles, thorough, turning_point
 from test_refresh_exactness import DAY, EVENTS, HOUR, MONTH, NOON, TERMS, bought
 
 from feature_pipeline.parquet_table import parts_of
-from feature_pipeline.refresh import bring_up_to
 from feature_pipeline.refreshed import Tables
 from feature_pipeline.refusal import RefusedError
 

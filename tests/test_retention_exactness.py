@@ -9,6 +9,7 @@ from engines import by_duckdb
 from hypothesis import assume, given
 from hypothesis import strategies as st
 from oracle import MICROSECOND, Oracle, differences, read_change_log, read_events, write_events
+from refreshes import bring_up_to
 from test_change_log_exactness import (
     DAY,
     HOUR,
@@ -23,7 +24,6 @@ from test_change_log_exactness import (
 )
 
 from feature_pipeline.recount import recount
-from feature_pipeline.refresh import bring_up_to
 from feature_pipeline.refreshed import Tables, Terms
 from feature_pipeline.refusal import RefusedError
 from feature_pipeline.retention import (

@@ -20,10 +20,10 @@ import pytest
 from crowd import crowd
 from engines import by_duckdb, tables_in, terms_of
 from oracle import MICROSECOND, Event, Oracle, read_change_log, write_events
+from refreshes import bring_up_to
 from test_change_log_exactness import DAY, HOUR, LEAP_DAY, MONTH, NOON, state
 from waiting import GIVE_UP_SECONDS
 
-from feature_pipeline.refresh import bring_up_to
 from feature_pipeline.refreshed import Refreshed, Tables, Terms
 from feature_pipeline.refusal import RefusedError
 
@@ -38,7 +38,7 @@ def lake(folder: Path, events: Iterable[Event]) -> Tables:
 
 
 def by_spark(spark: Any, as_of: datetime, tables: Tables, terms: Terms) -> Refreshed:
-    from feature_pipeline.spark_refresh import refresh_on_spark
+    from refreshes import refresh_on_spark
 
     return refresh_on_spark(spark, as_of, tables, terms)
 

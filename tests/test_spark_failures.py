@@ -237,7 +237,7 @@ BESIDE: dict[str, list[pa.Array]] = {
 
 @pytest.mark.slow
 def test_a_column_that_is_not_asked_for_stops_nobody(spark, tmp_path) -> None:
-    from feature_pipeline.refresh import bring_up_to
+    from refreshes import bring_up_to
 
     tables = tables_in(tmp_path)
     tables.events.mkdir()
@@ -266,7 +266,7 @@ def test_a_column_that_is_not_asked_for_stops_nobody(spark, tmp_path) -> None:
 
 @pytest.mark.slow
 def test_an_unsigned_id_is_stored_as_duckdb_stores_it(spark, tmp_path) -> None:
-    from feature_pipeline.refresh import bring_up_to
+    from refreshes import bring_up_to
 
     schemas = []
     for name, refresh in (
@@ -330,7 +330,7 @@ def test_an_unsigned_number_is_one_again(spark, tmp_path) -> None:
 
 @pytest.mark.slow
 def test_refusals_name_the_first_example_as_duckdb_does(spark, tmp_path) -> None:
-    from feature_pipeline.refresh import bring_up_to
+    from refreshes import bring_up_to
 
     tables = tables_in(tmp_path)
     write_events(FEW.events, tables.events)

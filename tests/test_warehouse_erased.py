@@ -10,6 +10,7 @@ import psycopg
 import pytest
 from oracle import Event, write_events
 from postgres_server import Database
+from refreshes import refresh_warehouse
 from warehouse import ERASED, EVENTS, LOG, PIPELINE, RETENTION, SECRET, change_log, empty, fill
 
 from feature_pipeline.erased_customers import ErasedCustomers
@@ -17,7 +18,6 @@ from feature_pipeline.refusal import RefusedError
 from feature_pipeline.warehouse_backfill import compare_in_warehouse
 from feature_pipeline.warehouse_letting_go import TABLES, forget_customer
 from feature_pipeline.warehouse_load import load_events
-from feature_pipeline.warehouse_refresh import refresh_warehouse
 from scripts import erased
 
 pytest_plugins = ["postgres_server", "warehouse"]

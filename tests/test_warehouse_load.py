@@ -13,6 +13,7 @@ import pyarrow.parquet as pq
 import pytest
 from oracle import Event, events_table, write_events
 from postgres_server import Database, PostgresServer
+from refreshes import refresh_warehouse
 from test_change_log_exactness import HOUR, NOON, state
 from waiting import eventually
 from warehouse import EVENTS, KEPT_FROM, LOG, PIPELINE, RETENTION, SECRET, TRAINING
@@ -20,7 +21,6 @@ from warehouse import EVENTS, KEPT_FROM, LOG, PIPELINE, RETENTION, SECRET, TRAIN
 from feature_pipeline.refusal import RefusedError
 from feature_pipeline.warehouse import session, writing_alone
 from feature_pipeline.warehouse_load import load_events
-from feature_pipeline.warehouse_refresh import refresh_warehouse
 
 pytest_plugins = ["postgres_server", "warehouse"]
 

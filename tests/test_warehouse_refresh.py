@@ -13,6 +13,7 @@ import psycopg
 import pytest
 from oracle import Event, Oracle
 from postgres_server import Database
+from refreshes import refresh_warehouse
 from test_change_log_exactness import (
     CUSTOMERS,
     DAY,
@@ -34,8 +35,8 @@ from warehouse import (
     fill,
 )
 
+from feature_pipeline.refreshed import Refreshed
 from feature_pipeline.refusal import RefusedError
-from feature_pipeline.warehouse_refresh import Refreshed, refresh_warehouse
 
 pytest_plugins = ["postgres_server", "warehouse"]
 
@@ -150,7 +151,13 @@ def test_of_two_at_once_one_works_and_the_other_says_so(warehouse: Database) -> 
     assert refresh(warehouse, FEW, SECOND).history_rows == 3
 
 
-STEPS = ("counting events", "staging events", "aggregating", "appending rows")
+STEPS = (
+    "checking what is there",
+    "checking and staging events",
+    "writing quarantined events",
+    "aggregating",
+    "appending rows",
+)
 
 
 def killed_at(warehouse: Database, as_of, step: str) -> None:
