@@ -1,7 +1,9 @@
 """What changed between two editions of a contract, graded clause by clause.
 
-A promise changed where a term of the Contract did; a clause whose terms are equal and whose words
-are not was only reworded. Text that belongs to no clause is nobody's promise and is not compared.
+A promise changed where a term of the Contract did. A clause whose terms are equal and whose words
+are not was only reworded, since every word of it was read; but words for people were not, so that a
+change of those is for people to judge. Text that belongs to no clause is nobody's promise and is
+not compared.
 """
 
 from collections.abc import Iterator
@@ -20,7 +22,7 @@ from contract_checks.language.terms import Terms
 BY_ID = {clause.id: clause for clause in CLAUSES}
 LANDING = {clause.lands: clause.id for clause in CLAUSES if clause.lands}
 REWORDED = "worded otherwise; the terms are the same"
-PROSE = "only people read it: no term is in it"
+PROSE = "words for people changed, and only they can say whether the promise did"
 
 Place = tuple[str, str]
 """A clause ID and, where the clause is a list, one of its items; else an empty text."""
@@ -98,7 +100,7 @@ class Diff:
 
     @property
     def changes_a_promise(self) -> bool:
-        """Whether more changed than wording."""
+        """Whether more changed than plain words: a term, or words that only people can judge."""
         return self.grade not in (None, Grade.EDITORIAL)
 
     @property
@@ -181,9 +183,16 @@ def _reworded(old: Edition, new: Edition, besides: set[Place]) -> Iterator[Chang
     for place, before in old.passages.items():
         after = new.passages.get(place)
         if after and before.words != after.words and place not in besides:
-            why = PROSE if BY_ID[place[0]].is_prose else REWORDED
+            grade, why = (
+                (Grade.PROSE, PROSE) if _is_for_people(place) else (Grade.EDITORIAL, REWORDED)
+            )
             words, lines = (before.words, after.words), (before.line, after.line)
-            yield Change(place, "", *words, *lines, Grade.EDITORIAL, why)
+            yield Change(place, "", *words, *lines, grade, why)
+
+
+def _is_for_people(place: Place) -> bool:
+    """Whether words stand there that are part of no term: a clause in words, a release's note."""
+    return BY_ID[place[0]].is_prose or place[0] == LANDING["versioning.changelog"]
 
 
 def _passages(

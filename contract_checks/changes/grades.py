@@ -23,8 +23,11 @@ class Grade(IntEnum):
     """How grave a change is; the gravest of several is their maximum."""
 
     EDITORIAL = 0
-    COMPATIBLE = 1
-    BREAKING = 2
+    """Plain words alone: every word of the clause was read, and the terms are the same."""
+    PROSE = 1
+    """Words that only people read; whether the promise is the same is for them to say."""
+    COMPATIBLE = 2
+    BREAKING = 3
 
     @property
     def word(self) -> str:
@@ -34,7 +37,7 @@ class Grade(IntEnum):
     @property
     def bump(self) -> Bump:
         """What a change of this grade requires."""
-        return (Bump.NONE, Bump.CHANGELOG, Bump.VERSION)[self]
+        return (Bump.NONE, Bump.CHANGELOG, Bump.CHANGELOG, Bump.VERSION)[self]
 
 
 @dataclass(frozen=True)

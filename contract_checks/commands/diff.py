@@ -22,6 +22,7 @@ from contract_checks.language.terms import ConsistencyRule, Duration, Range, Ter
 _COLOURS = {
     Grade.BREAKING: typer.colors.RED,
     Grade.COMPATIBLE: typer.colors.GREEN,
+    Grade.PROSE: typer.colors.YELLOW,
     Grade.EDITORIAL: typer.colors.BRIGHT_BLACK,
 }
 
@@ -40,10 +41,10 @@ def diff(
         DiffFormat, typer.Option("--format", help="How to write the changes.")
     ] = DiffFormat.text,
 ) -> None:
-    """Grade every change of a contract as breaking, compatible or editorial.
+    """Grade every change of a contract as breaking, compatible, prose or editorial.
 
-    Exit code 0: only wording changed, or nothing; 1: a promise did; 2: a document is not valid,
-    and its problems are on standard error.
+    Exit code 0: only plain words changed, or nothing; 1: a promise did, or words that only people
+    read; 2: a document is not valid, and its problems are on standard error.
     """
     changes = compare(*documents([old, new], read_edition))
     if to is DiffFormat.json:
