@@ -95,7 +95,8 @@ HEADINGS: dict[str, Callable[[str, str], list[str]]] = {
     "unnumbered": lambda n, title: [f"## {title}"],
     "with a sign": lambda n, title: [f"## §{n} {title}"],
     "named a section": lambda n, title: [f"## Section {n}: {title}"],
-    "underlined": lambda n, title: [title, "---"],  # `1. Title` would be a list
+    "underlined": lambda n, title: [title, "---"],
+    "underlined with its number": lambda n, title: [f"{n}. {title}", "---"],
     "bold": lambda n, title: [f"**{n}. {title}**"],
     "bold heading": lambda n, title: [f"## **{n}) {title}**"],
 }

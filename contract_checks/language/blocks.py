@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from markdown_it.tree import SyntaxTreeNode
 
 from contract_checks.language.marks import label_of_line, labelled
+from contract_checks.language.naming import is_title
 from contract_checks.language.outline import Bullet
 
 LISTS = ("bullet_list", "ordered_list")
@@ -71,6 +72,14 @@ def items_of(node: SyntaxTreeNode) -> list[Bullet]:
         nested = tuple(bullet for part in lists for bullet in items_of(part))
         bullets.append(Bullet(*labelled(text), line_of(item), nested, text))
     return bullets
+
+
+def heading_of_a_list(node: SyntaxTreeNode) -> str:
+    """A section's `6. Title` on a line of its own, a list for Markdown; empty where it is none."""
+    if node.type != "ordered_list" or len(node.children) > 1 or len(node.children[0].children) != 1:
+        return ""
+    heading = f"{node.attrs.get('start', 1)}. {text_of_node(node.children[0])}"
+    return heading if is_title(heading) else ""
 
 
 def text_of_node(node: SyntaxTreeNode) -> str:

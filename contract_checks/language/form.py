@@ -63,10 +63,14 @@ class Clause:
         """Whether a document's label means this clause, with or without its hint in brackets."""
         return _key(label) in self._keys
 
+    @property
+    def spellings(self) -> tuple[str, ...]:
+        """Labels that mean this clause."""
+        return (self.label.lower(), _short(self.label), *ALSO_SPELLED.get(self.id, ()))
+
     @cached_property
     def _keys(self) -> frozenset[str]:
-        spellings = (self.label, _short(self.label), *ALSO_SPELLED.get(self.id, ()))
-        return frozenset(map(_key, spellings))
+        return frozenset(map(_key, self.spellings))
 
 
 def _short(label: str) -> str:
@@ -75,14 +79,13 @@ def _short(label: str) -> str:
 
 @lru_cache(maxsize=1)  # a label is held against every clause in turn
 def _key(label: str) -> str:
-    return " ".join(
-        re.sub(r"\(.*?\)|[-–—]", " ", label[:_LONGEST_LABEL]).replace("/", " / ").lower().split()
-    )
+    words = re.sub(r"\(.*?\)|[-–—_]", " ", label[:_LONGEST_LABEL]).lower()
+    return " ".join(re.sub(r"/|&|\b(?:and|or)\b", " / ", words).split())
 
 
 def title_words(title: str) -> set[str]:
     """The words of a section's title that tell it from others."""
-    return {*re.findall(r"[a-z]+", _key(title))} - {"and"}
+    return {*re.findall(r"[a-z]+", _key(title))}
 
 
 def same_title(one: str, other: str) -> bool:

@@ -15,6 +15,7 @@ from contract_checks.language.blocks import (
     Draft,
     Open,
     clauses_of_lines,
+    heading_of_a_list,
     items_of,
     line_of,
     text_of_node,
@@ -27,6 +28,7 @@ from contract_checks.language.naming import (
     is_title,
     nearly_a_label,
     section_of,
+    with_dash,
 )
 from contract_checks.language.outline import Bullet, Document, Fault, Section
 from contract_checks.language.revisions import without_comments
@@ -51,6 +53,8 @@ class Outlining:
             self._heading(text_of_node(node), line_of(node), int(node.tag[1]))
         elif node.type == "hr":
             return
+        elif heading := heading_of_a_list(node):
+            self._heading(heading, line_of(node), 6)
         elif node.type == "paragraph":
             self._paragraph(node)
         elif self._open:
@@ -105,7 +109,7 @@ class Outlining:
     def _put(self, bullets: list[Bullet]) -> None:
         """Clauses into the current section, or into the subsection that has them in the form."""
         draft = self._current
-        for bullet in bullets:
+        for bullet in (with_dash(draft.number, bullet) for bullet in bullets):
             clause = clause_of(draft.number, bullet.label)
             home = draft if clause is None else self._subsection(clause.section, bullet.line)
             home.bullets.append(bullet)

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import cast
 
-from contract_checks.language.advice import missing, unknown
+from contract_checks.language import advice
 from contract_checks.language.characters import printable
 from contract_checks.language.consistency import conflicts
 from contract_checks.language.contract import Contract
@@ -110,9 +110,8 @@ class _Reading:
                 if title:
                     sections.setdefault(section.number, section)
             elif title is None:
-                heading = quote(f"{section.number} {section.title}".strip())
-                message = f"{heading} is not a heading of the form: remove it or correct its number"
-                self._report(section.line, "document", message)
+                heading = f"{section.number} {section.title}".strip()
+                self._report(section.line, "document", advice.foreign_heading(heading))
             elif first := sections.get(section.number):
                 message = f"section repeated, first on line {first.line}: keep one"
                 self._report(section.line, f"§{section.number}", message)
@@ -127,11 +126,10 @@ class _Reading:
     def _report_missing(self, present: Set[str]) -> None:
         """One problem for a missing section, its subsections included where none is left."""
         chapters = {number.split(".")[0] for number in present}
-        for number, heading in TITLES.items():
+        for number in TITLES:
             chapter, _, subsection = number.partition(".")
             if number not in present and (chapter in chapters or not subsection):
-                message = f"section missing: add the heading '{number}. {heading}' and its clauses"
-                self._report(self.document.last_line, f"§{number}", message)
+                self._report(self.document.last_line, f"§{number}", advice.missing_section(number))
 
     def _read_section(self, section: Section) -> None:
         clauses = [clause for clause in CLAUSES if clause.section == section.number]
@@ -140,7 +138,7 @@ class _Reading:
             below_nothing = clause.parent and clause.parent not in self.lines
             if clause.id not in self.lines and not below_nothing:
                 line = self.lines.get(clause.parent, section.line)
-                self._report(line, clause.id, missing(clause))
+                self._report(line, clause.id, advice.missing(clause))
 
     def _read_bullets(
         self, section: Section, bullets: tuple[Bullet, ...], clauses: list[Clause]
@@ -155,7 +153,11 @@ class _Reading:
                 self._report(bullet.line, place, f"{quote(bullet.label)} {why}")
                 self.lines.setdefault(place, bullet.line)
             elif clause is None:
-                self._report(bullet.line, f"§{section.number}", unknown(bullet.label, clauses))
+                self._report(
+                    bullet.line,
+                    f"§{section.number}",
+                    advice.unknown(bullet.label, clauses, self.lines),
+                )
             elif clause.id in self.lines:
                 message = f"repeated, first on line {self.lines[clause.id]}: keep one"
                 self._report(bullet.line, clause.id, message)
@@ -189,7 +191,7 @@ class _Reading:
         try:
             value = clause.reader(shown(text))
         except Unreadable as reason:
-            self._report(bullet.line, clause.id, str(reason))
+            self._report(bullet.line, clause.id, advice.otherwise(clause, str(reason)))
             return
         if clause.is_prose:
             self.prose[clause.id] = text

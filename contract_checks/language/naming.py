@@ -1,9 +1,12 @@
 """What a heading or a label of a document names in the form."""
 
 import re
+from dataclasses import replace
 from difflib import get_close_matches
 
 from contract_checks.language.form import CLAUSES, TITLES, Clause, same_title, title_words
+from contract_checks.language.marks import plain
+from contract_checks.language.outline import Bullet
 
 _NUMBERED = re.compile(
     r"(?:§\s*|section\s+)?(?P<number>[0-9]+(?:\.[0-9]+)*)(?:\s*[.):–—-])?\s+(?P<title>.+)",
@@ -49,6 +52,16 @@ def clause_of_a_group(section: str, label: str) -> Clause | None:
     """A clause that the form has below another, and that may stand beside the others instead."""
     nested = (clause for clause in clauses_of(section) if clause.parent)
     return next((clause for clause in nested if clause.accepts(label)), None)
+
+
+def with_dash(section: str, bullet: Bullet) -> Bullet:
+    """A list item whose label ends with a dash or '=', `Freshness — 2 hours`, as with a colon."""
+    items = tuple(with_dash(section, item) for item in bullet.items)
+    found = re.fullmatch(r"(?P<label>.+?)\s+[–—=-]\s+(?P<value>.+)", bullet.label)
+    label = plain(found["label"]) if found else ""
+    if not found or bullet.value or not clause_of(section, label):
+        return replace(bullet, items=items)
+    return replace(bullet, label=label, value=found["value"], items=items)
 
 
 def nearly_a_label(section: str, label: str) -> bool:
