@@ -191,7 +191,7 @@ def relabel(draw: Any, lines: Lines) -> None:
 def reword(draw: Any, lines: Lines) -> None:
     """Change words that are nobody's promise, which often leaves a document valid."""
     headings = [i for i, line in enumerate(lines) if line.startswith("##")] or [0]
-    at = draw(st.sampled_from(headings))
+    at = draw(st.sampled_from(headings)) + 1
     lines[at:at] = ["", draw(PARAGRAPHS), ""]
 
 

@@ -109,12 +109,12 @@ def test_line_endings_and_a_byte_order_mark_change_nothing(
     paragraph=PARAGRAPHS,
     where=st.integers(0, 100),
 )
-def test_prose_between_sections_changes_no_term(
+def test_prose_below_a_heading_changes_no_term(
     document: list[str], paragraph: str, where: int, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
     path = tmp_path_factory.getbasetemp() / "prose.md"
     headings = [index for index, line in enumerate(document) if line.startswith("##")]
-    at = headings[where % len(headings)]
+    at = headings[where % len(headings)] + 1
     said = answer(path, "\n".join(document))
     more = answer(path, "\n".join([*document[:at], "", paragraph, "", *document[at:]]))
     assert said.terms is not None

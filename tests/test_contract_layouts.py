@@ -1,17 +1,19 @@
 """A contract says the same in every layout, and what is none of a clause is found on its line."""
 
+import random
 from pathlib import Path
 
 import pytest
 from contract_mutations import DOCUMENTS
 from relaid import HEADINGS, LAYOUTS, mixed, relaid
-from tries import tries
+from tries import WHOLE, tries
 from typer.testing import CliRunner
 
 from contract_checks.changes.diff import diff, read_edition
 from contract_checks.cli import app
+from contract_checks.language.document import parse
 from contract_checks.language.form import CLAUSES
-from contract_checks.language.loader import lint, load
+from contract_checks.language.loader import InvalidContract, lint, load
 from contract_checks.language.marks import plain
 from contract_checks.language.signing import signed_content
 
@@ -193,3 +195,60 @@ def test_another_layout_is_no_change_of_a_promise(seed: int, tmp_path: Path) -> 
     one, two = _put(tmp_path, OURS, "one.md"), _put(tmp_path, mixed(OURS, seed), "two.md")
     changes = diff(read_edition(one), read_edition(two))
     assert [change.clause for change in changes.changes] == []
+
+
+@pytest.mark.parametrize("seed", range(tries(12)))
+def test_no_word_more_goes_unseen_in_any_layout(seed: int, tmp_path: Path) -> None:
+    """In a line, below it, as a row: a problem, or more than plain words changed."""
+    draws, text = random.Random(seed), mixed(TEXTS[seed % len(TEXTS)], seed)
+    before, lines = read_edition(_put(tmp_path, text)), text.split("\n")
+    clauses = sorted(before.contract.lines.values())
+    introductions = {  # the lines from a heading to the section's first clause are free
+        line
+        for section in parse(text).sections
+        for line in range(section.line, min((c for c in clauses if c > section.line), default=0))
+    }
+    for at in draws.sample(sorted(set(range(3, len(lines))) - introductions), 24 if WHOLE else 6):
+        words = lines[at - 1].split(" ")
+        words.insert(draws.randrange(len(words) + 1), "wombat")
+        for said in (
+            " ".join(words),
+            f"{lines[at - 1]}\n\nexcept a wombat\n",
+            f"{lines[at - 1]}\n| a | wombat |",
+        ):
+            changed = "\n".join([*lines[: at - 1], said, *lines[at:]])
+            try:
+                changes = diff(before, read_edition(_put(tmp_path, changed, "changed.md")))
+            except InvalidContract:
+                continue
+            assert changes.changes_a_promise, (at, said)
+
+
+@pytest.mark.parametrize(
+    "label",
+    ["Freshness (on weekdays)", "Freshness (target)", "Freshness (EMEA)", "Freshness (p95)"],
+)
+def test_a_word_in_brackets_of_a_label_is_no_hint_unless_it_is_the_labels(
+    label: str, tmp_path: Path
+) -> None:
+    assert "§6" in dict(_problems(tmp_path, OURS.replace("Freshness:", f"{label}:"))).values()
+    hinted = OURS.replace("**Owner (team/person):**", "**Owner (squad name):**")
+    assert lint(_put(tmp_path, hinted)) == []
+
+
+@pytest.mark.parametrize(
+    "heading", ["6. Data Quality Contract on weekdays", "6. Data Quality (targets only)"]
+)
+def test_a_word_more_in_a_heading_is_a_problem(heading: str, tmp_path: Path) -> None:
+    text = OURS.replace("6. Data Quality Contract", heading)
+    assert [clause for _, clause in _problems(tmp_path, text)] == ["§6"]
+
+
+def test_the_items_of_a_clause_may_stand_on_its_line(tmp_path: Path) -> None:
+    ranges = "avg_order_value_30d: 0–10,000; orders_30d: 0–1,000; sessions_30d: 0–10,000"
+    listed = "\n".join(f"  - {part}" for part in ranges.split("; "))
+    text = OURS.replace(f"values:**\n{listed}", f"values:** {ranges}")
+    assert text != OURS
+    assert load(_put(tmp_path, text)).terms() == TERMS
+    broken = text.replace("0–1,000;", "0–1,000 on weekdays;")
+    assert [clause for _, clause in _problems(tmp_path, broken)] == ["§5.2 allowed range"]

@@ -1,6 +1,6 @@
 """Blocks of Markdown as clauses, and what of a section is still being read."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from markdown_it.tree import SyntaxTreeNode
 
@@ -15,8 +15,7 @@ LISTS = ("bullet_list", "ordered_list")
 class Draft:
     """A section being read.
 
-    `aside` is the text beside its clauses, with the clauses it would be if it were any; `since` is
-    the line from which on such text is none of the reader's, for a layout without a visible end.
+    `aside` is the text beside its clauses, with the clauses it would be if it were any.
     """
 
     number: str
@@ -24,13 +23,13 @@ class Draft:
     line: int
     level: int
     bullets: list[Bullet] = field(default_factory=list)
+    tables: list[int] = field(default_factory=list)
     aside: list[tuple[int, str, list[Bullet]]] = field(default_factory=list)
     has_lines: bool = False
-    since: int | None = None
 
-    def holds(self, line: int) -> None:
-        """A clause of a table, a line or a heading begins on this line."""
-        self.since = min(line, self.since or line)
+    def has_clauses_above(self, line: int) -> bool:
+        """Whether a clause, or a table that should hold some, stands above this line."""
+        return min([*self.tables, *(bullet.line for bullet in self.bullets)], default=line) < line
 
 
 @dataclass
@@ -72,6 +71,15 @@ def items_of(node: SyntaxTreeNode) -> list[Bullet]:
         nested = tuple(bullet for part in lists for bullet in items_of(part))
         bullets.append(Bullet(*labelled(text), line_of(item), nested, text))
     return bullets
+
+
+def with_items(bullet: Bullet) -> Bullet:
+    """The clause of a list whose items stand on its own line: `a: 0–1; b: ≥ 0`."""
+    parts = [part.strip() for part in bullet.value.rstrip("; ").split(";")]
+    items = tuple(Bullet(*labelled(part), bullet.line, (), part) for part in parts)
+    if bullet.items or not all(item.value for item in items):
+        return bullet
+    return replace(bullet, value="", items=items)
 
 
 def heading_of_a_list(node: SyntaxTreeNode) -> str:

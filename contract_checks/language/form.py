@@ -60,8 +60,11 @@ class Clause:
         return not (self.lands or self.group)
 
     def accepts(self, label: str) -> bool:
-        """Whether a document's label means this clause, with or without its hint in brackets."""
-        return _key(label) in self._keys
+        """Whether a document's label means this clause, with or without a hint in brackets.
+
+        A hint says what is asked for, `Owner (squad)`; other words in brackets are a promise.
+        """
+        return _key(label) in self._keys and _stems(_hint(label)) <= self._hints
 
     @property
     def spellings(self) -> tuple[str, ...]:
@@ -71,6 +74,10 @@ class Clause:
     @cached_property
     def _keys(self) -> frozenset[str]:
         return frozenset(map(_key, self.spellings))
+
+    @cached_property
+    def _hints(self) -> set[str]:
+        return _stems(" ".join((*self.spellings, _HINTS)))
 
 
 def _short(label: str) -> str:
@@ -83,15 +90,29 @@ def _key(label: str) -> str:
     return " ".join(re.sub(r"/|&|\b(?:and|or)\b", " / ", words).split())
 
 
+_HINTS = "es team person squad group department name column iana"
+
+
+def _hint(label: str) -> str:
+    """What stands in brackets in a label."""
+    return " ".join(re.findall(r"\((.*?)\)", label[:_LONGEST_LABEL]))
+
+
+def _stems(text: str) -> set[str]:
+    """The words of a text, in the singular."""
+    return {word.removesuffix("s") for word in re.findall(r"[^\W_]+", text.lower())}
+
+
 def title_words(title: str) -> set[str]:
     """The words of a section's title that tell it from others."""
-    return {*re.findall(r"[a-z]+", _key(title))}
+    plain = re.sub(r"[()]", " ", title)
+    return {*re.findall(r"[^\W_]+", _key(plain))} - {"the"}
 
 
-def same_title(one: str, other: str) -> bool:
-    """Whether two section titles agree, as far as the shorter of them goes."""
-    few, many = sorted(map(title_words, (one, other)), key=len)
-    return bool(few) and few <= many
+def same_title(title: str, form: str) -> bool:
+    """Whether a title is that of the form as far as it goes, and says nothing more."""
+    words = title_words(title)
+    return bool(words) and words <= title_words(form)
 
 
 def _feature(label: str, text: str) -> tuple[str, object]:

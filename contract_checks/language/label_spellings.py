@@ -114,7 +114,7 @@ _SPELLINGS = {
     "§10 breaking changes require new version": (
         "breaking changes | breaking change | breaking changes need new version"
         " | breaking changes require a new version | breaking changes need a new version"
-        " | breaking change requires new version | breaking change policy"
+        " | breaking change requires new version | breaking change = new version"
     ),
     "§10 deprecation plan": "deprecation | deprecation policy | sunset | sunset plan",
     "§10 rollback plan": "rollback | roll back | rollback procedure | rollback policy",

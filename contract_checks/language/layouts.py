@@ -19,6 +19,7 @@ from contract_checks.language.blocks import (
     items_of,
     line_of,
     text_of_node,
+    with_items,
 )
 from contract_checks.language.form import TITLES
 from contract_checks.language.marks import bold_line, labelled, plain, unbroken
@@ -31,7 +32,7 @@ from contract_checks.language.naming import (
     with_dash,
 )
 from contract_checks.language.outline import Bullet, Document, Fault, Section
-from contract_checks.language.revisions import without_comments
+from contract_checks.language.revisions import revision, without_comments
 from contract_checks.language.sentence import quote
 
 
@@ -96,7 +97,6 @@ class Outlining:
         if level == 1 and not (self._title or self._drafts or is_title(heading)):
             self._title, self._title_line = text, line
         elif level > draft.level and clause_of(draft.number, plain(label)):
-            draft.holds(line)
             self._open = Open(plain(label), line, to_next_heading=True, values=[value])
         else:
             self._drafts.append(Draft(*section_of(heading), line, level))
@@ -112,7 +112,8 @@ class Outlining:
         for bullet in (with_dash(draft.number, bullet) for bullet in bullets):
             clause = clause_of(draft.number, bullet.label)
             home = draft if clause is None else self._subsection(clause.section, bullet.line)
-            home.bullets.append(bullet)
+            holds_items = clause is not None and bool(clause.entry or clause.group)
+            home.bullets.append(with_items(bullet) if holds_items else bullet)
 
     def _subsection(self, number: str, line: int) -> Draft:
         draft = self._current
@@ -142,7 +143,7 @@ class Outlining:
             message = "a table stands before section 1: move its rows to their sections"
             self._faults.append(Fault(line, "", message))
         elif clauses_of(draft.number):
-            draft.holds(line)
+            draft.tables.append(line)
             bullets: list[Bullet] = []
             self._rows(node, bullets)
             self._put(bullets)
@@ -182,7 +183,6 @@ class Outlining:
             return
         self._close()
         draft.has_lines = True
-        draft.holds(first)
         if lead:
             message = f"{quote(lead)} runs into the clause below it: put an empty line between"
             self._faults.append(Fault(first, draft.number, message))
@@ -196,11 +196,17 @@ class Outlining:
         for line, text, bullets in draft.aside:
             if bullets and draft.has_lines:
                 draft.bullets.extend(bullets)
-            elif draft.since and line > draft.since and without_comments(text).strip():
+            elif draft.has_clauses_above(line) and _is_said(text):
                 message = (
-                    f"{quote(text)} stands among clauses and is read by nobody: make it part of"
-                    " one, or move it above the first of the section"
+                    f"{quote(text)} stands below clauses and is read by nobody: make it part of"
+                    " one, or move it above the first of its section"
                 )
                 self._faults.append(Fault(line, draft.number, message))
             else:
                 yield line, text
+
+
+def _is_said(text: str) -> bool:
+    """Whether a text says something; a comment does not, and a mark of a revision has a message."""
+    shown = without_comments(text).strip()
+    return bool(shown) and not revision(shown)

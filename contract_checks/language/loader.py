@@ -172,7 +172,7 @@ class _Reading:
     def _read_clause(self, section: Section, clause: Clause, bullet: Bullet) -> None:
         is_list = bool(clause.group or clause.entry)
         if is_list and (bullet.value or not bullet.items):
-            message = f"expected a list on the lines below it; got {quote(bullet.value)}"
+            message = f"expected a list below it, or 'a: ...; b: ...'; got {quote(bullet.value)}"
             self._report(bullet.line, clause.id, message)
         if bullet.items and bullet.value and not (is_list or clause.is_prose):
             message = f"takes one value, but {quote(bullet.items[0].label)} is nested below it"

@@ -34,7 +34,7 @@ def is_title(heading: str) -> bool:
     number, title = section_of(heading)
     whole = TITLES.get(number, "")
     return title_words(whole) == title_words(title) or (
-        title != heading and same_title(whole, title)
+        title != heading and same_title(title, whole)
     )
 
 

@@ -35,7 +35,7 @@ def read(
     header, _, *body = (row(lines[index], index + 1) for index in range(*extent))
     is_clause = bool(clause_of(section, plain(header.cells[0]))) and not _is_header(header)
     rows = [header, *body] if is_clause else body
-    bullets = [_bullet(section, each) for each in rows]
+    bullets = [_bullet(each) for each in rows]
     if not (is_clause or _is_header(header)):
         titles = quote(" | ".join(header.cells[:2]))
         fault = Fault(header.line, section, f"a table of {titles} is none of clauses: {_SHAPE}")
@@ -68,10 +68,9 @@ def _misshapen(section: str, rows: list[Row]) -> Iterator[Fault]:
             yield Fault(line, section, f"{quote(' | '.join(beyond))} {where}: move it to a clause")
 
 
-def _bullet(section: str, read: Row) -> Bullet:
+def _bullet(read: Row) -> Bullet:
     label, value = plain(read.cells[0]), " ".join(read.cells[1:2])
-    clause = clause_of(section, label)
     items = tuple(Bullet(*labelled(part), read.line, (), part) for part in parts(value))
-    if len(items) > 1 or (clause and (clause.entry or clause.group)):
+    if len(items) > 1:
         return Bullet(label, "", read.line, items)
     return Bullet(label, value, read.line)
