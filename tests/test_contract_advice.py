@@ -115,3 +115,31 @@ def test_a_dash_ends_a_known_label_as_a_colon_does(dash: str, tmp_path: Path) ->
 def test_a_foreign_heading_is_told_which_it_may_be(tmp_path: Path) -> None:
     said = _messages(tmp_path, OURS.replace("## 6. Data Quality Contract", "## Data Qualities"))
     assert "did you mean '6. Data Quality Contract'?" in said["document"]
+
+
+@pytest.mark.parametrize(
+    ("clause", "value", "part", "rest"),
+    [
+        ("§11 canary materialization", "Yes (5% of users, one full day)", "Yes", "(5% of users,"),
+        (
+            "§6 freshness",
+            "Feature age ≤ 2 hours on weekdays",
+            "Feature age ≤ 2 hours",
+            "on weekdays",
+        ),
+        ("§9 retention policy", "365 days offline; 2 days online", "365 days", "offline; 2 days"),
+        ("§2 expected match rate", "≥ 98% (new customers have none)", "≥ 98%", "(new customers"),
+    ],
+)
+def test_what_of_a_value_would_be_read_is_told_from_what_would_not(
+    clause: str, value: str, part: str, rest: str, tmp_path: Path
+) -> None:
+    said = _messages(tmp_path, reworded(CLAUSE[clause], lambda _: value))[clause]
+    assert f"'{part}' alone would be read, and '{rest}" in said
+    assert said.endswith("' is not")
+
+
+def test_part_of_a_list_is_not_offered_for_all_of_it(tmp_path: Path) -> None:
+    clause = CLAUSE["§9 approved consumers"]
+    said = _messages(tmp_path, reworded(clause, lambda _: "ML Platform, Risk (read-only), BI"))
+    assert "alone would be read" not in said[clause.id]

@@ -252,3 +252,39 @@ def test_the_items_of_a_clause_may_stand_on_its_line(tmp_path: Path) -> None:
     assert load(_put(tmp_path, text)).terms() == TERMS
     broken = text.replace("0–1,000;", "0–1,000 on weekdays;")
     assert [clause for _, clause in _problems(tmp_path, broken)] == ["§5.2 allowed range"]
+
+
+def test_lines_further_in_are_the_items_of_the_label_above(tmp_path: Path) -> None:
+    ranges = "  avg_order_value_30d: 0–10,000\n  orders_30d: 0–1,000\n  sessions_30d: 0–10,000"
+    text = LINES.replace(
+        "Allowed range / values:\n\n- avg_order_value_30d: 0–10,000\n- orders_30d: 0–1,000\n"
+        "- sessions_30d: 0–10,000\n",
+        f"Allowed range / values:\n{ranges}\n",
+    )
+    assert text != LINES
+    assert load(_put(tmp_path, text)).terms() == TERMS
+    broken = text.replace("0–1,000", "0–1,000 on weekdays")
+    line = broken.split("\n").index("  orders_30d: 0–1,000 on weekdays") + 1
+    assert _problems(tmp_path, broken) == [(line, "§5.2 allowed range")]
+
+
+@pytest.mark.parametrize(
+    "title",
+    [
+        "Feature Contract: customer_profile v1",
+        "Feature contract - customer_profile, version 1",
+        "Feature Contract – customer_profile_v1",
+        "Feature Contract — customer_profile, v1",
+    ],
+)
+def test_a_title_names_feature_and_version_in_its_own_way(title: str, tmp_path: Path) -> None:
+    text = OURS.replace("Feature Contract — customer_profile (v1)", title)
+    assert lint(_put(tmp_path, text)) == []
+    assert _problems(tmp_path, text.replace(title, title.replace("1", "2"))) == [(1, "title")]
+    assert _problems(tmp_path, text.replace(title, f"{title} draft")) == [(1, "title")]
+
+
+def test_a_releases_note_may_stand_after_a_dash(tmp_path: Path) -> None:
+    text = OURS.replace("v1 — 2026-01-01: First release", "v1 — 2026-01-01 — First release")
+    assert load(_put(tmp_path, text)).terms() == TERMS
+    assert _problems(tmp_path, text.replace(" — First release", "")) != []

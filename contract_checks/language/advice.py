@@ -1,14 +1,21 @@
 """What to do about a clause that is not there or not understood, or a label that is none."""
 
+import re
 from collections.abc import Collection
 from difflib import get_close_matches
 
+from contract_checks.language import people, phrases, values
 from contract_checks.language.examples import EXAMPLES
 from contract_checks.language.form import CLAUSES, TITLES, Clause
 from contract_checks.language.naming import clauses_of
-from contract_checks.language.sentence import quote
+from contract_checks.language.sentence import Unreadable, quote
 
-_ADVICE = ("such as", "one of", "write ", "keep one", "remove it")
+_ADVICE = ("write ", "keep one", "remove it")
+_NAMES = (
+    *(people.names, values.identifier, values.identifiers, values.tables, values.jobs),
+    *(phrases.consistency, values.table),
+)
+_LONGEST_PART = 300  # a person reads no more of it in a message
 
 
 def missing_section(number: str) -> str:
@@ -38,12 +45,31 @@ def missing(clause: Clause) -> str:
     return f"{add}{below}, such as {quote(EXAMPLES[clause.id])}"
 
 
-def otherwise(clause: Clause, reason: str) -> str:
-    """Why a value was not understood, with a wording that would be, if the reason shows none."""
-    example = EXAMPLES.get(clause.id, "")
-    if not example or clause.entry or any(words in reason for words in _ADVICE):
+def otherwise(clause: Clause, text: str, reason: str) -> str:
+    """Why a value was not understood, with a wording that would be, its own or an example."""
+    if clause.is_prose or any(words in reason for words in _ADVICE):
         return reason
-    return reason if example in reason else f"{reason}; write it such as {quote(example)}"
+    if part := _readable_part(clause, text):
+        rest = text[len(part) :].strip()
+        return f"{reason}; {quote(part)} alone would be read, and {quote(rest)} is not"
+    example = EXAMPLES[clause.id]
+    shown = example in reason or "such as" in reason or "one of" in reason
+    return reason if shown else f"{reason}; write it such as {quote(example)}"
+
+
+def _readable_part(clause: Clause, text: str) -> str:
+    """The most of a value, from its beginning, that is understood; of names nothing."""
+    if clause.reader in _NAMES:
+        return ""
+    ends = [found.start() for found in re.finditer(r"\s", text[:_LONGEST_PART])]
+    for end in reversed(ends):
+        part = text[:end].rstrip(" ,;:.–—-(")
+        try:
+            clause.reader(part)
+        except Unreadable:
+            continue
+        return part
+    return ""
 
 
 def unknown(label: str, clauses: list[Clause], present: Collection[str]) -> str:

@@ -4,7 +4,7 @@ from dataclasses import dataclass, field, replace
 
 from markdown_it.tree import SyntaxTreeNode
 
-from contract_checks.language.marks import label_of_line, labelled
+from contract_checks.language.marks import label_of_line, labelled, unbroken
 from contract_checks.language.naming import is_title
 from contract_checks.language.outline import Bullet
 
@@ -47,17 +47,36 @@ class Open:
         return Bullet(self.label, " ".join(filter(None, self.values)), self.line, tuple(self.items))
 
 
+@dataclass
+class _Line:
+    """A clause that begins on a line: what it says there and on the wrapped lines below it."""
+
+    label: str
+    values: list[str]
+    line: int
+    indent: int
+    items: list[Bullet] = field(default_factory=list)
+
+
 def clauses_of_lines(lines: list[str], first: int) -> tuple[str, list[Bullet]]:
-    """A paragraph's lines as clauses, wrapped lines joined, and what stands before the first."""
+    """A paragraph's lines as clauses, wrapped lines joined, and what stands before the first.
+
+    Lines further in, below a label without a value, are its items.
+    """
     lead: list[str] = []
-    clauses: list[tuple[str, list[str], int]] = []
+    clauses: list[_Line] = []
     for number, line in enumerate(lines, start=first):
-        if found := label_of_line(line):
-            clauses.append((found.label, [found.value], number))
+        text, indent = unbroken(line), len(line) - len(line.lstrip())
+        above = clauses[-1] if clauses else None
+        found = label_of_line(text)
+        if above and not any(above.values) and indent > above.indent:
+            above.items.append(Bullet(*labelled(text), number, (), text))
+        elif found:
+            clauses.append(_Line(found.label, [found.value], number, indent))
         else:
-            (clauses[-1][1] if clauses else lead).append(line)
+            (above.values if above else lead).append(text)
     bullets = [
-        Bullet(label, " ".join(filter(None, values)), number) for label, values, number in clauses
+        Bullet(c.label, " ".join(filter(None, c.values)), c.line, tuple(c.items)) for c in clauses
     ]
     return " ".join(lead), bullets
 

@@ -8,15 +8,13 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 
-from contract_checks.language import people, records
+from contract_checks.language import items, people, records
 from contract_checks.language import phrases as say
 from contract_checks.language import values as read
 from contract_checks.language.label_spellings import ALSO_SPELLED
 from contract_checks.language.plain_words import BACKFILL, DELTA, RETENTION, SPAN
 from contract_checks.language.terms import Range
 from contract_checks.language.values import (
-    VERSION,
-    allowed,
     at_least,
     at_most,
     choice,
@@ -115,18 +113,6 @@ def same_title(title: str, form: str) -> bool:
     return bool(words) and words <= title_words(form)
 
 
-def _feature(label: str, text: str) -> tuple[str, object]:
-    return read.identifier(label), allowed(text)
-
-
-def _release(label: str, note: str) -> tuple[str, object]:
-    prose(note)
-    expected = "an entry such as 'v1 — 2026-01-31: note'"
-    dated = rf"({VERSION})\s*(?:[–—-]\s*(.+)|\((.+)\))"
-    found = read.whole(dated, label, expected)
-    return read.version(found[1]), read.calendar_date(found[2] or found[3])
-
-
 TITLES = {
     "1": "Overview",
     "2": "Entity & Join Contract",
@@ -198,7 +184,7 @@ CLAUSES = (
         "5.2",
         "Allowed range / values",
         lands="definition.allowed",
-        entry=_feature,
+        entry=items.feature,
         stand_in=Range(minimum=None, maximum=None),
     ),
     Clause("6", "Completeness", say.null_rate, "quality.maximum_null_rate"),
@@ -236,7 +222,7 @@ CLAUSES = (
     ),
     Clause("10", "Deprecation plan", say.deprecation, "versioning.deprecation"),
     Clause("10", "Rollback plan"),
-    Clause("10", "Changelog", lands="versioning.changelog", entry=_release),
+    Clause("10", "Changelog", lands="versioning.changelog", entry=items.release),
     Clause("11", "Unit tests"),
     Clause(
         "11", "Backfill validation", naming(BACKFILL, read.duration), "test_plan.backfill_window"

@@ -18,12 +18,13 @@ _SPELLINGS = {
     "§2 join type": "join | type of join",
     "§2 join failure policy": (
         "join failure | on join failure | no match | on no match | no match policy | when no match"
-        " | unmatched rows | unmatched entities | if no match"
+        " | unmatched rows | unmatched entities | if no match | if the join fails | join fails"
     ),
     "§2 expected match rate": "match rate | minimum match rate | match rate expectation",
     "§2 fanout": (
         "fanout policy | fan out | fan out policy | fan out / duplication policy | duplicates"
-        " | duplication policy | duplicate policy | duplicate records | duplicate handling"
+        " | fan out / duplicates | fanout / duplicates | duplication policy | duplicate policy"
+        " | duplicate records | duplicate handling"
     ),
     "§3 event timestamp field": (
         "event timestamp | event time | event time field | event timestamp column | timestamp"
@@ -115,6 +116,7 @@ _SPELLINGS = {
         "breaking changes | breaking change | breaking changes need new version"
         " | breaking changes require a new version | breaking changes need a new version"
         " | breaking change requires new version | breaking change = new version"
+        " | breaking changes → new version | breaking change → new version"
     ),
     "§10 deprecation plan": "deprecation | deprecation policy | sunset | sunset plan",
     "§10 rollback plan": "rollback | roll back | rollback procedure | rollback policy",

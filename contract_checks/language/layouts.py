@@ -159,8 +159,8 @@ class Outlining:
 
     def _paragraph(self, node: SyntaxTreeNode) -> None:
         start, end = node.map or (0, 0)
-        lines = [unbroken(line) for line in self._lines[start:end]]
-        draft, heading = self._current, bold_line(lines[0]) if len(lines) == 1 else ""
+        lines = self._lines[start:end]
+        draft, heading = self._current, bold_line(unbroken(lines[0])) if len(lines) == 1 else ""
         lead, bullets = clauses_of_lines(lines, start + 1)
         known = [b for b in bullets if nearly_a_label(draft.number, b.label)]
         if heading and (is_title(heading) or clause_of(draft.number, heading)):
@@ -169,7 +169,7 @@ class Outlining:
             self._line_clauses(lead, bullets)
         elif self._open:
             self._below(node, self._open)
-        elif lines[0].startswith("|"):
+        elif lines[0].lstrip().startswith("|"):
             message = f"{quote(lines[0])} is no table: it needs '| --- | --- |' below its header"
             self._faults.append(Fault(start + 1, draft.number, message))
         else:

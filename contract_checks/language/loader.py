@@ -191,7 +191,7 @@ class _Reading:
         try:
             value = clause.reader(shown(text))
         except Unreadable as reason:
-            self._report(bullet.line, clause.id, advice.otherwise(clause, str(reason)))
+            self._report(bullet.line, clause.id, advice.otherwise(clause, text, str(reason)))
             return
         if clause.is_prose:
             self.prose[clause.id] = text

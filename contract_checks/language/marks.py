@@ -9,7 +9,7 @@ _BOLD_LABEL = re.compile(
     rf"{_BOLD}(?P<label>[^*]+?)\s*:?(?P=mark)\s*(?:[:–—](?=\s|$))?\s*(?P<value>.*)"
 )
 _PLAIN_LABEL = re.compile(r"(?P<label>[^:]+?)\s*:\s*(?P<value>.*)")
-_LABEL_OF_A_LINE = re.compile(r"(?P<label>[A-Za-z§][^:.!?|]{0,59}?)\s*:(?=\s|$)\s*(?P<value>.*)")
+_LABEL_OF_A_LINE = re.compile(r"(?P<label>[A-Za-z§][^:|]{0,59}?)\s*:(?=\s|$)\s*(?P<value>.*)")
 _ALONE = re.compile(rf"{_BOLD}(?P<text>[^*]+?)(?P=mark)")
 _BREAK = re.compile(r"<br\s*/?>", re.IGNORECASE)
 _ITEM = re.compile(r"^(?:[-*+•]|[0-9]+[.)])\s+")

@@ -121,10 +121,14 @@ def version(text: str) -> str:
 
 
 def title(text: str) -> tuple[str, str]:
-    """`Feature Contract — name (v1)`: the name and the version."""
+    """`Feature Contract — name (v1)`, also `name v1` and `name, version 1`: name and version."""
     expected = "a title such as 'Feature Contract — customer_profile (v1)'"
-    found = whole(rf"feature contract\s*[–—:-]\s*({IDENTIFIER})\s*\(({VERSION})\)", text, expected)
-    return found[1], found[2].lower()
+    version = (
+        rf"(?:\s*\(({VERSION})\)|,?\s+({VERSION})|,?\s+version ([0-9]{{1,4}})|_(v[0-9]{{1,4}}))"
+    )
+    found = whole(rf"feature contract\s*[–—:-]\s*({IDENTIFIER}?){version}", text, expected)
+    named = found[2] or found[3] or found[5] or f"v{found[4]}"
+    return found[1], named.lower()
 
 
 def calendar_date(text: str) -> date:
