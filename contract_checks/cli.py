@@ -19,6 +19,7 @@ from contract_checks.commands.scaffold import scaffold
 from contract_checks.commands.sign import sign
 from contract_checks.commands.verify import verify_receipt
 from contract_checks.failure import run
+from contract_checks.language.loader import InvalidContract, as_far_as_read
 from contract_checks.language.loader import lint as problems_of
 from contract_checks.language.reading import readings
 
@@ -53,8 +54,8 @@ def lint(
 ) -> None:
     """Report every problem of contract documents as path:line: clause: message.
 
-    With --show-reading, a valid document is followed by its clauses: the line, the words, and what
-    was understood of them.
+    With --show-reading, the problems are followed by the clauses: the line, the words, and what was
+    understood of them.
 
     Exit code 0: all valid; 2: at least one is not.
     """
@@ -64,13 +65,21 @@ def lint(
             place = typer.style(f"{file}:{problem.line}:", bold=True)
             clause = typer.style(f"{problem.clause}:", fg=typer.colors.RED)
             typer.echo(f"{place} {clause} {problem.message}")
-        if show_reading and not found:
-            typer.echo("\n".join(reading_of(contract_at(file))))
+        if show_reading:
+            _show_reading(file)
     invalid = sum(1 for found in problems.values() if found)
     count = sum(map(len, problems.values()))
     plural = "" if count == 1 else "s"
     typer.echo(f"{len(problems) - invalid} valid, {invalid} invalid, {count} problem{plural}")
     raise typer.Exit(2 if invalid else 0)
+
+
+def _show_reading(file: Path) -> None:
+    try:
+        contract, problems = as_far_as_read(file)
+    except InvalidContract:  # there is no document, as was said
+        return
+    typer.echo("\n".join(reading_of(contract, {problem.clause for problem in problems})))
 
 
 @app.command()

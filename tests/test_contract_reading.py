@@ -19,12 +19,13 @@ from contract_checks.cli import app
 from contract_checks.language.contract import Contract
 from contract_checks.language.form import CLAUSES
 from contract_checks.language.loader import load
-from contract_checks.language.reading import FOR_PEOPLE, readings, sentence
+from contract_checks.language.reading import FOR_PEOPLE, NOT_UNDERSTOOD, readings, sentence
 from contract_checks.language.terms import Terms
 from contract_checks.language.wordings import KINDS, NOTHING, SAYS, YES_NO
 
 ROOT = Path(__file__).parents[1]
 OURS = ROOT / "contracts" / "customer_profile_v1.md"
+INVALID = sorted((ROOT / "tests" / "contracts" / "invalid").glob("re*.md"))
 TERMS = sorted(clause.lands for clause in CLAUSES if clause.lands)
 
 TEXTS = ["a", "b", "a b", "a and b", '"a"', "a, b", "none", "yes", "", "and", "a; b c", "a, key b"]
@@ -163,10 +164,43 @@ def test_every_clause_is_shown_with_its_line_words_and_reading(command: tuple[st
     assert shown == [line for clause in CLAUSES for line in _three_lines(contract, clause.id)]
 
 
-def test_an_invalid_document_shows_problems_and_no_reading(tmp_path: Path) -> None:
-    (tmp_path / "contract.md").write_text("\n".join(DOCUMENTS[0][:-1]), encoding="utf-8")
-    code, out = _run("lint", "--show-reading", tmp_path / "contract.md")
-    assert (code, "  means  " in out) == (2, False)
+def test_of_a_refused_clause_nothing_is_understood(tmp_path: Path) -> None:
+    """Nor of a list of which one item is refused; all else is read as ever."""
+    text = "\n".join(DOCUMENTS[0]).replace("≤ 2 hours", "≤ 2 hours on weekdays")
+    path = tmp_path / "contract.md"
+    path.write_text(text.replace("orders_30d: 0–1,000", "orders_30d: some"), encoding="utf-8")
+    code, out = _run("lint", "--show-reading", path)
+    assert code == 2
+    lines = out.splitlines()
+    assert lines[0].startswith(f"{path}:66: §5.2 allowed range: 'orders_30d'")
+    means = {
+        lines[i].split(": ")[1]: lines[i + 2].removeprefix("  means  ")
+        for i in range(2, 2 + 3 * len(CLAUSES), 3)
+    }
+    refused = dict.fromkeys(("§5.2 allowed range", "§6 freshness"), NOT_UNDERSTOOD)
+    assert means == readings(load(OURS)) | refused
+
+
+def test_words_that_are_not_what_they_seem_are_shown_as_they_are(tmp_path: Path) -> None:
+    path = tmp_path / "contract.md"
+    text = "\n".join(DOCUMENTS[0]).replace("≤ 2 hours", "≤ \u202e2 hours\x1b[2J")
+    path.write_text(text, encoding="utf-8")
+    out = _run("lint", "--show-reading", path)[1]
+    assert "\u202e" not in out and "\x1b" not in out
+    assert "  says   Feature age ≤ \\u202e2 hours" in out
+
+
+@pytest.mark.parametrize("document", INVALID, ids=lambda path: path.stem)
+def test_any_invalid_document_can_be_shown(document: Path) -> None:
+    code, out = _run("lint", "--show-reading", document)
+    assert code == 2
+    assert "Traceback" not in out
+    assert out.splitlines()[-1].startswith("0 valid, 1 invalid")
+
+
+def test_a_document_that_is_none_has_no_reading(tmp_path: Path) -> None:
+    code, out = _run("lint", "--show-reading", tmp_path / "nowhere.md")
+    assert (code, len(out.splitlines())) == (2, 2)
 
 
 def test_explain_and_the_export_say_the_same() -> None:

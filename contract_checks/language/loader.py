@@ -13,31 +13,13 @@ from contract_checks.language.document import Bullet, Document, Section, parse, 
 from contract_checks.language.form import CLAUSES, TITLES, Clause, Entry, same_title
 from contract_checks.language.naming import clause_of_a_group
 from contract_checks.language.nested import value_of
+from contract_checks.language.problems import InvalidContract, Problem
 from contract_checks.language.revisions import revision, unmarked, without_comments
 from contract_checks.language.sentence import Unreadable, quote, shown
 from contract_checks.language.terms import Terms
 from contract_checks.language.values import title as read_title
 
-
-@dataclass(frozen=True)
-class Problem:
-    """What is wrong with one clause, at a 1-based line."""
-
-    line: int
-    clause: str
-    message: str
-
-    def __str__(self) -> str:
-        return f"{self.line}: {self.clause}: {self.message}"
-
-
-class InvalidContract(ValueError):  # noqa: N818  (an invalid contract is a word of the field)
-    """A document that is not a contract; `problems` holds all of them, sorted by line."""
-
-    def __init__(self, path: Path, problems: list[Problem]) -> None:
-        self.path = path
-        self.problems = sorted(problems, key=lambda problem: problem.line)
-        super().__init__("\n".join(f"{path}:{problem}" for problem in self.problems))
+__all__ = ["InvalidContract", "Problem", "as_far_as_read", "lint", "load"]
 
 
 def load(path: str | Path) -> Contract:
@@ -45,15 +27,26 @@ def load(path: str | Path) -> Contract:
 
     Raises InvalidContract with every problem of the document, a missing or binary file included.
     """
+    contract, problems = as_far_as_read(path)
+    if problems:
+        raise InvalidContract(Path(path), problems)
+    groups = {name: dict(group) for name, group in contract if isinstance(group, Terms)}
+    return Contract.model_validate(dict(contract) | groups)
+
+
+def as_far_as_read(path: str | Path) -> tuple[Contract, list[Problem]]:
+    """The contract without the fields that could not be read, and every problem of the document.
+
+    Raises InvalidContract where there is no document.
+    """
     source = Path(path)
     try:
         reading = _Reading(parse(text_of(source)))
     except Unreadable as reason:
         raise InvalidContract(source, [Problem(1, "document", str(reason))]) from None
-    if problems := reading.problems():
-        raise InvalidContract(source, problems)
+    problems = reading.problems()
     told = {"prose": reading.prose, "lines": reading.lines, "texts": reading.texts}
-    return Contract.model_validate({**reading.terms, **told, "path": source})
+    return reading.draft().model_copy(update={**told, "path": source}), problems
 
 
 def lint(path: str | Path) -> list[Problem]:
@@ -90,7 +83,7 @@ class _Reading:
                 self._report(line, "document", f"{quote(text)} {why}")
         for section in self._sections_of_the_form():
             self._read_section(section)
-        draft = self._draft()
+        draft = self.draft()
         for clause, message, item in conflicts(draft):
             line = self.item_lines.get((clause, item), self.lines[clause])
             self._report(line, clause, message)
@@ -225,7 +218,7 @@ class _Reading:
         group, name = clause.lands.split(".")
         self.terms.setdefault(group, {})[name] = value
 
-    def _draft(self) -> Contract:
+    def draft(self) -> Contract:
         """The contract as far as it could be read; a field that could not be is absent."""
         groups = {
             name: cast(type[Terms], Contract.model_fields[name].annotation).model_construct(

@@ -19,6 +19,7 @@ from contract_checks.language.terms import Range, Terms
 from contract_checks.language.wordings import KINDS, NOTHING, SAYS, YES_NO
 
 FOR_PEOPLE = "words that only people read: no term is taken from them"
+NOT_UNDERSTOOD = "not understood"
 OF_A_GROUP = "what it holds is told clause by clause"
 _RESERVED = {"none", "yes", "no", "and"}
 _UNITS = {
@@ -32,9 +33,12 @@ _UNITS = {
 
 
 def readings(contract: Contract) -> dict[str, str]:
-    """The sentence of every clause of the document, by its ID, in the document's order."""
+    """The sentence of every clause of the document, by its ID, in the document's order.
+
+    A clause that a draft has no value for is not understood.
+    """
     clauses = {clause.id: clause for clause in CLAUSES}
-    return {name: _of_clause(contract, clauses[name]) for name in contract.lines}
+    return {name: _of_clause(contract, clauses[name]) for name in contract.lines if name in clauses}
 
 
 def sentence(term: str, value: Any) -> str:
@@ -54,7 +58,10 @@ def _of_clause(contract: Contract, clause: Clause) -> str:
     if not clause.lands:
         return OF_A_GROUP if clause.group else FOR_PEOPLE
     group, field = clause.lands.split(".")
-    return sentence(clause.lands, getattr(getattr(contract, group), field))
+    try:
+        return sentence(clause.lands, getattr(getattr(contract, group), field))
+    except AttributeError:
+        return NOT_UNDERSTOOD
 
 
 def _words(name: str, value: Any) -> str:
