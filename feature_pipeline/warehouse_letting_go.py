@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime
 
+from feature_pipeline.event_columns import FEATURES
 from feature_pipeline.warehouse import (
     EVENTS,
     HISTORY,
@@ -25,7 +26,6 @@ from feature_pipeline.warehouse_keys import lend
 TABLES = {"offline": HISTORY, "events": EVENTS, "quarantine": QUARANTINE}
 """By the store's name in the records."""
 
-_FEATURES = ("avg_order_value_30d", "orders_30d", "sessions_30d", "distinct_order_days_30d")
 _OLD = {
     HISTORY: "event_timestamp < %(cutoff)s",
     EVENTS: "least(event_timestamp, created_timestamp) < %(cutoff)s",
@@ -36,12 +36,12 @@ _WHOSE = "customer_id::text IN (SELECT customer_id FROM whose)"
 
 # Who has only zeros at the cutoff needs no row: the default says the same (§5.2).
 _CARRIED = f"""
-    INSERT INTO {HISTORY} (customer_id, event_timestamp, {", ".join(_FEATURES)})
-    SELECT customer_id, %(cutoff)s, {", ".join(_FEATURES)} FROM (
+    INSERT INTO {HISTORY} (customer_id, event_timestamp, {", ".join(FEATURES)})
+    SELECT customer_id, %(cutoff)s, {", ".join(FEATURES)} FROM (
         SELECT DISTINCT ON (customer_id) * FROM {HISTORY} WHERE event_timestamp <= %(cutoff)s
         ORDER BY customer_id, event_timestamp DESC
     ) AS last
-    WHERE event_timestamp < %(cutoff)s AND ({" OR ".join(f"{f} <> 0" for f in _FEATURES)})
+    WHERE event_timestamp < %(cutoff)s AND ({" OR ".join(f"{f} <> 0" for f in FEATURES)})
 """
 
 

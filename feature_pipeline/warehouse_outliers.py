@@ -2,14 +2,8 @@
 
 from datetime import datetime
 
+from feature_pipeline.event_columns import FEATURES
 from feature_pipeline.warehouse import HISTORY, one_row, session
-
-_FEATURES = (
-    "avg_order_value_30d",
-    "distinct_order_days_30d",
-    "orders_30d",
-    "sessions_30d",
-)
 
 
 def flag_outliers_in_warehouse(
@@ -21,9 +15,9 @@ def flag_outliers_in_warehouse(
         RefusedError: see `session`.
     """
     bounds = ", ".join(
-        f"percentile_cont(%(share)s) WITHIN GROUP (ORDER BY {f}) AS {f}" for f in _FEATURES
+        f"percentile_cont(%(share)s) WITHIN GROUP (ORDER BY {f}) AS {f}" for f in FEATURES
     )
-    above = ", ".join(f"count(*) FILTER (WHERE log.{f} > bound.{f})" for f in _FEATURES)
+    above = ", ".join(f"count(*) FILTER (WHERE log.{f} > bound.{f})" for f in FEATURES)
     with session(address) as connection:
         counts = one_row(
             connection,
@@ -33,4 +27,4 @@ def flag_outliers_in_warehouse(
             ) SELECT {above} FROM log, (SELECT {bounds} FROM log) AS bound""",
             {"share": percentile / 100, "after": after, "until": until},
         )
-    return dict(zip(_FEATURES, counts, strict=True))
+    return dict(zip(FEATURES, counts, strict=True))

@@ -8,11 +8,12 @@ from typing import Annotated
 import typer
 
 from contract_checks.clock import instant
-from contract_checks.language.loader import InvalidContract, load
+from contract_checks.language.loader import InvalidContract
 from feature_access.profile import chosen_profile, offline_store_of
 from feature_pipeline.change_log import aggregate
 from feature_pipeline.refusal import RefusedError
 from scripts.command_line import CONTRACT, ROOT, present, refusals_exit, run_job
+from scripts.own_tables import contract_of_own_columns
 from scripts.progress import steps
 
 
@@ -38,7 +39,7 @@ def main(
     Exit code 0: written; 2: refused, nothing written.
     """
     with refusals_exit(RefusedError, InvalidContract), steps() as on_step:
-        terms = load(contract).time
+        terms = contract_of_own_columns(contract).time
         done = aggregate(
             events,
             history,

@@ -15,7 +15,7 @@ from contract_checks.evidence.operations import read_operations
 from contract_checks.evidence.tables import DuckTable, offline_session, stretch_digest
 from contract_checks.findings import Outcome
 from contract_checks.language.contract import Contract
-from contract_checks.language.loader import InvalidContract, load
+from contract_checks.language.loader import InvalidContract
 from contract_checks.language.sentence import spell
 from feature_pipeline.backfill import Backfill, compare_with_rebuild
 from feature_pipeline.engine import parquet_at
@@ -34,6 +34,7 @@ from scripts.command_line import (
 from scripts.erased import erased_customers
 from scripts.freeze_baseline import registered
 from scripts.offline_rows import chosen_warehouse
+from scripts.own_tables import contract_of_own_tables
 from scripts.progress import steps
 from scripts.recording import digests_of, recorded
 
@@ -53,7 +54,7 @@ def main(
         refusals_exit(RefusedError, MissingEvidence, InvalidContract, duckdb.Error),
         steps() as on_step,
     ):
-        contract = load(document)
+        contract = contract_of_own_tables(document)
         compared = backfill(contract, present(as_of), on_step)
     typer.echo(
         f"{compared.rows:,} rows of {spell(contract.test_plan.backfill_window)} recomputed, "

@@ -13,13 +13,14 @@ import typer
 from contract_checks.clock import instant
 from contract_checks.digest import digest_of_file
 from contract_checks.language.contract import Contract
-from contract_checks.language.loader import InvalidContract, load
+from contract_checks.language.loader import InvalidContract
 from feature_access.hashing import hash_key_from
 from feature_access.refusal import RefusedError
 from feature_pipeline.atomic import replacing
 from feature_pipeline.refusal import RefusedError as TargetRefusedError
 from scripts.command_line import CONTRACT, ROOT, DocumentOption, present, refusals_exit, run_job
 from scripts.lineage import training_flow
+from scripts.own_tables import contract_to_read_under
 from scripts.recording import recorded
 from scripts.training_receipt import keyed_digest, receipt_beside, receipt_text
 from scripts.view_contracts import contracts_of
@@ -67,7 +68,7 @@ def main(
     """
     with refusals_exit(RefusedError, TargetRefusedError, InvalidContract, ValueError, RuntimeError):
         built = build(
-            load(document),
+            contract_to_read_under(document),
             present(as_of),
             consumer,
             entities,

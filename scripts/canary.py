@@ -8,11 +8,12 @@ import typer
 from contract_checks.clock import instant
 from contract_checks.findings import Outcome
 from contract_checks.language.contract import Contract
-from contract_checks.language.loader import InvalidContract, load
+from contract_checks.language.loader import InvalidContract
 from contract_checks.measures.comparison import Comparison, compare
 from feature_access.refusal import RefusedError as ReadRefusedError
 from feature_pipeline.refusal import RefusedError
 from scripts.command_line import CONTRACT, ROOT, DocumentOption, present, refusals_exit, run_job
+from scripts.own_tables import contract_of_own_tables
 from scripts.recording import digests_of, recorded
 from scripts.sampling import features_of, known_by, offline_answers, pinned_service, sampled
 
@@ -35,7 +36,7 @@ def main(
     Exit code 0: every customer has the offline values; 1: some have not; 2: refused.
     """
     with refusals_exit(RefusedError, ReadRefusedError, InvalidContract):
-        contract, moment = load(document), present(as_of)
+        contract, moment = contract_of_own_tables(document), present(as_of)
         # Imported late: Feast takes seconds, which --help should not.
         from feature_access.registry import open_store
 

@@ -23,7 +23,7 @@ from contract_checks.console import console
 from contract_checks.evidence.facts import MissingEvidence
 from contract_checks.findings import Outcome, Report
 from contract_checks.language.contract import Contract
-from contract_checks.language.loader import InvalidContract, load
+from contract_checks.language.loader import InvalidContract
 from contract_checks.report import text
 from contract_checks.report.html import page
 from feature_access.hashing import HASH_KEY_VARIABLE
@@ -39,6 +39,7 @@ from scripts.command_line import CONTRACT, EVENTS, HISTORY, ROOT, present, refus
 from scripts.customer_activity import MADE
 from scripts.feature_server import feature_server, online_features
 from scripts.ingest import ingest
+from scripts.own_tables import contract_of_own_tables
 from scripts.progress import steps
 from scripts.promote import promote
 from scripts.refresh import refresh
@@ -73,7 +74,7 @@ def main(
         refusals_exit(RefusedError, ReadRefusedError, InvalidContract, MissingEvidence),
         steps(lines=True) as on_step,
     ):
-        contract, moment = load(CONTRACT), present(as_of or PRESENT)
+        contract, moment = contract_of_own_tables(CONTRACT), present(as_of or PRESENT)
         before = moment - contract.source.refresh_cadence
         summary = _from_nothing(contract, before, on_step)
         from feature_access.registry import open_store

@@ -20,13 +20,14 @@ from contract_checks.evidence.operations import read_operations
 from contract_checks.evidence.tables import offline_sessions
 from contract_checks.findings import Outcome
 from contract_checks.language.contract import Contract
-from contract_checks.language.loader import InvalidContract, load
+from contract_checks.language.loader import InvalidContract
 from contract_checks.measures.psi import reaches
 from contract_checks.operations.incidents import Standing, standing
 from feature_pipeline.refusal import RefusedError
 from scripts.alerting import News, alert, alerts_on_record, changes, text_of
 from scripts.command_line import CONTRACT, ROOT, DocumentOption, present, refusals_exit, run_job
 from scripts.freeze_baseline import registered
+from scripts.own_tables import contract_of_own_tables
 from scripts.recording import recorded
 
 WARN_CLAUSE, BLOCK_CLAUSE = "§7 warn", "§7 fail"
@@ -66,7 +67,7 @@ def main(
     Exit code 0: no drift; 1: a feature is warned of or blocked; 2: refused, or too little data.
     """
     with refusals_exit(RefusedError, MissingEvidence, InvalidContract, duckdb.Error):
-        contract, moment = load(document), present(as_of)
+        contract, moment = contract_of_own_tables(document), present(as_of)
         before = _standing(contract, moment)
         measured = measure(contract, moment) if dry_run else drift(contract, moment)
         verdicts = verdicts_of(contract, measured)

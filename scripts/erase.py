@@ -15,7 +15,7 @@ from contract_checks.clock import instant
 from contract_checks.console import console
 from contract_checks.failure import one_line
 from contract_checks.language.contract import Contract
-from contract_checks.language.loader import InvalidContract, load
+from contract_checks.language.loader import InvalidContract
 from contract_checks.operations.log import Record
 from contract_checks.server_faults import server_fault
 from feature_access.hashing import hash_key_from
@@ -42,6 +42,7 @@ from scripts.erased import keep, listed_with
 from scripts.erased_rows import Step, stored
 from scripts.forgetful import forgetful
 from scripts.old_records import everything_on_record
+from scripts.own_tables import contract_of_own_tables
 from scripts.recording import operations_log, recorded
 from scripts.sets_on_record import refuse_another_key, sets_on_record
 from scripts.terms import terms_of
@@ -77,7 +78,7 @@ def main(
     Exit code 0: nothing is left; 1: something is, and is named; 2: refused, nothing erased.
     """
     with refusals_exit(RefusedError, NoKeyError, InvalidContract):
-        contract, key = load(document), hash_key_from(os.environ)
+        contract, key = contract_of_own_tables(document), hash_key_from(os.environ)
         # Imported late: Feast takes seconds, which --help should not.
         from feature_access.registry import open_store
 

@@ -15,9 +15,10 @@ from contract_checks.evidence.facts import MissingEvidence
 from contract_checks.evidence.operations import read_operations
 from contract_checks.evidence.registry import read_registry
 from contract_checks.language.contract import Contract
-from contract_checks.language.loader import InvalidContract, load
+from contract_checks.language.loader import InvalidContract
 from contract_checks.measures.psi import Bins
 from scripts.command_line import CONTRACT, ROOT, DocumentOption, present, refusals_exit, run_job
+from scripts.own_tables import contract_of_own_tables
 from scripts.recording import recorded
 
 _ALWAYS = datetime.max.replace(tzinfo=UTC)
@@ -38,7 +39,7 @@ def main(
     Exit code 0: frozen and on record; 2: refused.
     """
     with refusals_exit(MissingEvidence, InvalidContract, duckdb.Error):
-        contract, moment = load(document), present(as_of)
+        contract, moment = contract_of_own_tables(document), present(as_of)
         figures = freeze_baseline(contract, moment)
         promoted = _promoted_at(contract)
     console().print(_table(figures))

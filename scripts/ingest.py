@@ -9,13 +9,14 @@ import typer
 
 from contract_checks.clock import instant
 from contract_checks.language.contract import Contract
-from contract_checks.language.loader import InvalidContract, load
+from contract_checks.language.loader import InvalidContract
 from feature_pipeline.refusal import RefusedError
 from scripts.command_line import CONTRACT, EVENTS, present, refusals_exit, run_job
 from scripts.customer_activity import append_events, write_events
 from scripts.erased import erased_customers_of_all_hosts
 from scripts.lineage import upstream_flow
 from scripts.offline_rows import chosen_warehouse
+from scripts.own_tables import contract_of_own_tables
 from scripts.recording import recorded
 
 
@@ -34,7 +35,7 @@ def main(
     Exit code 0: delivered and on record; 2: refused: dbt, or a test of its project, failed.
     """
     with refusals_exit(RefusedError, InvalidContract):
-        rows = ingest(load(CONTRACT), present(as_of), events)
+        rows = ingest(contract_of_own_tables(CONTRACT), present(as_of), events)
     typer.echo(f"{rows:,} events delivered")
 
 

@@ -10,11 +10,12 @@ from contract_checks.clock import instant
 from contract_checks.console import console
 from contract_checks.findings import Outcome, worst_of
 from contract_checks.language.contract import Contract
-from contract_checks.language.loader import InvalidContract, load
+from contract_checks.language.loader import InvalidContract
 from contract_checks.language.sentence import spell
 from contract_checks.measures.proportions import at_most, upper_bound
 from feature_access.refusal import RefusedError
 from scripts.command_line import CONTRACT, ROOT, DocumentOption, present, refusals_exit, run_job
+from scripts.own_tables import contract_of_own_tables
 from scripts.recording import digests_of, recorded
 from scripts.sampling import pinned_service, sampled
 
@@ -43,7 +44,7 @@ def main(
     from feature_access.registry import open_store
 
     with refusals_exit(RefusedError, InvalidContract):
-        contract, moment = load(document), present(as_of)
+        contract, moment = contract_of_own_tables(document), present(as_of)
         measured = load_test(open_store(ROOT), contract, moment, requests, rate)
     console().print(_table(measured, contract))
     judged = outcome(measured, contract)

@@ -14,13 +14,14 @@ from contract_checks.evidence.facts import MissingEvidence, ProbeRun
 from contract_checks.evidence.fingerprint import fingerprint
 from contract_checks.findings import Outcome
 from contract_checks.language.contract import Contract
-from contract_checks.language.loader import InvalidContract, load
+from contract_checks.language.loader import InvalidContract
 from contract_checks.operations.incidents import standing
 from feature_access.refusal import RefusedError as ReadRefusedError
 from feature_pipeline.refusal import RefusedError
 from scripts.alerting import News, alert, alerts_on_record
 from scripts.command_line import CONTRACT, ROOT, present, refusals_exit, run_job, to_declare
 from scripts.moving import finish, move
+from scripts.own_tables import contract_of_own_tables
 from scripts.progress import steps
 from scripts.webhook import configured
 
@@ -61,7 +62,7 @@ def main(
         # Imported late: Feast takes seconds, which --help should not.
         from feature_access.registry import open_store
 
-        terms, moment = load(contract), present(as_of)
+        terms, moment = contract_of_own_tables(contract), present(as_of)
         if configured():
             alert(terms, moment)  # or the gate would find what did not arrive
         result = promote(open_store(ROOT), terms, moment, on_step)

@@ -12,7 +12,7 @@ import typer
 from contract_checks.clock import instant
 from contract_checks.evidence.facts import MissingEvidence
 from contract_checks.language.contract import Contract
-from contract_checks.language.loader import InvalidContract, load
+from contract_checks.language.loader import InvalidContract
 from feature_pipeline.compute_engine import Engine
 from feature_pipeline.duckdb_engine import DuckDBEngine
 from feature_pipeline.outliers import flag_outliers
@@ -37,6 +37,7 @@ from scripts.command_line import (
 )
 from scripts.erased import erased_customers_of_all_hosts
 from scripts.lineage import refresh_flow
+from scripts.own_tables import contract_of_own_tables
 from scripts.progress import steps
 from scripts.recording import recorded
 from scripts.refresh_verdict import Verdict, judged, told
@@ -68,7 +69,7 @@ def main(
     Exit code 0: done and on record; 1: done, and something is broken; 2: refused, nothing written.
     """
     with refusals_exit(RefusedError, InvalidContract, MissingEvidence), steps() as on_step:
-        contract, moment = load(document), present(as_of)
+        contract, moment = contract_of_own_tables(document), present(as_of)
         on_step("opening the feature store")
         # Imported late: Feast takes seconds, which --help should not.
         from feature_access.registry import open_store

@@ -12,13 +12,14 @@ from contract_checks.clock import instant
 from contract_checks.evidence.facts import MissingEvidence
 from contract_checks.findings import Outcome, worst_of
 from contract_checks.language.contract import Contract
-from contract_checks.language.loader import InvalidContract, load
+from contract_checks.language.loader import InvalidContract
 from feature_access.offline_table import BeforeRetentionError, NotYetKnownError
 from feature_access.refusal import RefusedError as ReadRefusedError
 from feature_pipeline.refusal import RefusedError
 from scripts import backfill, canary, load_test, shadow_compare, unit_tests
 from scripts.alerting import News, alert
 from scripts.command_line import CONTRACT, ROOT, DocumentOption, present, refusals_exit, run_job
+from scripts.own_tables import contract_of_own_tables
 
 if TYPE_CHECKING:
     from feast import FeatureStore
@@ -61,7 +62,7 @@ def main(
     Exit code 0: all passed; 1: one did not; 2: one was refused, or was too small to tell.
     """
     with refusals_exit(*REFUSALS, InvalidContract):
-        contract, moment = load(document), present(as_of)
+        contract, moment = contract_of_own_tables(document), present(as_of)
         # Imported late: Feast takes seconds, which --help should not.
         from feature_access.registry import open_store
 

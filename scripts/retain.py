@@ -13,7 +13,7 @@ from contract_checks.clock import instant
 from contract_checks.console import console
 from contract_checks.evidence.facts import MissingEvidence
 from contract_checks.language.contract import Contract
-from contract_checks.language.loader import InvalidContract, load
+from contract_checks.language.loader import InvalidContract
 from contract_checks.language.sentence import spell
 from feature_pipeline.recount import recount
 from feature_pipeline.refreshed import Tables
@@ -43,6 +43,7 @@ from scripts.erased import erased_customers_of_all_hosts
 from scripts.forgetful import forgetful
 from scripts.offline_rows import chosen_warehouse
 from scripts.old_records import OldRecords, OldTrainingSets
+from scripts.own_tables import contract_of_own_tables
 from scripts.recording import recorded
 from scripts.terms import terms_of
 from scripts.versions import versions_of_log
@@ -89,7 +90,7 @@ def main(
     Exit code 0: nothing is older any more, but for what is named; 2: refused.
     """
     with refusals_exit(RefusedError, MissingEvidence, InvalidContract):
-        contract, moment = load(document), present(as_of)
+        contract, moment = contract_of_own_tables(document), present(as_of)
         # Imported late: Feast takes seconds, which --help should not.
         from feature_access.registry import open_store
 

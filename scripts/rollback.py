@@ -11,10 +11,11 @@ from contract_checks.evidence.facts import MissingEvidence, Operations
 from contract_checks.evidence.operations import read_operations
 from contract_checks.evidence.versions import moves_of_the_pointer, version_before
 from contract_checks.language.contract import Contract
-from contract_checks.language.loader import InvalidContract, load
+from contract_checks.language.loader import InvalidContract
 from feature_pipeline.refusal import RefusedError
 from scripts.command_line import CONTRACT, ROOT, present, refusals_exit, run_job, to_declare
 from scripts.moving import finish, move, unfinished
+from scripts.own_tables import contract_of_own_tables
 
 if TYPE_CHECKING:
     from feast import FeatureStore
@@ -41,7 +42,7 @@ def main(
         # Imported late: Feast takes seconds, which --help should not.
         from feature_access.registry import open_store
 
-        terms = load(contract)
+        terms = contract_of_own_tables(contract)
         store = open_store(ROOT)
         served, before = _served_and_before(store, terms, moment)
         if not dry_run:

@@ -13,7 +13,7 @@ from contract_checks.clock import instant
 from contract_checks.console import console
 from contract_checks.findings import Outcome, worst_of
 from contract_checks.language.contract import Contract
-from contract_checks.language.loader import InvalidContract, load
+from contract_checks.language.loader import InvalidContract
 from contract_checks.measures.comparison import Comparison, compare
 from contract_checks.measures.proportions import at_most, upper_bound
 from feature_access.hashing import HASH_KEY_VARIABLE, hash_key_from
@@ -23,6 +23,7 @@ from feature_pipeline.refusal import RefusedError as EventsRefusedError
 from scripts.command_line import CONTRACT, ROOT, DocumentOption, present, refusals_exit, run_job
 from scripts.logged_requests import read_requests
 from scripts.mismatch_evidence import Stamps
+from scripts.own_tables import contract_of_own_tables
 from scripts.recording import digests_of, recorded
 from scripts.sampling import (
     AGE,
@@ -72,7 +73,7 @@ def main(
     refusals = (RefusedError, EventsRefusedError, InvalidContract, OnlineStoreUnavailableError)
     with refusals_exit(*refusals, BeforeRetentionError, NotYetKnownError):
         hash_key = hash_key_from(os.environ) if os.environ.get(HASH_KEY_VARIABLE) else None
-        contract, moment = load(document), present(as_of)
+        contract, moment = contract_of_own_tables(document), present(as_of)
         shadow = shadow_compare(open_store(ROOT), contract, moment, reads, requests)
     for table in tables(shadow, hash_key):
         console().print(table)

@@ -12,7 +12,7 @@ from contract_checks.clock import now
 from contract_checks.evidence.facts import MissingEvidence
 from contract_checks.evidence.operations import read_operations
 from contract_checks.language.contract import Contract
-from contract_checks.language.loader import InvalidContract, load
+from contract_checks.language.loader import InvalidContract
 from contract_checks.operations.log import Record
 from feature_access.refusal import RefusedError as ReadRefusedError
 from feature_pipeline.refusal import RefusedError
@@ -29,6 +29,7 @@ from scripts.command_line import (
     writing_alone,
 )
 from scripts.forgetful import forgetful
+from scripts.own_tables import contract_of_own_tables
 from scripts.progress import steps
 from scripts.recording import operations_log, recorded
 from scripts.refresh import aggregated
@@ -81,7 +82,7 @@ def main(
     Exit code 0: nothing stands ahead any more, or it is told what does; 2: refused.
     """
     with refusals_exit(RefusedError, ReadRefusedError, InvalidContract), steps() as on_step:
-        contract, moment = load(document), now()
+        contract, moment = contract_of_own_tables(document), now()
         # Imported late: Feast takes seconds, which --help should not.
         from feature_access.registry import open_store
 

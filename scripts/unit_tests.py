@@ -15,9 +15,10 @@ from junitparser import JUnitXml, TestCase
 from contract_checks.clock import instant
 from contract_checks.findings import Outcome
 from contract_checks.language.contract import Contract
-from contract_checks.language.loader import InvalidContract, load
+from contract_checks.language.loader import InvalidContract
 from feature_pipeline.refusal import RefusedError
 from scripts.command_line import CONTRACT, ROOT, DocumentOption, present, refusals_exit, run_job
+from scripts.own_tables import contract_of_own_tables
 from scripts.recording import digests_of, recorded
 
 TESTS = ROOT / "tests" / "test_known_answers.py"
@@ -46,7 +47,7 @@ def main(
     Exit code 0: all passed; 1: some did not; 2: they could not be run.
     """
     with refusals_exit(RefusedError, InvalidContract):
-        tested = unit_tests(load(document), present(as_of))
+        tested = unit_tests(contract_of_own_tables(document), present(as_of))
     typer.echo(f"{tested.tests} tests, {len(tested.not_passed)} of them did not pass")
     for name, why in tested.not_passed.items():
         typer.echo(f"{why}: {name}")

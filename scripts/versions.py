@@ -4,6 +4,8 @@ from typing import TYPE_CHECKING
 
 from contract_checks.language.contract import Contract
 from scripts.command_line import NotBegunError
+from scripts.own_tables import differences
+from scripts.view_contracts import contracts_beside
 
 if TYPE_CHECKING:
     from feast import FeatureStore, FeatureView
@@ -14,7 +16,9 @@ def versions_of_log(store: "FeatureStore", contract: Contract) -> "list[FeatureV
     """The registered versions of the feature that read what the contract's own view reads.
 
     Other views of the project are other teams', and a version with a log of its own has a refresh
-    of its own: to materialize either beside this log would pass over what comes to it later.
+    of its own: to materialize either beside this log would pass over what comes to it later. A
+    version whose document names other tables than this log, or another look-back, has no part in
+    it either, whatever its view reads: no record may say that its promise was worked for.
 
     Raises:
         NotBegunError: the contract's view is not registered.
@@ -25,7 +29,11 @@ def versions_of_log(store: "FeatureStore", contract: Contract) -> "list[FeatureV
             f"no feature view {contract.view_name} is registered: run `feast apply` first"
         )
     log = _place(views[contract.view_name].batch_source)
-    return [view for view in views.values() if _place(view.batch_source) == log]
+    of_log = [view for view in views.values() if _place(view.batch_source) == log]
+    if len(of_log) == 1:
+        return of_log
+    others = {beside.view_name for beside in contracts_beside(contract) if any(differences(beside))}
+    return [view for view in of_log if view.name not in others]
 
 
 def _place(source: "DataSource") -> str:

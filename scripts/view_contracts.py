@@ -14,11 +14,11 @@ def contracts_of(views: Iterable[str], named: Contract) -> list[Contract]:
     Raises:
         RefusedError: a view has none there, or two.
     """
-    others = _beside(named)
+    others = contracts_beside(named)
     return [named if view == named.view_name else _only(view, others) for view in views]
 
 
-def _beside(named: Contract) -> list[Contract]:
+def contracts_beside(named: Contract) -> list[Contract]:
     """The valid documents of contracts/, but for the one that was named."""
     found = []
     for document in sorted((ROOT / "contracts").glob("*.md")):

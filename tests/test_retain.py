@@ -360,3 +360,22 @@ def test_a_refused_run_changes_nothing(
     assert refused.stderr.startswith("refused: ")
     assert says in refused.stderr
     assert {f: f.read_bytes() for f in (repository / "data").rglob("*") if f.is_file()} == files
+
+
+@pytest.mark.parametrize("name", ["retain", "refresh", "backfill", "unit_tests", "erase"])
+def test_a_contract_of_another_feature_touches_nothing_of_this_one(aged: Path, name: str) -> None:
+    """One that is kept 90 days: what this one keeps for 365 stays, and nothing is on record."""
+    document = aged / "contracts" / "basket_v1.md"
+    text = (aged / "contracts" / "customer_profile_v1.md").read_text(encoding="utf-8")
+    text = text.replace("customer_profile", "basket").replace("365 days", "90 days")
+    document.write_text(text, encoding="utf-8")
+    before = contents(aged), OperationsLog(f"sqlite:///{log_of(aged)}").records(ALWAYS)
+    whom = ("1",) if name == "erase" else ()
+    told = ("--contract", str(document), "--as-of", PRESENT.isoformat())
+    done = job(aged, name, *whom, *told, FEATURE_STORE_HASH_KEY=KEY)
+    document.unlink()
+    assert done.returncode == 2, done.stdout + done.stderr
+    assert "§1 feature name is basket, theirs is customer_profile" in done.stderr
+    assert "Nothing was done" in done.stderr
+    after = contents(aged), OperationsLog(f"sqlite:///{log_of(aged)}").records(ALWAYS)
+    assert after == before
