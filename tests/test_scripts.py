@@ -205,7 +205,7 @@ def test_the_lateness_is_the_documents(events: Path, tmp_path: Path) -> None:
     history = tmp_path / "history.parquet"
     done = run("aggregate", events, history, "--as-of", "2026-03-01", "--contract", late)
     assert done.returncode == 0, done.stderr
-    assert max(pq.read_table(history)["orders_30d"].to_pylist()) == 9
+    assert "0 quarantined" in done.stdout  # the event of 25 hours is one of them by the other
 
 
 def test_check_without_a_registry_cannot_judge(tmp_path: Path) -> None:
