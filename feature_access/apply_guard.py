@@ -4,11 +4,14 @@ Feast's own hooks come after the registry is written, do not see the services or
 or are left out with `--skip-source-validation`.
 """
 
+from functools import cache
 from pathlib import Path
+from typing import Any
 
 import click
 from feast import RepoConfig
 from feast.repo_operations import parse_repo
+from sqlalchemy import Engine, event
 
 from feature_access.declared_pointers import moved_pointers
 from feature_access.usable_sources import unusable_online_store, unusable_sources
@@ -33,10 +36,8 @@ def guard_apply(config: RepoConfig) -> None:
         NotRegisteredError: a pointer would move, a view's table is not as it is declared, or the
             online store cannot serve it.
     """
-    context = click.get_current_context(silent=True)
-    if context is None or context.command.name not in ("apply", "plan"):
-        return
-    if getattr(context.command.callback, "__module__", None) != _FEAST:
+    context = _applying()
+    if context is None:
         return
     declared = parse_repo(Path(config.repo_path))
     refusals = moved_pointers(config, declared)
@@ -45,3 +46,32 @@ def guard_apply(config: RepoConfig) -> None:
         refusals += unusable_online_store(config, declared)
     if refusals:
         raise NotRegisteredError("\n".join([*refusals, "Nothing was registered."]))
+
+
+@cache
+def refuse_where_the_registry_does() -> None:
+    """Have `feast apply` and `feast plan` tell in one message what a registry on a server refuses.
+
+    Feast opens it before it asks the provider for anything, and lets the driver's traceback out;
+    but SQLAlchemy asks here first. The stores are loaded with the profile, earlier still.
+    """
+
+    @event.listens_for(Engine, "handle_error")
+    def refuse(failed: Any) -> None:
+        if failed.dialect.name != "postgresql" or failed.is_pre_ping or _applying() is None:
+            return
+        said = (str(failed.original_exception).strip() or "no reason").splitlines()[0]
+        raise NotRegisteredError(
+            f"the registry in FEATURE_STORE_REGISTRY failed: {said}\n"
+            "Mend that, or name a login that may write there, and run it again: what is registered "
+            "by then stays as it is."
+        )
+
+
+def _applying() -> click.Context | None:
+    """The command line of this process, where it is Feast's own `apply` or `plan`."""
+    context = click.get_current_context(silent=True)
+    if context is None or context.command.name not in ("apply", "plan"):
+        return None
+    feasts = getattr(context.command.callback, "__module__", None) == _FEAST
+    return context if feasts else None

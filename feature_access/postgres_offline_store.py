@@ -28,6 +28,7 @@ from feast.infra.offline_stores.offline_store import RetrievalJob
 from feast.infra.registry.base_registry import BaseRegistry
 from pydantic import ConfigDict, model_validator
 
+from feature_access.apply_guard import refuse_where_the_registry_does
 from feature_access.arrow_copy import Session, copied_out
 from feature_access.compared_keys import of_somebody
 from feature_access.defaults import with_defaults
@@ -48,7 +49,9 @@ from feature_access.warehouse_bounds import kept_from, known_up_to
 from feature_access.warehouse_session import PulledInUtc, save_in_warehouse, session_in_utc
 from postgres_limits import limit_sqlalchemy
 
-limit_sqlalchemy()  # whoever has this store, plain Feast included, has its registry beside it
+# Whoever has this store, plain Feast included, has its registry beside it.
+limit_sqlalchemy()
+refuse_where_the_registry_does()
 
 
 class PointInTimePostgresOfflineStoreConfig(PostgreSQLOfflineStoreConfig):  # type: ignore[misc]

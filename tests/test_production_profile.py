@@ -30,8 +30,8 @@ from feast_households import (
 )
 from oracle import MICROSECOND, ZEROS, ChangeLog, Profile
 from postgres_server import NEW_YORK
-from production import PROFILE, Production
-from warehouse import KEPT_FROM
+from production import PROFILE, Production, asked_for
+from warehouse import KEPT_FROM, PIPELINE, SECRET, TRAINING
 
 from feature_access.offline_table import BeforeRetentionError
 from feature_access.profile import chosen_profile
@@ -184,6 +184,26 @@ def test_plain_feast_names_a_missing_variable_and_shows_no_secret(
     assert done.returncode != 0
     assert missing in printed
     assert production.environment["FEATURE_STORE_WAREHOUSE_PASSWORD"] not in printed
+
+
+@pytest.mark.parametrize(
+    ("login", "secret", "said"),
+    [
+        (PIPELINE, "another secret", "password authentication failed for user"),
+        (TRAINING, SECRET, "permission denied for"),
+    ],
+)
+def test_a_registry_that_lets_nobody_in_or_write_is_told_in_a_line(
+    production: Production, login: str, secret: str, said: str
+) -> None:
+    there = asked_for(production.warehouse, production.redis, login, secret)
+    held = os.environ | {"FEATURE_STORE_REGISTRY": there["FEATURE_STORE_REGISTRY"]}
+    done = run(production.repository, "feast", "apply", env=held)
+    assert done.returncode == 2, done.stdout + done.stderr
+    assert "refused: the registry in FEATURE_STORE_REGISTRY failed: " in done.stderr
+    assert said in done.stderr
+    assert "Traceback" not in done.stdout + done.stderr
+    assert secret not in done.stdout + done.stderr
 
 
 def test_a_profile_chosen_by_half_is_refused(production: Production) -> None:

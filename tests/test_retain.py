@@ -362,7 +362,7 @@ def test_a_refused_run_changes_nothing(
     assert {f: f.read_bytes() for f in (repository / "data").rglob("*") if f.is_file()} == files
 
 
-@pytest.mark.parametrize("name", ["retain", "refresh", "backfill", "unit_tests", "erase"])
+@pytest.mark.parametrize("name", ["retain", "refresh", "erase"])
 def test_a_contract_of_another_feature_touches_nothing_of_this_one(aged: Path, name: str) -> None:
     """One that is kept 90 days: what this one keeps for 365 stays, and nothing is on record."""
     document = aged / "contracts" / "basket_v1.md"
