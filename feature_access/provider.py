@@ -28,6 +28,7 @@ from tenacity import (
 
 from feature_access.apply_guard import guard_apply
 from feature_access.entity_requests import EntityRequest, entities_named
+from feature_access.instants import instant_of
 from feature_access.testimony import Testimony
 from feature_access.unavailable import (
     OnlineStoreEmptyError,
@@ -115,7 +116,10 @@ class HeartbeatProvider(PassthroughProvider):  # type: ignore[misc]
         Raises:
             OnlineStoreUnavailableError: the store does not answer, was flushed meanwhile, or drops
                 rows to make room.
+            UnusableValueError: an end is no time.
         """
+        # pandas gives its own kind of time, which SQLite does not keep.
+        start_date, end_date = instant_of(start_date), instant_of(end_date)
         _patiently(self.online_store.refuse_to_lose, config, feature_view)
         self.online_store.begin(config, feature_view, end_date)
         before = self._testimony(config, feature_view)

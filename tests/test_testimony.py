@@ -26,6 +26,27 @@ def store_of(made, **changed):
     return store
 
 
+ENDS = {
+    "a time of pandas": pd.Timestamp(NOON),
+    "one finer than a microsecond": pd.Timestamp(NOON) + pd.Timedelta(1, "ns"),
+    "one of another zone": pd.Timestamp(NOON).tz_convert("America/New_York"),
+    "one without a zone": pd.Timestamp(NOON).tz_localize(None),
+}
+
+
+@pytest.mark.parametrize("end", ENDS.values(), ids=ENDS)
+def test_a_view_is_materialized_up_to_a_time_of_pandas_as_up_to_a_time(made, end):
+    store = made.store()
+    store.apply([driver(), drivers(made.table(ROWS), **fields())])
+    view = store.get_feature_view("drivers")
+    store.materialize(end - DAY, end)
+    assert store._provider.online_store.materialized_to(store.config, view) == NOON
+    assert online(store, [OLD], 1, 2)["trips"] == [3, 0]
+    store.materialize_incremental(end + DAY)
+    assert store._provider.online_store.materialized_to(store.config, view) == NOON + DAY
+    assert online(store, [OLD], 1, 2)["trips"] == [3, 0]
+
+
 def change(made, store, **changed):
     """The view is declared otherwise, and applied."""
     path = str(made.folder / "rows.parquet")
