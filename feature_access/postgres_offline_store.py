@@ -113,6 +113,20 @@ class PointInTimePostgresOfflineStore(PostgreSQLOfflineStore):  # type: ignore[m
     columns_there = staticmethod(columns_there)
 
     @staticmethod
+    def offline_write_batch(
+        config: RepoConfig, feature_view: FeatureView, *rows_and_progress: Any, **named: Any
+    ) -> None:
+        """Refused, as by Feast's own store for PostgreSQL, which does not say why.
+
+        Raises:
+            NotImplementedError: always.
+        """
+        raise NotImplementedError(
+            f"Feast writes no rows of {feature_view.name} to a PostgreSQL warehouse: let the job "
+            "that owns its table write them, and push with PushMode.ONLINE"
+        )
+
+    @staticmethod
     def pull_latest_from_table_or_query(
         config: RepoConfig,
         data_source: DataSource,

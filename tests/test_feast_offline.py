@@ -459,6 +459,17 @@ def test_what_is_not_answered_is_refused_in_the_same_words(stores: Stores, what:
         ask(stores.ours)
 
 
+def test_rows_written_through_feast_are_refused_by_a_warehouse(
+    stores: Stores, place: Place
+) -> None:
+    if place.engine != "postgresql":
+        pytest.skip("Feast's own store of this engine writes them")
+    rows, view = pa.table({"customer_id": [1]}), stores.ours.get_feature_view("plain")
+    write = stores.ours._provider.offline_write_batch
+    with pytest.raises(NotImplementedError, match="writes no rows of plain to a PostgreSQL ware"):
+        write(stores.ours.config, view, rows, None)
+
+
 ODD_COLUMNS: dict[str, list[Any]] = {
     "objects": [object(), {1}],
     "text and numbers": ["7007007", 1],
