@@ -17,6 +17,9 @@ LIMITS = "-c lock_timeout=2min -c statement_timeout=1h"
 over all events, takes ten; one that runs an hour would meet the next refresh."""
 _UNANSWERED = {"keepalives_idle": 30, "keepalives_interval": 10, "keepalives_count": 6}
 """Seconds and tries until a host that has gone without a word is given up."""
+_UNACKNOWLEDGED = {"tcp_user_timeout": 90_000}
+"""Milliseconds, as long as those: nothing is asked of a host that a statement is under way to,
+and the kernel would send it again for a quarter of an hour."""
 
 
 def limited(given: Mapping[str, Any]) -> dict[str, Any]:
@@ -26,7 +29,7 @@ def limited(given: Mapping[str, Any]) -> dict[str, Any]:
     """
     options = (LIMITS, os.environ.get("PGOPTIONS"), given.get("options"))
     waiting = given.get("connect_timeout") or os.environ.get("PGCONNECT_TIMEOUT") or CONNECT_SECONDS
-    ours = _UNANSWERED | {"connect_timeout": waiting}
+    ours = _UNANSWERED | _UNACKNOWLEDGED | {"connect_timeout": waiting}
     return ours | dict(given) | {"options": " ".join(str(one) for one in options if one)}
 
 

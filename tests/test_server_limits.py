@@ -1,5 +1,6 @@
 """No server is waited for without limit, and what one fails of is told in words of our own."""
 
+import os
 import socket
 import threading
 from collections.abc import Callable, Iterator
@@ -111,6 +112,16 @@ def test_connecting_has_a_limit(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PGCONNECT_TIMEOUT", "4")
     assert limited({})["connect_timeout"] == "4"
     assert limited({"keepalives_idle": 5})["keepalives_idle"] == 5
+
+
+@pytest.mark.skipif(not hasattr(socket, "TCP_USER_TIMEOUT"), reason="a setting of Linux")
+def test_a_statement_that_nobody_receives_has_a_limit(shared_warehouse: Database) -> None:
+    with session(shared_warehouse.address) as connection:
+        there = socket.socket(fileno=os.dup(connection.fileno()))
+        with there:
+            limit = there.getsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT)
+    assert limit == limited({})["tcp_user_timeout"] == 90_000
+    assert limited({"tcp_user_timeout": 5})["tcp_user_timeout"] == 5
 
 
 def test_whose_lock_is_waited_for_too_long_is_told(
