@@ -75,7 +75,7 @@ def main(
         steps(lines=True) as on_step,
     ):
         contract, moment = contract_of_own_tables(CONTRACT), present(as_of or PRESENT)
-        before = moment - contract.source.refresh_cadence
+        before = moment - contract.source.refresh_cadence.every
         summary = _from_nothing(contract, before, on_step)
         from feature_access.registry import open_store
 

@@ -13,6 +13,7 @@ from contract_checks.language.form import CLAUSES, TITLES
 from contract_checks.language.terms import (
     ActivityFilter,
     Approval,
+    Cadence,
     Cardinality,
     ConsistencyRule,
     DataType,
@@ -113,7 +114,9 @@ SIMPLE: dict[str, st.SearchStrategy[Words]] = {
     "§3 allowed lateness": durations() | LIMITS,
     "§4 source system": several(TABLES),
     "§4 source owner": named(NAMES),
-    "§4 refresh cadence": durations("every {}") | said(daily=timedelta(1), Weekly=timedelta(7)),
+    "§4 refresh cadence": (
+        durations("every {}") | said(daily=timedelta(1), Weekly=timedelta(7))
+    ).map(lambda said: (said[0], Cadence(every=said[1]))),
     "§4 upstream dependencies": several(IDENTIFIERS) | said(none=()),
     "§4 lineage link": named(st.sampled_from(["http://a", "https://a.b:80/c?d=e#f"])),
     "§5.2 units": named(NAMES),

@@ -115,7 +115,43 @@ def test_every_clause_is_edited() -> None:
 def test_every_term_is_edited() -> None:
     changes = [change for edit in EDITS for change in diff(OUR_EDITION, _edited(edit)).changes]
     met = {row(tuple(change.term.split("."))) for change in changes if change.term}
-    assert met == set(GRADING) - {"definition.allowed.*.values"}  # our features are all numbers
+    assert met == set(GRADING) - NOT_IN_OURS
+
+
+NOT_IN_OURS = {
+    "definition.allowed.*.values",  # our features are all numbers
+    *(f"definition.allowed.*.{part}" for part in ("minimum_excluded", "maximum_excluded", "unit")),
+    *(f"source.refresh_cadence.{part}" for part in ("at", "zone", "weekday")),
+}
+"""What our document does not say; see the next tests."""
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "grade", "said"),
+    [
+        (
+            "orders_30d: 0–1,000",
+            "orders_30d: 0 ≤ x < 1,000",
+            Grade.COMPATIBLE,
+            "maximum excluded no → yes",
+        ),
+        ("orders_30d: 0–1,000", "orders_30d: 0–1,000 EUR", Grade.BREAKING, "unit none → EUR"),
+        ("cadence:** hourly", "cadence:** hourly at 04:00", None, ""),
+        ("cadence:** hourly", "cadence:** daily at 04:00", Grade.BREAKING, "at none → 04:00"),
+    ],
+)
+def test_what_a_document_may_say_more_precisely_is_graded(
+    tmp_path: Path, old: str, new: str, grade: Grade | None, said: str
+) -> None:
+    text = OUR_EDITION.contract.path.read_text("utf-8")
+    assert old in text
+    if grade is None:
+        with pytest.raises(InvalidContract):
+            _edition(text.replace(old, new), tmp_path)
+        return
+    changes = diff(OUR_EDITION, _edition(text.replace(old, new), tmp_path))
+    assert changes.grade == grade
+    assert said in _text(changes)
 
 
 def test_a_set_of_values_may_shrink_but_not_grow(tmp_path: Path) -> None:

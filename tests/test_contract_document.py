@@ -16,7 +16,7 @@ from contract_checks.language.document import parse
 from contract_checks.language.form import CLAUSES, TITLES, Clause, same_title
 from contract_checks.language.loader import InvalidContract, Problem, lint, load
 from contract_checks.language.people import names
-from contract_checks.language.terms import AllowedValues, Range, Terms
+from contract_checks.language.terms import AllowedValues, Cadence, Range, Terms
 from contract_checks.language.values import name
 
 ROOT = Path(__file__).parents[1]
@@ -208,7 +208,7 @@ def test_another_teams_wording_and_numbers_are_read() -> None:
     assert contract.time.timezone == "Europe/Oslo"
     assert contract.time.lookback == contract.definition.window == timedelta(days=7)
     assert contract.time.allowed_lateness == timedelta(hours=6)
-    assert contract.source.refresh_cadence == timedelta(minutes=5)
+    assert contract.source.refresh_cadence == Cadence(every=timedelta(minutes=5))
     assert contract.quality.freshness == timedelta(minutes=15)
     assert contract.quality.outliers.percentile == 99.5
     assert contract.definition.allowed["payments_7d"] == Range(minimum=0, maximum=None)

@@ -66,7 +66,7 @@ def test_any_document_is_answered(tmp_path: Path) -> None:
     print(f"{answered['valid']} valid, {answered['invalid']} invalid")
     # One in ten in the long run; three hundred draws, of which each varies the last, scatter.
     assert answered["valid"] > 0.02 * answered["invalid"]
-    few = 10 if WHOLE else 30
+    few = 10 if WHOLE else 40
     assert len(PLACES - answered.keys()) < few, "the documents do not reach every clause"
 
 

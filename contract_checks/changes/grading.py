@@ -34,6 +34,7 @@ _ADDRESS = any_change_breaks("readers find nothing, or something else, where the
 _PERSONAL = any_change_breaks("readers' duties, or people's protection, are not what was agreed")
 _MASKED = any_change_breaks("people are less protected, or masked values no longer join as before")
 _SCALE = any_change_breaks("on another metric the threshold stops other promotions")
+_OTHER_TIME = any_change_breaks("values are renewed at another time than readers wait for")
 _BLIND = looser_when_higher("drift that was noticed so far goes unnoticed")
 
 GRADING: dict[str, Rule] = {
@@ -77,7 +78,10 @@ GRADING: dict[str, Rule] = {
     # §4 Source & Lineage
     "source.systems": any_change_breaks("values come from other events"),
     "source.owner": _ANSWERS,
-    "source.refresh_cadence": looser_when_higher("values are renewed less often"),
+    "source.refresh_cadence.every": looser_when_higher("values are renewed less often"),
+    "source.refresh_cadence.at": _OTHER_TIME,
+    "source.refresh_cadence.zone": _OTHER_TIME,
+    "source.refresh_cadence.weekday": _OTHER_TIME,
     "source.upstream": any_change_is_compatible(
         "another way into the same source, whose promises stay"
     ),
@@ -104,6 +108,9 @@ GRADING: dict[str, Rule] = {
     ),
     "definition.allowed.*.minimum": looser_when_lower("values occur that readers never met"),
     "definition.allowed.*.maximum": looser_when_higher("values occur that readers never met"),
+    "definition.allowed.*.minimum_excluded": looser_when_lower("the bound itself occurs"),
+    "definition.allowed.*.maximum_excluded": looser_when_lower("the bound itself occurs"),
+    "definition.allowed.*.unit": any_change_breaks("the same number means another quantity"),
     "definition.allowed.*.values": addition_breaks("a value occurs that readers never met"),
     # §6 Data Quality Contract
     "quality.maximum_null_rate": looser_when_higher("more values may be missing"),

@@ -33,7 +33,16 @@ def _rows_where_not(
 
 def _spell(allowed: Range) -> str:
     low, high = allowed.minimum, allowed.maximum
-    return f"{'…' if low is None else f'{low:,g}'}–{'…' if high is None else f'{high:,g}'}"
+    sides = f"{'…' if low is None else f'{low:,g}'}–{'…' if high is None else f'{high:,g}'}"
+    excluded = [
+        f"{bound:,g}"
+        for bound, is_excluded in (
+            (low, allowed.minimum_excluded),
+            (high, allowed.maximum_excluded),
+        )
+        if is_excluded
+    ]
+    return f"{sides} without {' and '.join(excluded)}" if excluded else sides
 
 
 def _stored_features(contract: Contract, evidence: Evidence) -> tuple[str, ...]:
@@ -61,7 +70,10 @@ def values_are_in_range(contract: Contract, evidence: Evidence) -> Iterator[Verd
         if isinstance(allowed, Range):
             bounds = [
                 f'"{feature}" {operator} {bound:.17g}'
-                for operator, bound in ((">=", allowed.minimum), ("<=", allowed.maximum))
+                for operator, bound in (
+                    (">" if allowed.minimum_excluded else ">=", allowed.minimum),
+                    ("<" if allowed.maximum_excluded else "<=", allowed.maximum),
+                )
                 if bound is not None
             ]
             rule = " AND ".join(bounds)

@@ -7,9 +7,9 @@ from contract_checks.checks.served_view import served_view
 from contract_checks.evidence.declared import RegisteredService
 from contract_checks.evidence.evidence import Evidence
 from contract_checks.judge import Verdict, check
-from contract_checks.language import people, values
+from contract_checks.language import values
 from contract_checks.language.contract import Contract
-from contract_checks.language.phrases import masking, refresh
+from contract_checks.language.form import CLAUSES
 from contract_checks.language.sentence import Unreadable, is_none, spell
 
 
@@ -199,42 +199,34 @@ def _columns(text: str) -> tuple[str, ...]:
     return () if is_none(text) else values.identifiers(text)
 
 
+_READERS = {clause.id: clause.reader for clause in CLAUSES} | {"§9 pii": _columns}
+
 # The rest of what the registry declares stands in the view's tags, read as the document is read.
-_Tag = tuple[str, str, Callable[[str], object], Callable[[Contract], object]]
+_Tag = tuple[str, str, Callable[[Contract], object]]
 _TAGS: tuple[_Tag, ...] = (
-    ("§1 version", "version", values.version, lambda c: c.overview.version),
-    ("§1 status", "status", str.casefold, lambda c: c.overview.status),
-    ("§1 steward", "steward", values.name, lambda c: c.overview.steward),
-    ("§1 model", "use_cases", people.names, lambda c: c.overview.use_cases),
-    ("§4 source system", "source", values.tables, lambda c: c.source.systems),
-    ("§4 source owner", "source_owner", values.name, lambda c: c.source.owner),
-    ("§4 refresh cadence", "refresh_cadence", refresh, lambda c: c.source.refresh_cadence),
-    ("§4 upstream dependencies", "upstream", values.jobs, lambda c: c.source.upstream),
-    ("§4 lineage link", "lineage", values.url, lambda c: c.source.lineage_link),
-    (
-        "§9 data classification",
-        "classification",
-        str.casefold,
-        lambda c: c.privacy.classification,
-    ),
-    ("§9 pii", "pii", _columns, lambda c: c.privacy.personal_data.columns),
-    ("§9 masking", "masking", masking, lambda c: c.privacy.masking),
-    ("§9 retention policy", "retention", values.duration, lambda c: c.privacy.retention),
-    ("§9 approved consumers", "approved_consumers", people.names, lambda c: c.privacy.consumers),
+    ("§1 version", "version", lambda c: c.overview.version),
+    ("§1 status", "status", lambda c: c.overview.status),
+    ("§1 steward", "steward", lambda c: c.overview.steward),
+    ("§1 model", "use_cases", lambda c: c.overview.use_cases),
+    ("§4 source system", "source", lambda c: c.source.systems),
+    ("§4 source owner", "source_owner", lambda c: c.source.owner),
+    ("§4 refresh cadence", "refresh_cadence", lambda c: c.source.refresh_cadence),
+    ("§4 upstream dependencies", "upstream", lambda c: c.source.upstream),
+    ("§4 lineage link", "lineage", lambda c: c.source.lineage_link),
+    ("§9 data classification", "classification", lambda c: c.privacy.classification),
+    ("§9 pii", "pii", lambda c: c.privacy.personal_data.columns),
+    ("§9 masking", "masking", lambda c: c.privacy.masking),
+    ("§9 retention policy", "retention", lambda c: c.privacy.retention),
+    ("§9 approved consumers", "approved_consumers", lambda c: c.privacy.consumers),
 )
 
 
-def _bind_tag(
-    clause: str,
-    tag: str,
-    read: Callable[[str], object],
-    promised: Callable[[Contract], object],
-) -> None:
+def _bind_tag(clause: str, tag: str, promised: Callable[[Contract], object]) -> None:
     def judge(contract: Contract, evidence: Evidence) -> Iterator[Verdict]:
         expected = promised(contract)
         text = served_view(contract, evidence).tags.get(tag, "")
         try:
-            same = read(text) == expected
+            same = _READERS[clause](text) == expected
         except Unreadable:
             same = False
         wanted = f"tag {tag} = {contract.texts[clause]}"

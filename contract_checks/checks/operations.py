@@ -20,7 +20,13 @@ _JITTER = 0.05
 @check("§4 refresh cadence", held_in="operations")
 def refreshes_keep_the_cadence(contract: Contract, evidence: Evidence) -> Iterator[Verdict]:
     """Over the last day no refresh on record is further from the next one than the cadence."""
-    cadence, view = contract.source.refresh_cadence, contract.view_name
+    promised, view = contract.source.refresh_cadence, contract.view_name
+    if promised.at or promised.weekday:
+        raise MissingEvidence(
+            "nothing measures at which time of the day or day of the week refreshes begin, which "
+            "the clause promises: promise how often, or judge it by the schedule"
+        )
+    cadence = promised.every
     newest = evidence.operations.last("refresh", view)
     since = evidence.as_of - max(_HELD_AGAINST, 2 * cadence)
     done = [r.at for r in evidence.operations.of("refresh", view) if r.passed]

@@ -134,12 +134,8 @@ def _shown(term: str, value: Any) -> str:
             return f"{value:,.15g}"
         case timedelta():
             return spell(value)
-        case Range(minimum=None):
-            return f"≤ {_shown(term, value.maximum)}"
-        case Range(maximum=None):
-            return f"≥ {_shown(term, value.minimum)}"
         case Range():
-            return f"{_shown(term, value.minimum)}–{_shown(term, value.maximum)}"
+            return _range(term, value)
         case ConsistencyRule():
             return f"{value.left} {value.operator} {value.right}"
         case Terms():
@@ -148,6 +144,21 @@ def _shown(term: str, value: Any) -> str:
         case tuple():
             return " + ".join(_shown(term, part) for part in value) or "none"
     return str(value) if term else quote(str(value))
+
+
+def _range(term: str, allowed: Range) -> str:
+    above = ">" if allowed.minimum_excluded else "≥"
+    below = "<" if allowed.maximum_excluded else "≤"
+    least, most = (_shown(term, bound) for bound in (allowed.minimum, allowed.maximum))
+    if allowed.minimum is None:
+        said = f"{below} {most}"
+    elif allowed.maximum is None:
+        said = f"{above} {least}"
+    elif allowed.minimum_excluded or allowed.maximum_excluded:
+        said = f"{above} {least}, {below} {most}"
+    else:
+        said = f"{least}–{most}"
+    return f"{said} {allowed.unit}" if allowed.unit else said
 
 
 def _exported(value: Any) -> Any:

@@ -13,6 +13,7 @@ from contract_checks.language.terms import (
     ActivityFilter,
     AllowedValues,
     Approval,
+    Cadence,
     Cardinality,
     Column,
     ConsistencyRule,
@@ -70,7 +71,7 @@ class Source(Terms):
 
     systems: tuple[str, ...]
     owner: str
-    refresh_cadence: Duration
+    refresh_cadence: Cadence
     upstream: tuple[str, ...]
     lineage_link: str
 

@@ -5,14 +5,15 @@ A clause ID is the section's number and the short label: `§6 freshness`, `§5.2
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property, lru_cache
 
-from contract_checks.language import items, people, records
+from contract_checks.language import cadences, items, people, records
 from contract_checks.language import phrases as say
 from contract_checks.language import values as read
 from contract_checks.language.label_spellings import ALSO_SPELLED
 from contract_checks.language.plain_words import BACKFILL, DELTA, RETENTION, SPAN
+from contract_checks.language.spellings import spelled
 from contract_checks.language.terms import Range
 from contract_checks.language.values import (
     at_least,
@@ -145,7 +146,7 @@ _NO_MATCH = choice("default", "null", "drop", "fail", error="fail", reject="fail
 _CLASSIFICATION = choice("public", "internal", "confidential", "restricted")
 _THRESHOLDS = "§7 thresholds"
 
-CLAUSES = (
+_CLAUSES = (
     Clause("1", "Feature name", read.identifier, "overview.feature_name"),
     Clause("1", "Version", read.version, "overview.version"),
     Clause("1", "Status", _STATUS, "overview.status"),
@@ -164,11 +165,11 @@ CLAUSES = (
     Clause("3", "Timestamp timezone", read.timezone, "time.timezone"),
     Clause("3", "Point-in-time correctness", read.requirement, "time.point_in_time_required"),
     Clause("3", "Lookback window", naming(SPAN, read.duration), "time.lookback"),
-    Clause("3", "Allowed lateness", at_most(read.duration), "time.allowed_lateness"),
+    Clause("3", "Allowed lateness", say.lateness, "time.allowed_lateness"),
     Clause("3", "Leakage guardrails"),
     Clause("4", "Source system(s)", read.tables, "source.systems"),
     Clause("4", "Source owner", read.name, "source.owner"),
-    Clause("4", "Refresh cadence", say.refresh, "source.refresh_cadence"),
+    Clause("4", "Refresh cadence", cadences.refresh, "source.refresh_cadence"),
     Clause("4", "Upstream dependencies", read.jobs, "source.upstream"),
     Clause("4", "Lineage link", read.url, "source.lineage_link"),
     Clause("5.1", "Definition"),
@@ -234,3 +235,4 @@ CLAUSES = (
     Clause("12", "ML owner approval", people.approval, "sign_off.ml_owner"),
     Clause("12", "Platform approval", people.approval, "sign_off.platform"),
 )
+CLAUSES = tuple(replace(clause, reader=spelled(clause.id, clause.reader)) for clause in _CLAUSES)

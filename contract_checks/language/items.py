@@ -2,12 +2,12 @@
 
 import re
 
-from contract_checks.language import values
+from contract_checks.language import ranges, values
 
 
 def feature(label: str, text: str) -> tuple[str, object]:
     """A feature and the values it may take."""
-    return values.identifier(label), values.allowed(text)
+    return values.identifier(label), ranges.allowed(text)
 
 
 def release(label: str, note: str) -> tuple[str, object]:

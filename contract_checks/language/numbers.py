@@ -7,6 +7,10 @@ import re
 from datetime import timedelta
 from decimal import Decimal
 
+NUMBER = (
+    r"(?<![\w.,])[-+]?(?:[0-9]{1,3}(?:,[0-9]{3}){1,4}|[0-9]{1,15})(?:\.[0-9]{1,9})?"
+    r"(?![0-9]|[.,][0-9])"
+)
 UNITS = {
     unit: length
     for units, length in {
@@ -20,6 +24,32 @@ UNITS = {
     for unit in units.split()
 }
 UNFIXED_UNITS = ["m", "month", "months", "quarter", "quarters", "year", "years"]
+UNIT = "|".join(sorted([*UNITS, *UNFIXED_UNITS], key=len, reverse=True))
+_NAMES = "one two three four five six seven eight nine ten eleven twelve"
+COUNTS = {name: number for number, name in enumerate(_NAMES.split(" "), start=1)}
+_COUNTED = rf"\b({'|'.join(COUNTS)})(?=[ -](?:{UNIT})\b)"
+_ONE = rf"(?:^|(?<=[≤≥<>] )|(?<=\b(?:last|past|than|most) )|(?<=\bof ))an?(?= (?:{UNIT})\b)"
+_ISO = r"(?<!\w)P(?:([0-9]{1,5})([YMWD])|T([0-9]{1,5})([HMS]))(?!\w)"
+_ISO_UNITS = {"Y": "years", "M": "months", "W": "weeks", "D": "days"}
+_ISO_TIMES = {"H": "hours", "M": "minutes", "S": "seconds"}
+
+
+def in_figures(text: str) -> str:
+    """A text in which lengths of time have figures: 'two weeks', 'a day', 'P30D', 'half an hour'.
+
+    ISO 8601 durations of one unit alone; others stay as they are, and are read by nobody.
+    """
+    text = re.sub(
+        _ISO,
+        lambda m: f"{m[1]} {_ISO_UNITS[m[2]]}" if m[1] else f"{m[3]} {_ISO_TIMES[m[4]]}",
+        text,
+    )
+    text = re.sub(r"\bhalf[ -](?:an )?hour\b", "30 minutes", text, flags=re.IGNORECASE)
+    text = re.sub(r"(?<=[0-9]) calendar days\b", " days", text, flags=re.IGNORECASE)
+    text = re.sub(_COUNTED, lambda m: str(COUNTS[m[1].lower()]), text, flags=re.IGNORECASE)
+    return re.sub(_ONE, "1", text, flags=re.IGNORECASE)
+
+
 _ONE_DOT_AND_THREE_DIGITS = re.compile(r"[-+]?0*[1-9][0-9]{0,2}\.[0-9]{3}")
 
 

@@ -146,8 +146,14 @@ def _feature(contract: Contract, name: str) -> SchemaProperty:
 
 
 def _bounds(allowed: Range) -> dict[str, float]:
-    sides = {"minimum": allowed.minimum, "maximum": allowed.maximum}
+    """A bound that is excluded has a name of its own."""
+    least = "exclusiveMinimum" if allowed.minimum_excluded else "minimum"
+    most = "exclusiveMaximum" if allowed.maximum_excluded else "maximum"
+    sides = {least: allowed.minimum, most: allowed.maximum}
     return {side: _plain(bound) for side, bound in sides.items() if bound is not None}
+
+
+_OUTSIDE = {"minimum": "<", "exclusiveMinimum": "<=", "maximum": ">", "exclusiveMaximum": ">="}
 
 
 def _rules_of_a_feature(contract: Contract, name: str) -> Iterator[DataQuality]:
@@ -163,8 +169,7 @@ def _rules_of_a_feature(contract: Contract, name: str) -> Iterator[DataQuality]:
         )
         return
     if isinstance(allowed, Range):
-        compare = {"minimum": "<", "maximum": ">"}
-        outside = [f"{name} {compare[side]} {bound}" for side, bound in _bounds(allowed).items()]
+        outside = [f"{name} {_OUTSIDE[side]} {bound}" for side, bound in _bounds(allowed).items()]
         yield _no_row("§5.2 allowed range", "conformity", " OR ".join(outside))
     least = _plain(contract.quality.minimum_value)
     yield _no_row("§6 validity", "conformity", f"{name} < {least}")
@@ -193,7 +198,7 @@ def _service_levels(contract: Contract) -> Iterator[ServiceLevelAgreementPropert
     """Named as the data QoS table names them, which the standard recommends; and `freshness`."""
     stamp = f"{contract.overview.feature_name}.{contract.time.event_timestamp}"
     yield _lasting("freshness", contract.quality.freshness, element=stamp)
-    yield _lasting("frequency", contract.source.refresh_cadence, element=stamp)
+    yield _lasting("frequency", contract.source.refresh_cadence.every, element=stamp)
     yield _lasting("retention", contract.privacy.retention, element=stamp)
     serving = contract.test_plan.performance
     percentile = _plain(serving.latency_percentile)

@@ -6,6 +6,7 @@ Each reader takes its terms out of a `Sentence`; whatever words remain are the t
 import re
 from datetime import timedelta
 
+from contract_checks.language.numbers import COUNTS
 from contract_checks.language.plain_words import (
     FEATURES,
     JOIN,
@@ -19,8 +20,8 @@ from contract_checks.language.sentence import (
     IDENTIFIER,
     NUMBER,
     UNDER,
-    WORD_COUNTS,
     Sentence,
+    decimal_in,
     is_none,
     number_in,
     tidy,
@@ -40,12 +41,6 @@ from contract_checks.language.values import version as read_version
 
 _MANY = "(?:people|[a-z]+s)"
 SEVERAL = "two|three|four|five|six|seven|eight|nine|ten|several|few"
-_HOUR, _DAY, _WEEK = timedelta(hours=1), timedelta(days=1), timedelta(weeks=1)
-_CADENCES = {"hour": _HOUR, "dai": _DAY, "day": _DAY, "night": _DAY, "week": _WEEK}
-_CADENCE = (
-    r"(?:(hour|dai|night|week)ly|(?:every|each|once an?) (hour|day|night|week))"
-    r"(?: (?:batch|job|run|refresh))?(?: at (?:[01]?[0-9]|2[0-3]):[0-5][0-9](?: UTC)?)?"
-)
 _ACTIONS = {"flag": "flag", "drop": "drop", "remov": "drop", "clip": "clip", "cap": "clip"}
 _PERCENTILE = r"([1-9][0-9]?(?:\.[0-9]{1,6})?)"
 _READ = "(?:(?:read|serving|online|lookup|look-up) )?"
@@ -56,16 +51,10 @@ _LATENCY_PERCENTILE = (
 _METHODS = "hashed|tokeni[sz]ed|masked|encrypted|redacted|pseudonymi[sz]ed"
 
 
-def refresh(text: str) -> timedelta:
-    """`hourly`, `daily`, `weekly`, or `every 15 minutes`."""
-    if fixed := re.fullmatch(_CADENCE, tidy(text), FLAGS):
-        return _CADENCES[(fixed[1] or fixed[2]).lower()]
-    minutes = re.sub(r"(?<=[0-9])\s?m$", " min", tidy(text))  # a cadence of months is no cadence
-    with Sentence(
-        minutes, "hourly, daily, weekly or a cadence such as 'every 15 minutes'"
-    ) as words:
-        words.take(r"\bevery\b")
-        return words.duration()
+def lateness(text: str) -> timedelta:
+    """How long after it happened an event may arrive; zero where none may."""
+    with Sentence(text, "a duration such as 24h, or none") as words:
+        return words.duration("[≤<]?", least=timedelta(0))
 
 
 def rolling_window(text: str) -> timedelta:
@@ -86,10 +75,10 @@ def activity_filter(text: str) -> ActivityFilter | None:
     ) as words:
         words.has(rf"\b(?:only )?(?:active )?{_MANY}(?: who were active)?(?=:| with\b)")
         words.has(r"\bwith\b")
-        counts = rf"([1-9][0-9]{{0,8}}|{'|'.join(WORD_COUNTS)}|an?)"
+        counts = rf"([1-9][0-9]{{0,8}}|{'|'.join(COUNTS)}|an?)"
         happened = r"\s+[a-z]+(?= in the (?:last|past)\b)"
         count = (words.take(rf"(?:≥\s*{counts}|\ban?){happened}")[1] or "an").lower()
-        least = int(count) if count.isdigit() else WORD_COUNTS.get(count, 1)
+        least = int(count) if count.isdigit() else COUNTS.get(count, 1)
         return ActivityFilter(minimum_events=least, window=words.duration())
 
 
@@ -107,6 +96,11 @@ def null_rate(text: str) -> float:
     """The most nulls a feature may have, as a share of rows; `no nulls` is none at all."""
     if re.fullmatch(r"no (?:null|missing)(?:s| values?)?(?: (?:are )?allowed)?", tidy(text), FLAGS):
         return 0.0
+    filled = rf"(?:≥ ?)?({NUMBER}) ?(?:%|per ?cent) (?:complete|non-null|not null|populated|filled)"
+    if complement := re.fullmatch(filled, tidy(text), FLAGS):
+        share = float(1 - decimal_in(complement[1]) / 100)
+        if 0 <= share <= 1:
+            return share
     with Sentence(text, "a limit such as 'null rate ≤ 1%'", frozenset(("rate", "values"))) as words:
         words.take(r"\b(?:nulls?|missing)\b")
         return words.percent(f"{UNDER}?")

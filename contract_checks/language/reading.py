@@ -76,7 +76,7 @@ def _words(name: str, value: Any) -> str:
             number = Decimal(repr(value)) * (100 if is_share else 1)
             return f"{number.normalize() + 0:,f}" + (" %" if is_share else "")
         case timedelta():
-            return _cadence(value) if name.endswith("cadence") else _length(value)
+            return _cadence(value) if name == "every" else _length(value)
         case str():
             plain = re.fullmatch(r"\w[\w.:/+-]*|#[\w-]+|[≥≤<>=]", value) and value not in _RESERVED
             return value if plain else json.dumps(value, ensure_ascii=False)
@@ -98,14 +98,19 @@ def _terms(value: Terms) -> str:
     places = {place for _, place, _, _ in Formatter().parse(said) if place}
     if not places <= dict(value).keys():  # written for other parts than it has
         said, places = "", set()
+    fields = type(value).model_fields
     more = (
         f"{name.replace('_', ' ')} {_words(name, part)}"
         for name, part in value
-        if name not in places and not (part is None or part is False or part in ((), ""))
+        if name not in places and not _is_unsaid(part, fields[name].is_required())
     )
     return ", ".join(
         filter(None, (said.format(**{p: _words(p, getattr(value, p)) for p in places}), *more))
     )
+
+
+def _is_unsaid(part: Any, required: bool) -> bool:
+    return part is None or part is False or part == () or (part == "" and required)
 
 
 def _range(allowed: Range) -> str:

@@ -13,19 +13,24 @@ from types import TracebackType
 from typing import Literal, Self
 
 from contract_checks.language.characters import control, disguised, named
-from contract_checks.language.numbers import UNFIXED_UNITS, UNITS, ambiguity
+from contract_checks.language.numbers import (
+    NUMBER as NUMBER,
+)
+from contract_checks.language.numbers import (
+    UNFIXED_UNITS,
+    UNIT,
+    UNITS,
+    ambiguity,
+    in_figures,
+)
 from contract_checks.language.plain_words import unread
 from contract_checks.language.revisions import revision
+from contract_checks.language.symbols import SYMBOLS
 
 FLAGS = re.ASCII | re.IGNORECASE
 IDENTIFIER = r"[A-Za-z_]\w*"
-NUMBER = (
-    r"(?<![\w.,])[-+]?(?:[0-9]{1,3}(?:,[0-9]{3}){1,4}|[0-9]{1,15})(?:\.[0-9]{1,9})?"
-    r"(?![0-9]|[.,][0-9])"
-)
 
-_WORD_UNITS = "|".join(sorted([*UNITS, *UNFIXED_UNITS], key=len, reverse=True))
-_UNIT = rf"(?:%|per\s?cent\b|(?:st|nd|rd|th)?\s*percentile\b|(?:{_WORD_UNITS})\b)"
+_UNIT = rf"(?:%|per\s?cent\b|(?:st|nd|rd|th)?\s*percentile\b|(?:{UNIT})\b)"
 _AFTER = "and|or|on|for|in|per|over|across|of|at|is|are"  # words that are no unit of a number
 _QUANTITY = (
     rf"(?P<sign>[≥≤<>=]?)\s*(?P<number>{NUMBER})"
@@ -40,8 +45,6 @@ _EXAMPLES: dict[Kind, str] = {
     "duration": "a duration such as 30d or 2 hours",
 }
 
-WORD_COUNTS = {"one": 1, "two": 2, "three": 3, "four": 4, "five": 5}
-_COUNT = rf"\b(?:{'|'.join(WORD_COUNTS)})"
 UNDER = "[≤<]"  # for a limit, 'below 1%' promises what '≤ 1%' does
 _LONGEST = 1000
 _COLUMN = r"(?u:\b[^\W\d_]\w*_\w+\b)"
@@ -53,18 +56,6 @@ _MIXED = r"[a-z][\u0370-\u052f]|[\u0370-\u052f][a-z]"  # Latin with Greek or Cyr
 _WORKING = r"\b(?:business|working|office|opening|week)[ -]?(?:hours?|days?)\b|\bweekends?\b"
 _NOT_FREE = (
     rf"{_NEGATION}|{_WORKING}|{NUMBER}|(?<!\w)[0-9][\w.,]*|\bv[0-9]+\b|[≥≤<>=%]|{_COLUMN}|{_MIXED}"
-)
-_SYMBOLS = (
-    (r">=|\bat least\b|\b(?:no|not) (?:less|fewer) than\b|\bgreater than or equal to\b", "≥"),
-    (r"<=|\bat most\b|\b(?:no|not) (?:more|older|greater) than\b|\bless than or equal to\b", "≤"),
-    (r"\b(?:(?:must|may|should|does) )?(?:not|never) exceeds?\b|\bcannot exceed\b", "≤"),
-    (r"\b(?:min(?:imum)?(?: of)?|not (?:below|under))(?= [0-9])", "≥"),
-    (r"\b(?:up to|within|max(?:imum)?(?: of)?|not (?:above|over))(?= [0-9])", "≤"),
-    (r"\b(?:below|under|less than)(?= [0-9])", "<"),
-    (rf"({NUMBER}(?: ?%| ?per ?cent)?|{_COUNT}) or (?:more|higher|better|above)\b", r"≥ \1"),
-    (rf"({NUMBER} ?(?:%|[a-z]+)?) or (?:less|fewer|lower|below|under)\b", r"≤ \1"),
-    (r"\bnot be negative\b|\bnon-negative\b", "≥ 0"),
-    *(("==", "="), ("−", "-")),
 )
 
 
@@ -99,15 +90,18 @@ def spell(length: timedelta) -> str:
 
 def tidy(text: str) -> str:
     """One spelling of what can be typed in several ways: spaces, comparisons, minus, code ticks."""
-    line = " ".join(text.replace("`", "").split()).rstrip(".")
-    for spelling, symbol in _SYMBOLS:
+    line = in_figures(" ".join(text.replace("`", "").split()).rstrip("."))
+    for spelling, symbol in SYMBOLS:
         line = re.sub(spelling, symbol, line, flags=FLAGS)
     return line
 
 
+_NONE = {"none", "n/a", "n.a", "na", "not applicable", "not required", "nothing", "-", "–", "—"}
+
+
 def is_none(text: str) -> bool:
     """Whether a document says in one of the usual ways that it has no such rule."""
-    return tidy(text).lower() in ("none", "n/a", "not applicable", "not required")
+    return tidy(text).lower() in _NONE
 
 
 def number_in(text: str) -> float:
@@ -208,14 +202,16 @@ class Sentence:
             raise self.unreadable(", from 0% to 100%")
         return share
 
-    def duration(self, bound: str = "", about: str = "") -> timedelta:
-        """Take a duration longer than zero, in units of fixed length."""
+    def duration(
+        self, bound: str = "", about: str = "", *, least: timedelta = timedelta(microseconds=1)
+    ) -> timedelta:
+        """Take a duration longer than zero, or of the `least`, in units of fixed length."""
         quantity = self._quantity("duration", bound, about)
         try:
             length = UNITS[quantity["unit"].lower()] * number_in(quantity["number"])
         except OverflowError:
             raise self.unreadable(", and no longer than a calendar") from None
-        if length <= timedelta(0):
+        if length < least:
             raise self.unreadable(", longer than zero")
         return length
 

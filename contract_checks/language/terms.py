@@ -5,9 +5,17 @@ on their scale of 100.
 """
 
 from datetime import date, timedelta
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, SerializerFunctionWrapHandler, WrapSerializer
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    SerializerFunctionWrapHandler,
+    WrapSerializer,
+    model_serializer,
+    model_validator,
+)
 
 
 def _iso(length: timedelta, default: SerializerFunctionWrapHandler) -> str:
@@ -17,6 +25,7 @@ def _iso(length: timedelta, default: SerializerFunctionWrapHandler) -> str:
 
 
 Duration = Annotated[timedelta, WrapSerializer(_iso, when_used="json")]
+_Said = Annotated[str, Field(min_length=1)]
 Version = str
 Column = str
 Keep = Literal["latest", "earliest"]
@@ -24,26 +33,45 @@ Operator = Literal["≥", "≤", ">", "<", "="]
 
 
 class Terms(BaseModel):
-    """A frozen group of machine-checked terms."""
+    """A frozen group of machine-checked terms; those with a default need not be said."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
+    @model_serializer(mode="wrap")
+    def _only_what_is_said(self, default: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        told: dict[str, Any] = default(self)
+        fields = type(self).model_fields
+        unsaid = {name for name, field in fields.items() if field.default == getattr(self, name)}
+        return {name: value for name, value in told.items() if name not in unsaid}
+
 
 class Range(Terms):
-    """Numbers from `minimum` to `maximum`, both allowed; `None` leaves that side open."""
+    """Numbers from `minimum` to `maximum`; `None` leaves that side open.
+
+    Both are allowed unless they are excluded. The `unit` is that of the stored values.
+    """
 
     minimum: float | None
     maximum: float | None
+    minimum_excluded: bool = False
+    maximum_excluded: bool = False
+    unit: _Said | None = None
 
     @property
     def is_empty(self) -> bool:
         """Whether the bounds cross, so that no number lies between them."""
-        return not (self.minimum is None or self.maximum is None or self.minimum <= self.maximum)
+        if self.minimum is None or self.maximum is None:
+            return False
+        open_ended = self.minimum_excluded or self.maximum_excluded
+        return self.minimum >= self.maximum if open_ended else self.minimum > self.maximum
 
     def admits(self, value: float) -> bool:
         """Whether the value lies in the range."""
-        above = self.minimum is None or value >= self.minimum
-        return above and (self.maximum is None or value <= self.maximum)
+        above = self.minimum is None or value > self.minimum
+        below = self.maximum is None or value < self.maximum
+        return (above or (value == self.minimum and not self.minimum_excluded)) and (
+            below or (value == self.maximum and not self.maximum_excluded)
+        )
 
 
 class AllowedValues(Terms):
@@ -54,6 +82,25 @@ class AllowedValues(Terms):
     def admits(self, value: str) -> bool:
         """Whether the value is one of the set."""
         return value in self.values
+
+
+class Cadence(Terms):
+    """At least once `every` so long; `at` is a time of the day such as 04:00, in the `zone`."""
+
+    every: Duration
+    at: _Said | None = None
+    zone: _Said | None = None
+    weekday: _Said | None = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _of_a_length(cls, said: Any) -> Any:
+        return {"every": said} if isinstance(said, str | timedelta) else said
+
+    @model_serializer(mode="wrap")
+    def _as_a_length(self, default: SerializerFunctionWrapHandler) -> Any:
+        told = {name: value for name, value in default(self).items() if value is not None}
+        return told["every"] if len(told) == 1 else told
 
 
 class FanOut(Terms):

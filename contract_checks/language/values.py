@@ -15,14 +15,12 @@ from contract_checks.language.plain_words import ALERTS
 from contract_checks.language.sentence import (
     FLAGS,
     IDENTIFIER,
-    NUMBER,
     Sentence,
     Unreadable,
-    number_in,
     quote,
     tidy,
 )
-from contract_checks.language.terms import AllowedValues, DataType, PersonalData, Range
+from contract_checks.language.terms import DataType, PersonalData
 
 Value = TypeVar("Value")
 
@@ -30,13 +28,6 @@ VERSION = r"\bv[0-9]{1,4}\b"
 JOINT = r"\s*[,;]\s*(?:and\s+)?|\s+and\s+"
 _UTC = r"(?:utc|coordinated universal time(?: \(utc\))?)"
 _ALL_UTC = rf"all timestamps (?:are )?(?:stored )?in {_UTC}"
-_LEAST, _MOST = rf"(?P<minimum>{NUMBER})", rf"(?P<maximum>{NUMBER}|∞)"
-_RANGE = rf"{_LEAST}\s*(?:–|—|-|\bto\b)\s*{_MOST}"
-_RANGES = (
-    *(_RANGE, rf"between {_LEAST} and {_MOST}", rf"\[{_LEAST}\s*, {_MOST}\]"),
-    rf"≥\s*{_LEAST}\s*(?:,|and|, and)\s*≤\s*{_MOST}",
-)
-_ONE_VALUE = r"[A-Za-z][\w-]*|'[A-Za-z][\w -]*'|\"[A-Za-z][\w -]*\""
 _TYPES = "struct|int(?:eger|32|64)?|bigint|float(?:32|64)?|double|decimal|string|bool(?:ean)?"
 
 
@@ -195,31 +186,6 @@ def at_least(read: Callable[..., Value]) -> Callable[[str], Value]:
 def at_most(read: Callable[..., Value]) -> Callable[[str], Value]:
     """A reader of a quantity that is the most by its label, so that '≤' may be left out."""
     return partial(read, bound="[≤<]?")
-
-
-def allowed(text: str) -> Range | AllowedValues:
-    """`0–10,000`, `-5 to 5`, `≥ 0`, `≤ 1`, or a set such as `free, pro, enterprise`."""
-    line = tidy(text)
-    line = re.sub(r"\s*\(inclusive\)$|\s+inclusive$", "", line, flags=FLAGS)
-    spread = re.sub(r"(?<=[0-9])\.\.(?=[-+0-9])", "–", line)
-    for both in filter(None, (re.fullmatch(pattern, spread, FLAGS) for pattern in _RANGES)):
-        most = None if both["maximum"] == "∞" else number_in(both["maximum"])
-        return Range(minimum=number_in(both["minimum"]), maximum=most)
-    if one := re.fullmatch(rf"([≥≤])\s*({NUMBER})", line, FLAGS):
-        bound = number_in(one[2])
-        return Range(
-            minimum=bound if one[1] == "≥" else None, maximum=bound if one[1] == "≤" else None
-        )
-    if re.fullmatch(rf"[^%]*{NUMBER}\s*%.*", line, FLAGS):
-        raise Unreadable(f"wrong unit: expected plain numbers such as 0–1, got {quote(text)}")
-    listed = re.sub(r"^(?:one|any) of:?\s+", "", line.strip("{}"), flags=FLAGS)
-    values = [value.strip() for value in re.split(r",\s*(?:or|and)\s|,|\|", listed)]
-    if len(values) < 2 or not all(re.fullmatch(_ONE_VALUE, value) for value in values):
-        raise Unreadable(
-            "expected a range of plain numbers such as 0–10,000 or ≥ 0, or a set such as"
-            f" free, pro; got {quote(text)}"
-        )
-    return AllowedValues(values=distinct([value.strip("'\"") for value in values]))
 
 
 def data_type(text: str) -> DataType:

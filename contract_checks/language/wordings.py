@@ -7,6 +7,7 @@ from contract_checks.language.terms import (
     ActivityFilter,
     AllowedValues,
     Approval,
+    Cadence,
     Cardinality,
     ConsistencyRule,
     DataType,
@@ -119,6 +120,7 @@ NOTHING = {
     "privacy.masking": "nothing is made unreadable",
 }
 KINDS: dict[type[Terms], str] = {
+    Cadence: "{every}",
     FanOut: "the {keep} by {by} counts",
     ActivityFilter: "at least {minimum_events} events in the last {window}",
     Dedup: "the {keep} of each {key} in each calendar {period} counts",

@@ -1,0 +1,20 @@
+"""Comparisons as people spell them, each with its one sign."""
+
+from contract_checks.language.numbers import COUNTS, NUMBER
+
+_COUNT = rf"\b(?:{'|'.join(COUNTS)})"
+SYMBOLS = (
+    (r">=|\bat least\b|\b(?:no|not) (?:less|fewer) than\b|\bgreater than or equal to\b", "≥"),
+    (r"<=|\bat most\b|\b(?:no|not) (?:more|older|greater) than\b|\bless than or equal to\b", "≤"),
+    (r"\b(?:(?:must|may|should|does) )?(?:not|never) exceeds?\b|\bcannot exceed\b", "≤"),
+    (r"\b(?:min(?:imum)?(?: of)?|not (?:below|under))(?= [0-9])", "≥"),
+    (r"\b(?:up to|within|max(?:imum)?(?: of)?|not (?:above|over))(?= [0-9])", "≤"),
+    (r"\b(?:below|under|less than|lower than|fewer than)(?= [0-9])", "<"),
+    (r"\b(?:better|more|greater|higher) than(?= [0-9.]+ ?%)", ">"),
+    (rf"({NUMBER} ?(?:%|per ?cent)) min(?:imum)?$", r"≥ \1"),
+    (rf"({NUMBER} ?(?:%|[a-z]+)?) max(?:imum)?$", r"≤ \1"),
+    (rf"({NUMBER}(?: ?%| ?per ?cent)?|{_COUNT}) or (?:more|higher|better|above)\b", r"≥ \1"),
+    (rf"({NUMBER} ?(?:%|[a-z]+)?) or (?:less|fewer|lower|below|under)\b", r"≤ \1"),
+    (r"\bnot be negative\b|\bnon-negative\b", "≥ 0"),
+    *(("==", "="), ("−", "-")),
+)
