@@ -34,7 +34,13 @@ ENDS = {
 }
 
 
-@pytest.mark.parametrize("end", ENDS.values(), ids=ENDS)
+@pytest.mark.parametrize(
+    "end",
+    [
+        pytest.param(end, id=name, marks=() if "finer" in name else pytest.mark.slow)
+        for name, end in ENDS.items()
+    ],
+)
 def test_a_view_is_materialized_up_to_a_time_of_pandas_as_up_to_a_time(made, end):
     store = made.store()
     store.apply([driver(), drivers(made.table(ROWS), **fields())])
