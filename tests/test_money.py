@@ -145,7 +145,8 @@ def spark() -> Iterator[Any]:
 @pytest.mark.timeout(1800)
 def test_spark_takes_each_amount_as_it_is_written(spark: Any, tmp_path: Path) -> None:
     from feature_pipeline import spark_sql as sql
-    from feature_pipeline.spark_lake import own_session, read_events
+    from feature_pipeline.spark_lake import read_events
+    from spark_start import own_session
 
     session = own_session(spark)
     for kind, values in SAMPLES:

@@ -12,6 +12,7 @@ from conftest import its_own
 from feast_copy import ROOT, copy_of_the_whole_project
 from feast_engines import asked_for
 from redis_server import RedisServer
+from two_versions import UNHURRIED_START
 from warm_start import run_warm
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(3600)]
@@ -34,7 +35,8 @@ class Jobs(NamedTuple):
         return said
 
     def script(self, name: str, *arguments: str, code: int = 0) -> str:
-        return self.run("python", f"scripts/{name}.py", *arguments, code=code)
+        start = [str(UNHURRIED_START)] if name == "promote" else []
+        return self.run("python", *start, f"scripts/{name}.py", *arguments, code=code)
 
 
 @pytest.fixture

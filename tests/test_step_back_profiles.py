@@ -67,7 +67,8 @@ def job(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Job]:
                 f"DO $$ BEGIN CREATE ROLE stepping_back LOGIN PASSWORD '{SECRET}'; "
                 "EXCEPTION WHEN duplicate_object THEN NULL; END $$"
             )
-            owner.execute("GRANT feature_store_pipeline, feature_store_retention TO stepping_back")
+            for role in ("pipeline", "retention", "registry"):
+                owner.execute(f"GRANT feature_store_{role} TO stepping_back")
         asked = production.asked_for(warehouse, redis, "stepping_back")
         deliver = lambda events: fill(warehouse, events)  # noqa: E731
         log = lambda: change_log(warehouse)  # noqa: E731
