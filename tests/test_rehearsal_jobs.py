@@ -506,7 +506,9 @@ def promising(contract: Contract, latency: timedelta, error_rate: float) -> Any:
 @pytest.fixture
 def lenient(contract: Contract, monkeypatch: pytest.MonkeyPatch) -> None:
     """A promise that the busiest machine keeps."""
-    monkeypatch.setattr(load_test, "load", promising(contract, timedelta(seconds=30), 0.03))
+    monkeypatch.setattr(
+        load_test, "contract_of_own_tables", promising(contract, timedelta(seconds=30), 0.03)
+    )
 
 
 @pytest.mark.usefixtures("lenient")
@@ -535,7 +537,7 @@ def test_load_test_with_too_few_requests_to_tell_is_unknown(repository):
 
 def test_load_test_is_broken_by_latency(repository, contract, monkeypatch):
     promised = promising(contract, timedelta(microseconds=1), 0.03)
-    monkeypatch.setattr(load_test, "load", promised)
+    monkeypatch.setattr(load_test, "contract_of_own_tables", promised)
     assert run(load_test, "--requests", 100, "--rate", 500).exit_code == 1
     (record,) = records(repository)
     assert (record.passed, record.figures["outcome"]) == (False, "broken")
