@@ -127,6 +127,10 @@ READ: dict[str, list[tuple[str, object]]] = {
             "no older than 2 hours",
         )
     ],
+    "§7 drift metrics": [
+        ("PSI; KS", ("PSI", "KS")),
+        ("Jensen-Shannon, Wasserstein distance", ("Jensen-Shannon", "Wasserstein distance")),
+    ],
     "§8 acceptable delta": [("identical", 0.0), ("0", 0.0), ("1 %", 0.01)],
     "§7 warn": [
         (words, DriftThreshold(metric="PSI", minimum=0.1))
@@ -186,6 +190,10 @@ REFUSED = {
     "§5.2 default value": ["none for new customers"],
     "§6 completeness": ["≤ 1%", "1%", "99% complete on average", "101% complete"],
     "§6 freshness": ["max age 2h on weekdays", "minimum age 2h", "at least 2 hours old"],
+    "§7 drift metrics": [
+        *("PSI, divided by the standard deviation", "PSI for the two medians", "spread"),
+        *("PSI and KS", "PSI, on weekdays", "PSI of most features"),
+    ],
     "§7 warn": ["PSI: 0.1 on most features", "PSI below 0.1"],
     "§9 audit requirements": [
         "biannual",

@@ -196,7 +196,7 @@ _CLAUSES = (
     Clause("6", "Freshness", say.freshness, "quality.freshness"),
     Clause("6", "Cardinality checks", say.cardinality, "quality.cardinality"),
     Clause("7", "Baseline window", naming(SPAN, read.duration), "drift.baseline_window"),
-    Clause("7", "Drift metrics", people.names, "drift.metrics"),
+    Clause("7", "Drift metrics", people.measures, "drift.metrics"),
     Clause("7", "Thresholds", group=True),
     Clause("7", "Warn", say.drift_threshold, "drift.warn", parent=_THRESHOLDS),
     Clause("7", "Fail / block promotion", say.drift_threshold, "drift.fail", parent=_THRESHOLDS),

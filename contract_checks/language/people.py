@@ -33,6 +33,24 @@ def names(text: str) -> tuple[str, ...]:
     return distinct([_listed(item.strip()) for item in items])
 
 
+_MEASURE = (
+    r"psi|population stability index|ks|kolmogorov[-–]smirnov(?: statistic| test)?"
+    r"|jsd?|jensen[-–]shannon(?: divergence| distance)?|(?:kl|kullback[-–]leibler)(?: divergence)?"
+    r"|wasserstein(?: distance)?|hellinger(?: distance)?|chi[- ]squared?(?: test)?"
+)
+
+
+def measures(text: str) -> tuple[str, ...]:
+    """Names of measures of drift, separated by commas; a sentence about one is not its name."""
+    for measure in (found := names(text)):
+        if not re.fullmatch(_MEASURE, measure, FLAGS):
+            raise Unreadable(
+                "expected names of measures of drift such as PSI, KS, Jensen-Shannon"
+                f" (cannot place {quote(measure)}); got {quote(text)}"
+            )
+    return found
+
+
 def _listed(item: str) -> str:
     if re.fullmatch('"[^"]+"', item):
         return name(item[1:-1])
