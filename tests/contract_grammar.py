@@ -121,7 +121,7 @@ SIMPLE: dict[str, st.SearchStrategy[Words]] = {
     "§4 lineage link": named(st.sampled_from(["http://a", "https://a.b:80/c?d=e#f"])),
     "§5.2 units": named(NAMES),
     "§6 completeness": shares("null rate {}"),
-    "§6 outliers": st.integers(1, 999).map(
+    "§6 outliers": st.integers(500, 999).map(
         lambda n: (
             f"Values above {n / 10}th percentile are flagged",
             Outliers(percentile=n / 10, action="flag"),

@@ -180,16 +180,47 @@ RANGES: list[tuple[str, object]] = [
 ]
 
 REFUSED = {
-    "§2 expected match rate": ["0.98", "98", "about 98%", "98% minimum on average"],
+    "§2 expected match rate": ["0.98", "98", "about 98%", "~98%", "98%+"],
     "§3 lookback window": ["13 months", "P1M", "P1DT2H", "a few days", "30 business days"],
     "§3 allowed lateness": ["n/a", "none on weekdays", "a day or two"],
     "§4 refresh cadence": [
-        *("monthly", "every weekday", "hourly at 04:00", "daily on Mondays", "seven times a day"),
+        *(
+            "monthly",
+            "every weekday",
+            "hourly at 04:00",
+            "daily on Mondays",
+            "five times a day",
+            "three times a week",
+        ),
         *("daily at 04:00 Berlin/Europe", "twice a day on weekdays", "daily at 25:00"),
     ],
     "§5.2 default value": ["none for new customers"],
     "§6 completeness": ["≤ 1%", "1%", "99% complete on average", "101% complete"],
-    "§6 freshness": ["max age 2h on weekdays", "minimum age 2h", "at least 2 hours old"],
+    "§6 freshness": ["max age 2h on weekdays", "minimum age 2h", "at least 2 hours old", "2h+"],
+    "§1 owner": ["none", "n/a", "Data Team, TBD", "as listed per source system"],
+    "§1 model": ["Churn prediction, credit scoring is forbidden"],
+    "§5.2 units": ["see below", "per feature, see table"],
+    "§5.2 nullable": ["required", "optional"],
+    "§5.2 data type": ["decimal(10,2)"],
+    "§9 masking": [
+        *("customer_id masked in nothing", "customer_id hashed in neither of them", "not hashed"),
+        *("customer_id hashed in training and tokenized in serving", "partially masked"),
+        *("customer_id hashed in all but production", "customer_id hashed in training if asked"),
+    ],
+    "§9 pii": ["no PHI", "not required", "yes (hashed)"],
+    "§9 approved consumers": [
+        *("anyone with access", "Marketing, pending approval", "Marketing upon request"),
+        *("Marketing from 2027-01-01", "Marketing*", "Company-wide"),
+    ],
+    "§10 deprecation plan": [
+        *("v1 goes out 90 days after v2 release", "v1 is available in 90 days after v2 release"),
+    ],
+    "§12 data owner approval": [
+        *("J. Smith, provisional — 2026-01-01", "J. Smith and A. Lee — 2026-01-01"),
+        *("approved with conditions — 2026-01-01", "J. Smith p.p. A. Lee — 2026-01-01"),
+    ],
+    "§7 fail": ["p: 0.05", "no PSI ≥ 0.1", "if p is 0.05"],
+    "§8 acceptable delta": ["~1%", "+1%"],
     "§7 drift metrics": [
         *("PSI, divided by the standard deviation", "PSI for the two medians", "spread"),
         *("PSI and KS", "PSI, on weekdays", "PSI of most features"),
@@ -200,12 +231,29 @@ REFUSED = {
         "every 5 months",
         "access reviewed every quarter by hand",
     ],
-    "§9 retention policy": ["13 months", "365 days or more"],
-    "§6 outliers": ["winsorized at the 99.5th percentile per country"],
+    "§9 retention policy": [
+        *("13 months", "365 days or more", "365d+", "~365 days"),
+        *("kept after 365 days", "after 365 days", "deleted for 365 days", "delete 365 days"),
+    ],
+    "§6 outliers": [
+        *(
+            "winsorized at the 99.5th percentile per country",
+            "values clipped at the 5th percentile",
+        ),
+    ],
 }
 RANGES_REFUSED = [
     *("0%–20%", "0–100 %", "1–5M", "0–10 m", "0 EUR – 100 USD", "€0–$500", "positive integers"),
     *("0 or 1", "1e3", "0–10 or null", "about 0–10", "0–10 on weekdays", "0–10,0"),
+    *(
+        "0–10 typically",
+        "0–1 null",
+        "0–1 B",
+        "0–10 excl",
+        "free, pro, etc",
+        "free, null",
+        "A-Z, a-z",
+    ),
 ]
 
 

@@ -69,6 +69,7 @@ def _shared_out(text: str, often: re.Match[str]) -> timedelta:
     said = (often[1] or often[2] or often[3]).lower()
     times = int(said) if said.isdigit() else _WORDS.get(said, 0)
     length = _LENGTHS[often[4].lower()]
-    if not times or length % (times * timedelta(seconds=1)):
+    apart = _HOUR if length > _HOUR else timedelta(minutes=1)
+    if not times or length % (times * apart) or (length == _WEEK and times > 1):
         raise Unreadable(f"expected a number of times that share it out evenly; got {quote(text)}")
     return length / times

@@ -12,7 +12,7 @@ from contract_checks.language import cadences, items, people, records
 from contract_checks.language import phrases as say
 from contract_checks.language import values as read
 from contract_checks.language.label_spellings import ALSO_SPELLED
-from contract_checks.language.plain_words import BACKFILL, DELTA, RETENTION, SPAN
+from contract_checks.language.plain_words import BACKFILL, DELTA, SPAN
 from contract_checks.language.spellings import spelled
 from contract_checks.language.terms import Range
 from contract_checks.language.values import (
@@ -179,7 +179,7 @@ _CLAUSES = (
     Clause("5.1", "Edge cases"),
     Clause("5.2", "Data type", read.data_type, "definition.data_type"),
     Clause("5.2", "Units", read.name, "definition.units"),
-    Clause("5.2", "Nullable", read.yes_no, "definition.nullable"),
+    Clause("5.2", "Nullable", read.nullable, "definition.nullable"),
     Clause("5.2", "Default value", say.default_value, "definition.default"),
     Clause(
         "5.2",
@@ -211,7 +211,7 @@ _CLAUSES = (
     Clause("9", "Data classification", _CLASSIFICATION, "privacy.classification"),
     Clause("9", "PII / PHI present", read.personal_data, "privacy.personal_data"),
     Clause("9", "Masking / tokenization", say.masking, "privacy.masking"),
-    Clause("9", "Retention policy", at_most(naming(RETENTION, read.duration)), "privacy.retention"),
+    Clause("9", "Retention policy", say.retention, "privacy.retention"),
     Clause("9", "Approved consumers", people.names, "privacy.consumers"),
     Clause("9", "Audit requirements", say.access_review, "privacy.access_review"),
     Clause("10", "Served versions immutable", read.yes_no, "versioning.served_immutable"),

@@ -10,12 +10,14 @@ _DATED = r"[0-9]{4}-[^()]{0,40}"
 _UNSIGNED = (
     r"\b(?:pending|not|no|none|tbd|tba|todo|rejected|declined|awaiting|unsigned|withheld|objections?"
     r"|objected|requested|refused|denied|withdrawn|revoked|expected|due|by|to|from|for|until|subject"
-    r"|conditional(?:ly)?|draft|delegated|on behalf)\b|\bn/a\b"
+    r"|conditional(?:ly)?|draft|delegated|on behalf|provisional(?:ly)?|verbal(?:ly)?|waiver"
+    r"|conditions?|review|expires|valid|renewal|only|and)\b|\bn/a\b|\bp\.\s?p\b"
 )
 _BETWEEN = r"\s*[,;]\s*(?=(?:[^\"]*\"[^\"]*\")*[^\"]*$)"  # and not within quotes
 _QUALIFIED = (
     r"[()\[\]{}<>\"]|(?:^|\s)(?:only|all|any|every|everyone|everybody|nobody|no|none|not|never"
-    r"|except|excluding|but|without|unless|until|if|when|others?|etc\.?)(?=$|[\s:])"
+    r"|except|excluding|but|without|unless|until|if|when|others?|etc\.?|anyone|whoever|pending|upon"
+    r"|after|tbd|decided|forbidden|read-only|company-wide)(?=$|[\s:])|[*]|[0-9]{4}-[0-9]{2}"
 )
 
 
@@ -33,7 +35,7 @@ def names(text: str) -> tuple[str, ...]:
     return distinct([_listed(item.strip()) for item in items])
 
 
-_MEASURE = (
+MEASURE = (
     r"psi|population stability index|ks|kolmogorov[-–]smirnov(?: statistic| test)?"
     r"|jsd?|jensen[-–]shannon(?: divergence| distance)?|(?:kl|kullback[-–]leibler)(?: divergence)?"
     r"|wasserstein(?: distance)?|hellinger(?: distance)?|chi[- ]squared?(?: test)?"
@@ -43,7 +45,7 @@ _MEASURE = (
 def measures(text: str) -> tuple[str, ...]:
     """Names of measures of drift, separated by commas; a sentence about one is not its name."""
     for measure in (found := names(text)):
-        if not re.fullmatch(_MEASURE, measure, FLAGS):
+        if not re.fullmatch(MEASURE, measure, FLAGS):
             raise Unreadable(
                 "expected names of measures of drift such as PSI, KS, Jensen-Shannon"
                 f" (cannot place {quote(measure)}); got {quote(text)}"

@@ -7,9 +7,11 @@ import re
 from datetime import timedelta
 
 from contract_checks.language.numbers import COUNTS
+from contract_checks.language.people import MEASURE
 from contract_checks.language.plain_words import (
     FEATURES,
     JOIN,
+    RETENTION,
     SERVING,
     SPAN,
     SUPPORT,
@@ -21,9 +23,11 @@ from contract_checks.language.sentence import (
     NUMBER,
     UNDER,
     Sentence,
+    Unreadable,
     decimal_in,
     is_none,
     number_in,
+    quote,
     tidy,
 )
 from contract_checks.language.terms import (
@@ -36,7 +40,7 @@ from contract_checks.language.terms import (
     Outliers,
     Performance,
 )
-from contract_checks.language.values import JOINT, VERSION, identifiers, prose, whole
+from contract_checks.language.values import JOINT, VERSION, duration, identifiers, prose, whole
 from contract_checks.language.values import version as read_version
 
 _MANY = "(?:people|[a-z]+s)"
@@ -132,6 +136,8 @@ def outliers(text: str) -> Outliers:
         words.has(r"\bthe same in training and production\b")
         words.take(r"\babove\b")
         percentile = words.percentile()
+        if percentile < 50:
+            raise words.unreadable(" (of the upper half)")
         verb = words.only(r"\b(flag|drop|remov|clip|cap)\w*\b")[1].lower()
         return Outliers.model_validate({"percentile": percentile, "action": _ACTIONS[verb]})
 
@@ -157,10 +163,27 @@ def drift_threshold(text: str) -> DriftThreshold:
     """A metric and the value from which it counts as drift."""
     with Sentence(text, "a threshold such as 'PSI ≥ 0.1'") as words:
         metric = words.take(r"^([a-z][a-z -]*?)(?: (?:of|is|above|over))*\s*(?=[≥≤<>=0-9])")[1]
+        if not re.fullmatch(MEASURE, metric, FLAGS):
+            raise words.unreadable(f" (no measure of drift is called {quote(metric)})")
         minimum = words.number("[≥>]?")
         if minimum <= 0:
             raise words.unreadable(", above zero")
         return DriftThreshold(metric=metric, minimum=minimum)
+
+
+def retention(text: str) -> timedelta:
+    """The longest time that data is kept."""
+    line = tidy(text)
+    gone = re.search(r"\bdeleted? after\b|\bthen (?:is |are )?deleted?\b", line, FLAGS)
+    if re.search(r"\b(?:after|deleted?)\b", line, FLAGS) and not gone:
+        raise Unreadable(f"expected a duration such as 365 days; got {quote(text)}")
+    return duration(text, "[≤<]?", RETENTION)
+
+
+_UNMASKED = {"no", "not", "none", "never", "nothing", "optionally", "partially", "sometimes"}
+_UNLESS = (
+    rf"\b(?:nothing|neither|all but|only|except|but|if|until|unless|without|possible|{_METHODS})\b"
+)
 
 
 def masking(text: str) -> Masking | None:
@@ -172,9 +195,10 @@ def masking(text: str) -> Masking | None:
     found = whole(rf"(.+?) {how}(?: in (?!no(?:t|ne)?\b)(.+))?", text, expected)
     method = found[2].lower().replace("ised", "ized")
     scope = prose(found[3]) if found[3] else ""
-    return Masking.model_validate(
-        {"columns": identifiers(found[1]), "method": method, "scope": scope}
-    )
+    columns = identifiers(found[1])
+    if _UNMASKED & {name.lower() for name in columns} or re.search(_UNLESS, scope, FLAGS):
+        raise Unreadable(f"expected {expected} and nothing more; got {quote(text)}")
+    return Masking.model_validate({"columns": columns, "method": method, "scope": scope})
 
 
 def access_review(text: str) -> str:
@@ -190,10 +214,17 @@ def access_review(text: str) -> str:
         return {"annual": "yearly", "semi-annual": "half-yearly"}.get(word, f"{word}ly")
 
 
+_NO_SUPPORT = (
+    r"\bin\b|\bgoes\b(?! on)"
+    r"|\bout\b(?<!\bafter v[0-9] is out)(?<!\bonce v[0-9] is out)(?<!\bwhen v[0-9] is out)"
+)
+
+
 def deprecation(text: str) -> Deprecation:
     """How long a version is supported after the next one is released."""
     expected = "a plan such as 'v1 is supported for 90 days after v2 release'"
     with Sentence(text, expected, SUPPORT) as words:
+        words.refuse(_NO_SUPPORT)
         successor = words.take(rf"\b(?:after|following|once|when)(?: the release of)? ({VERSION})")[
             1
         ]

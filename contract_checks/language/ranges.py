@@ -29,6 +29,13 @@ _FROM = (rf"(?P<above>[≥>]) ?{_LEAST}", rf"{_LEAST} (?:and|or) (?:above|up|mor
 _UP_TO = (rf"(?P<below>[≤<]) ?{_MOST}",)
 _CURRENCY = "[€$£¥]"
 _UNIT = r"(?!(?:and|or|to)\b|(?:k|K|M|thousand|million|billion)$)[A-Za-z°µ][\w°/²³]*"
+_KNOWN = (
+    r"[A-Z]{3}|ms|s|sec(?:onds?)?|min(?:utes?)?|h|hours?|d|days?|weeks?|months?|years?"
+    r"|mm|cm|km|m²|m³|km/h|m/s|mg|g|kg|t|l|ml|°C|°F|K|Pa|hPa|kPa|bar|mmHg|bpm|V|A|W|kW|MW|kWh|MWh"
+    r"|Hz|kHz|MHz|GHz|bytes?|kB|MB|GB|TB|points?|pieces|items|events|orders|sessions|clicks|cents"
+)
+"""Any other word beside a number may say something else of it: `typically`, `daily`, `null`."""
+_OPEN = r"etc\.?|null|nan|any|anything|[A-Za-z0-9]-[A-Za-z0-9]"
 _ONE_VALUE = r"[A-Za-z][\w-]*|'[A-Za-z][\w -]*'|\"[A-Za-z][\w -]*\""
 
 
@@ -87,6 +94,11 @@ def _without_unit(line: str, text: str) -> tuple[str, str | None]:
     numbers, unit = found[1] or found[3], found[2] or found[4]
     if unit == "m":
         raise Unreadable(f"'m' may be metres, minutes or millions: write which; got {quote(text)}")
+    if not re.fullmatch(_KNOWN, unit):
+        raise Unreadable(
+            f"no unit of numbers is called {quote(unit)}: leave it out, and say it in §5.2 units; "
+            f"got {quote(text)}"
+        )
     return re.sub(rf"(?<=[0-9kKM]) ?{re.escape(unit)}\b", "", numbers), unit
 
 
@@ -115,7 +127,8 @@ def _set(line: str, text: str) -> AllowedValues:
     if re.fullmatch(r"true ?/ ?false|true or false", listed, FLAGS):
         return AllowedValues(values=("true", "false"))
     values = [value.strip() for value in re.split(r",\s*(?:or|and)\s|,|\|", listed)]
-    if len(values) < 2 or not all(re.fullmatch(_ONE_VALUE, value) for value in values):
+    listed_whole = all(re.fullmatch(_ONE_VALUE, value) for value in values)
+    if len(values) < 2 or not listed_whole or any(re.fullmatch(_OPEN, v, FLAGS) for v in values):
         raise Unreadable(
             "expected a range of plain numbers such as 0–10,000, ≥ 0 or 0–24 hours, or a set such"
             f" as free, pro; got {quote(text)}"

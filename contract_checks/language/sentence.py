@@ -47,6 +47,7 @@ _EXAMPLES: dict[Kind, str] = {
 
 UNDER = "[≤<]"  # for a limit, 'below 1%' promises what '≤ 1%' does
 _LONGEST = 1000
+_ROUGH = r"[~≈±]|(?<![\w.])[0-9][\w.%]*\+|(?<![\w.])\+[0-9]"  # about so much, or more of it
 _COLUMN = r"(?u:\b[^\W\d_]\w*_\w+\b)"
 _NEGATION = (
     r"\b(?:no|not|never|neither|nor|hardly|rarely|seldom|except|excluding|unless|without|cannot)\b"
@@ -126,6 +127,8 @@ class Sentence:
         """The text of a clause; the `names` of what it speaks of may be left over."""
         self._text, self._expected, self._names = text, expected, names
         self._rest = tidy(unicodedata.normalize("NFC", text))
+        if found := re.search(_ROUGH, self._rest):
+            raise self.unreadable(f" (cannot place {quote(found[0])})")
         if len(text) > _LONGEST:  # searching a sentence takes time that grows with its square
             raise self.unreadable(f", in no more than {_LONGEST} characters")
 

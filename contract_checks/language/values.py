@@ -17,6 +17,7 @@ from contract_checks.language.sentence import (
     IDENTIFIER,
     Sentence,
     Unreadable,
+    is_none,
     quote,
     tidy,
 )
@@ -48,7 +49,10 @@ def prose(text: str) -> str:
 
 def name(text: str) -> str:
     """The name of a team, person or unit."""
-    return prose(text).rstrip(".")
+    named = prose(text).rstrip(".")
+    if is_none(named) or re.search(r"\b(?:see|as listed|tbd)\b", named, FLAGS):
+        raise Unreadable(f"expected a name; got {quote(text)}")
+    return named
 
 
 def choice(*values: str, **synonyms: str) -> Callable[[str], str]:
@@ -68,6 +72,11 @@ def yes_no(text: str) -> bool:
     """`yes` or `no`, also as `true` or `false`, `required`, `enabled` or `disabled`."""
     also = {"true": "yes", "required": "yes", "enabled": "yes", "false": "no", "disabled": "no"}
     return choice("yes", "no", **also)(text) == "yes"
+
+
+def nullable(text: str) -> bool:
+    """`yes` or `no`, also as `true` or `false`."""
+    return choice("yes", "no", true="yes", false="no")(text) == "yes"
 
 
 def requirement(text: str) -> bool:
@@ -201,7 +210,10 @@ def personal_data(text: str) -> PersonalData:
     found = whole(r"no|none|yes(?:\s*\((.+)\)|\s*[:,]\s*(.+))?", text, expected)
     listed = found[1] or found[2]
     present = found[0].lower().startswith("yes")
-    return PersonalData(present=present, columns=identifiers(listed) if listed else ())
+    columns = identifiers(listed) if listed else ()
+    if said := {"hashed", "masked", "indirect", "gdpr"} & {name.lower() for name in columns}:
+        raise Unreadable(f"expected {expected} (cannot place {quote(said.pop())})")
+    return PersonalData(present=present, columns=columns)
 
 
 def distinct(values: Sequence[str]) -> tuple[str, ...]:
