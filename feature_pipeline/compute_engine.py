@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, NamedTuple, Protocol
 
-from feature_pipeline.refreshed import Terms
+from feature_pipeline.refreshed import Refreshed, Terms
 from feature_pipeline.watermark import Watermark
 
 
@@ -100,7 +100,7 @@ class Engine(Protocol):
         """See one state of events and log, as the only refresh; refuse what cannot be worked on."""
 
     def digest(self, run: Run) -> str:
-        """Of all that decides what the same events come to."""
+        """A digest of all that decides what the same events come to."""
 
     def last_refresh(self) -> Watermark | None:
         """What the last refresh left; None where none did."""
@@ -111,8 +111,8 @@ class Engine(Protocol):
     def unlike(self, last: Watermark) -> str | None:
         """The table, if any, that is not as the last refresh left it: 'log' or 'quarantine'."""
 
-    def not_yet_arrived(self, run: Run) -> int:
-        """Events that arrive later, without those of the erased."""
+    def unchanged(self, run: Run, last: Watermark) -> Refreshed:
+        """What a second run up to the same instant has to say."""
 
     def stage(self, run: Run, plan: Plan) -> Arrivals:
         """Judge the events that the plan's rows are made of."""

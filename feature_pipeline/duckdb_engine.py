@@ -90,7 +90,7 @@ class DuckDBEngine(LakeEngine):
         return "FROM change_log", {}
 
     def revisions(self, run: Run, plan: Plan) -> Revisions | None:
-        """Of the log's files; None where there are none."""
+        """A comparison of the log's files; None where there are none."""
         if not is_table(self.log):
             return None
         bounds: dict[str, Any] = {
@@ -107,7 +107,7 @@ class DuckDBEngine(LakeEngine):
         return Revisions(ask, _GONE, "read_parquet($rebuilt)", _ADDED, "read_parquet($served)")
 
     def extent(self) -> tuple[int, datetime | None]:
-        """Of the part that was written."""
+        """The extent of the part that was written."""
         return extent(self._duckdb, self._written)
 
 

@@ -32,7 +32,7 @@ def iso(instant: str) -> str:
 
 
 def in_utc(as_of: datetime) -> datetime:
-    """The same instant in UTC; raises ValueError where it names none."""
+    """An instant, told in UTC; raises ValueError where the time names none."""
     if as_of.tzinfo is None:
         raise ValueError("as_of must carry a time zone: a naive time names no instant")
     return as_of.astimezone(UTC)

@@ -9,7 +9,7 @@ from feature_pipeline.change_log import refuse_one_for_another
 from feature_pipeline.compute_engine import EventCounts, Extent, Plan, Run
 from feature_pipeline.events_table import refuse_wrong_schema
 from feature_pipeline.parquet_table import known_by, parts_of, rows_of
-from feature_pipeline.refreshed import Tables, later_than
+from feature_pipeline.refreshed import Refreshed, Tables, later_than
 from feature_pipeline.retention import begin_at, kept_from
 from feature_pipeline.watermark import Watermark, digest_of_terms, read_watermark
 
@@ -22,7 +22,7 @@ class LakeEngine:
         self.events, self.log = tables.events, tables.history
 
     def digest(self, run: Run) -> str:
-        """Of the aggregation, its window, its lateness and its zone."""
+        """A digest of the aggregation, its window, its lateness and its zone."""
         return digest_of_terms(
             run.terms.lookback_window, run.terms.allowed_lateness, run.terms.zone
         )
@@ -53,9 +53,10 @@ class LakeEngine:
         quarantined = known_by(parts_of(self.tables.quarantine), last.as_of)
         return None if rows_of(quarantined) == last.quarantined else "quarantine"
 
-    def not_yet_arrived(self, run: Run) -> int:
-        """Events that arrive later, without those of the erased."""
-        return later_than(run.as_of, self.events, run.terms.erased)
+    def unchanged(self, run: Run, last: Watermark) -> Refreshed:
+        """As the watermark says."""
+        later = later_than(run.as_of, self.events, run.terms.erased)
+        return last.refreshed_from(last, later, left_out=0)
 
     def left_out(self, run: Run, plan: Plan, ingested: int) -> int:
         """What was delivered is counted with the erased, what was ingested without."""

@@ -31,7 +31,9 @@ def beyond_last_bits(
 
     `rows_differing` selects count and first stamp from a subquery named `differing`, without WHERE.
     """
-    rows, _ = ask(rows_differing)
+    rows, first = ask(rows_differing)
+    if not rows:
+        return 0, first, 0
     beyond, first = ask(rows_differing + _UNLESS_NEARLY_THERE.format(other=other))
     return beyond, first, rows - beyond
 

@@ -9,6 +9,7 @@ aggregation over them makes the rows of (W, A], which are appended.
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import timedelta
 from functools import partial
 
@@ -23,6 +24,7 @@ from feature_pipeline.compute_engine import (
     Run,
 )
 from feature_pipeline.local_days import whole_days_from
+from feature_pipeline.refreshed import Refreshed
 from feature_pipeline.warehouse import (
     EVENTS,
     HISTORY,
@@ -68,7 +70,7 @@ class PostgreSQLEngine:
             yield
 
     def digest(self, run: Run) -> str:
-        """Of the aggregation, its window, its lateness and its zone."""
+        """A digest of the aggregation, its window, its lateness and its zone."""
         terms = run.terms
         aggregation = sql.digest_of_aggregation(terms.zone)
         return _digest(aggregation, terms.lookback_window, terms.allowed_lateness)
@@ -78,7 +80,7 @@ class PostgreSQLEngine:
         row = self._connection.execute(sql.LAST_REFRESH).fetchone()
         if row is None:
             return None
-        as_of, *terms, ingested, kept, superseded, quarantined, rows, newest, newest_arrival = row
+        as_of, *terms, ingested, kept, superseded, quarantined, rows, newest = row
         return Watermark(
             as_of,
             _digest(*terms),
@@ -88,23 +90,26 @@ class PostgreSQLEngine:
             quarantined=quarantined,
             history_rows=rows,
             newest=newest,
-            newest_arrival=newest_arrival or as_of,
+            newest_arrival=as_of,  # not on record; `event_counts` meets the events' own
         )
 
     def event_counts(self, run: Run, last: Watermark | None) -> EventCounts:
         """Without those of the erased."""
         bounds = {"as_of": run.as_of, "last_as_of": last and last.as_of}
-        self._all, by_now, by_last, self._first = one_row(self._connection, sql.ARRIVALS, bounds)
-        self._by_now = int(by_now)
+        there, by_now, by_last, self._first, self._newest = one_row(
+            self._connection, sql.ARRIVALS, bounds
+        )
+        self._by_now, self._later = int(by_now), int(there) - int(by_now)
         return EventCounts(by_now, by_last if last else 0)
 
     def unlike(self, last: Watermark) -> str | None:
         """None: the pipeline's login may delete no row of either table."""
         return None
 
-    def not_yet_arrived(self, run: Run) -> int:
-        """As counted before."""
-        return int(self._all) - self._by_now
+    def unchanged(self, run: Run, last: Watermark) -> Refreshed:
+        """As the last refresh has it on record, and the events as counted before."""
+        there = replace(last, newest_arrival=self._newest or last.as_of)
+        return there.refreshed_from(there, self._later, left_out=0)
 
     def stage(self, run: Run, plan: Plan) -> Arrivals:
         """The accepted events that rows are made of: all, or those that a row since may count."""
@@ -136,9 +141,8 @@ class PostgreSQLEngine:
         self._connection.execute(sql.DOUBLED)
         self._connection.execute(sql.WITHOUT_DOUBLES)
         self._connection.execute("ANALYZE accepted_events")
-        (newest,) = one_row(self._connection, sql.NEWEST_ARRIVAL, bounds)
         before = plan.last.delivered if plan.last and since else 0
-        return Arrivals(self._by_now - before, self.not_yet_arrived(run), self._first, newest)
+        return Arrivals(self._by_now - before, self._later, self._first, self._newest)
 
     def _ask(self, query: str) -> int:
         """Rows that the statement was about."""
@@ -150,7 +154,7 @@ class PostgreSQLEngine:
         yield
 
     def write_quarantine(self, run: Run, plan: Plan) -> int:
-        """Those of all events, or of those since."""
+        """The quarantined of all events, or of those since."""
         return self._ask(sql.SET_NEW_ASIDE if plan.since else sql.SET_ALL_ASIDE)
 
     def aggregate(self, run: Run, plan: Plan) -> Accepted:
@@ -161,7 +165,7 @@ class PostgreSQLEngine:
         return Accepted(int(rows), kept)
 
     def revisions(self, run: Run, plan: Plan) -> Revisions | None:
-        """Of the table."""
+        """A comparison of the table."""
         bounds = self._bounds | {"known_to": plan.last and plan.last.as_of}
         ask = partial(one_row, self._connection, parameters=bounds)
         return Revisions(ask, sql.TAKEN_BACK, "made", sql.ANOTHER_PAST, HISTORY)

@@ -41,8 +41,7 @@ def refresh(
         on_step("checking what is there")
         plan = _planned(engine, run)
         if plan.last and plan.since == run.as_of:
-            later = engine.not_yet_arrived(run)
-            return plan.last.refreshed_from(plan.last, not_yet_arrived=later, left_out=0)
+            return engine.unchanged(run, plan.last)
         return _carried_out(engine, run, plan)
 
 
@@ -142,10 +141,12 @@ def _compared_with_what_was_served(engine: Engine, run: Run, plan: Plan) -> int:
     if revisions is None:
         return 0
     run.on_step("comparing with what was served")
-    mended = 0
-    gone, first = revisions.ask(revisions.gone)
-    if gone and not (plan.last and plan.last.terms == engine.digest(run)):
-        gone, first, mended = beyond_last_bits(revisions.ask, revisions.gone, revisions.rebuilt)
+    ask, made_alike = revisions.ask, plan.last and plan.last.terms == engine.digest(run)
+    gone, first, mended = (
+        (*ask(revisions.gone), 0)
+        if made_alike
+        else beyond_last_bits(ask, revisions.gone, revisions.rebuilt)
+    )
     if gone:
         raise RefusedError(
             f"{gone:,} rows of {engine.log}, the first of {first}, would be taken back: the events "
@@ -154,16 +155,15 @@ def _compared_with_what_was_served(engine: Engine, run: Run, plan: Plan) -> int:
         )
     if plan.last and engine.unlike(plan.last) != "log":
         _refuse_another_past(engine, plan.last.as_of, revisions, alike=mended > 0)
-    return mended
+    return int(mended)
 
 
 def _refuse_another_past(
     engine: Engine, known_to: datetime, revisions: Revisions, *, alike: bool
 ) -> None:
     """Make sure that none was added to what was known: whoever asked was given the row before."""
-    more, first = revisions.ask(revisions.added)
-    if more and alike:
-        more, first, _ = beyond_last_bits(revisions.ask, revisions.added, revisions.served)
+    ask, added = revisions.ask, revisions.added
+    more, first, *_ = beyond_last_bits(ask, added, revisions.served) if alike else ask(added)
     if more:
         raise RefusedError(
             f"{more:,} rows, the first of {first}, would be added to what {engine.log} was by "

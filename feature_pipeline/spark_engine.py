@@ -112,7 +112,7 @@ class SparkEngine(LakeEngine):
         return accepted
 
     def revisions(self, run: Run, plan: Plan) -> Revisions | None:
-        """Of the log's files; None where there are none."""
+        """A comparison of the log's files; None where there are none."""
         if not is_table(self.log):
             return None
         if plan.last:
@@ -120,6 +120,6 @@ class SparkEngine(LakeEngine):
         return Revisions(self._run.row, sql.TAKEN_BACK, "written", sql.ANOTHER_PAST, "served")
 
     def extent(self) -> tuple[int, datetime | None]:
-        """Of the parts that were written."""
+        """The extent of the parts that were written."""
         rows, newest = self._run.row(_EXTENT)
         return rows, newest

@@ -50,10 +50,12 @@ ARRIVALS = f"""
     SELECT count(*),
            count(*) FILTER (WHERE {_has_arrived("%(as_of)s")}),
            count(*) FILTER (WHERE {_has_arrived("%(last_as_of)s")}),
-           CAST(min(created_timestamp) AS TEXT)
+           CAST(min(created_timestamp) AS TEXT),
+           max(created_timestamp) FILTER (WHERE {arrived_by("%(as_of)s")})
     FROM {ADMITTED}
 """
-"""Events in all, those that had arrived by either time, and when the first arrived."""
+"""Events in all, those that had arrived by either time, and when the first arrived and the newest
+of those by then."""
 
 AFFECTED = f"""
     CREATE TEMP TABLE affected ON COMMIT DROP AS
@@ -153,14 +155,10 @@ MEND = f"""
 LAST_REFRESH = f"""
     SELECT as_of, aggregation, lookback_window, allowed_lateness,
            ingested, kept, superseded, quarantined, history_rows,
-           (SELECT max(event_timestamp) FROM {HISTORY}),
-           (SELECT max(created_timestamp) FROM {ADMITTED} WHERE created_timestamp <= as_of)
+           (SELECT max(event_timestamp) FROM {HISTORY})
     FROM {REFRESHES} ORDER BY refresh DESC LIMIT 1
 """
-"""With what the log and the events say of it today."""
-NEWEST_ARRIVAL = f"""
-    SELECT max(created_timestamp) FROM {ADMITTED} WHERE {arrived_by("%(as_of)s")}
-"""
+"""The last refresh on record, and the newest stamp of the log."""
 APPEND_NEWER = f"INSERT INTO {HISTORY} TABLE made"
 APPEND_MISSING = f"INSERT INTO {HISTORY} TABLE made EXCEPT ALL TABLE {HISTORY}"
 

@@ -104,7 +104,7 @@ def test_a_contract_of_other_tables_is_refused_by_every_job(job: str, tmp_path: 
 
 
 def test_every_job_that_is_told_a_document_asks_or_touches_no_table() -> None:
-    """Those that ask nothing read what Feast serves, or the operations log, by the view's name."""
+    """Jobs that ask nothing read what Feast serves, or the operations log, by the view's name."""
     sources = {path.stem: path.read_text("utf-8") for path in (ROOT / "scripts").glob("*.py")}
     reads = re.compile(r"^from contract_checks.language.loader import .*\bload$", re.MULTILINE)
     unasked = {job for job, text in sources.items() if reads.search(text)}

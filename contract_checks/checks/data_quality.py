@@ -6,9 +6,7 @@ from contract_checks.evidence.evidence import Evidence
 from contract_checks.evidence.facts import MissingEvidence, Table
 from contract_checks.judge import Verdict, check
 from contract_checks.language.contract import Contract
-from contract_checks.language.terms import Range
-
-_SQL = {"≥": ">=", "≤": "<=", ">": ">", "<": "<", "=": "="}
+from contract_checks.language.terms import SQL, Range
 
 
 def _row_key(contract: Contract) -> tuple[str, ...]:
@@ -34,14 +32,7 @@ def _rows_where_not(
 def _spell(allowed: Range) -> str:
     low, high = allowed.minimum, allowed.maximum
     sides = f"{'…' if low is None else f'{low:,g}'}–{'…' if high is None else f'{high:,g}'}"
-    excluded = [
-        f"{bound:,g}"
-        for bound, is_excluded in (
-            (low, allowed.minimum_excluded),
-            (high, allowed.maximum_excluded),
-        )
-        if is_excluded
-    ]
+    excluded = [f"{bound:,g}" for operator, bound in allowed.bounds if operator in "<>"]
     return f"{sides} without {' and '.join(excluded)}" if excluded else sides
 
 
@@ -68,15 +59,9 @@ def values_are_in_range(contract: Contract, evidence: Evidence) -> Iterator[Verd
         if feature not in stored:
             continue
         if isinstance(allowed, Range):
-            bounds = [
-                f'"{feature}" {operator} {bound:.17g}'
-                for operator, bound in (
-                    (">" if allowed.minimum_excluded else ">=", allowed.minimum),
-                    ("<" if allowed.maximum_excluded else "<=", allowed.maximum),
-                )
-                if bound is not None
-            ]
-            rule = " AND ".join(bounds)
+            rule = " AND ".join(
+                f'"{feature}" {SQL[operator]} {bound:.17g}' for operator, bound in allowed.bounds
+            )
             expected = f"{feature} in {_spell(allowed)}"
         else:
             listed = ", ".join("'" + value.replace("'", "''") + "'" for value in allowed.values)
@@ -141,7 +126,7 @@ def features_agree(contract: Contract, evidence: Evidence) -> Iterator[Verdict]:
             yield _rows_where_not(
                 contract,
                 evidence.offline.history,
-                f'"{rule.left}" {_SQL[rule.operator]} "{rule.right}"',
+                f'"{rule.left}" {SQL[rule.operator]} "{rule.right}"',
                 f"{rule.left} {rule.operator} {rule.right}",
                 (rule.left, rule.right),
             )

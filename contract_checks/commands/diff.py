@@ -147,17 +147,12 @@ def _shown(term: str, value: Any) -> str:
 
 
 def _range(term: str, allowed: Range) -> str:
-    above = ">" if allowed.minimum_excluded else "≥"
-    below = "<" if allowed.maximum_excluded else "≤"
-    least, most = (_shown(term, bound) for bound in (allowed.minimum, allowed.maximum))
-    if allowed.minimum is None:
-        said = f"{below} {most}"
-    elif allowed.maximum is None:
-        said = f"{above} {least}"
-    elif allowed.minimum_excluded or allowed.maximum_excluded:
-        said = f"{above} {least}, {below} {most}"
+    signs = [sign for sign, _ in allowed.bounds]
+    shown = [_shown(term, bound) for _, bound in allowed.bounds]
+    if signs == ["≥", "≤"]:
+        said = "–".join(shown)
     else:
-        said = f"{least}–{most}"
+        said = ", ".join(f"{sign} {bound}" for sign, bound in zip(signs, shown, strict=True))
     return f"{said} {allowed.unit}" if allowed.unit else said
 
 

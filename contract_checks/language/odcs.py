@@ -26,7 +26,7 @@ from open_data_contract_standard.model import (
 from pydantic.alias_generators import to_camel
 
 from contract_checks.language.contract import Contract
-from contract_checks.language.terms import AllowedValues, Range
+from contract_checks.language.terms import SQL, AllowedValues, Range
 
 _HAVE_A_FIELD = {
     "overview": {"feature_name", "version", "status", "owner", "steward", "use_cases"},
@@ -46,7 +46,6 @@ _PROSE_WITH_A_FIELD = (
     "§5.1 definition",
     "§5.1 edge cases",
 )
-_SQL = {"≥": ">=", "≤": "<=", ">": ">", "<": "<", "=": "="}
 _UNITS = {
     "d": timedelta(days=1),
     "h": timedelta(hours=1),
@@ -146,14 +145,11 @@ def _feature(contract: Contract, name: str) -> SchemaProperty:
 
 
 def _bounds(allowed: Range) -> dict[str, float]:
-    """A bound that is excluded has a name of its own."""
-    least = "exclusiveMinimum" if allowed.minimum_excluded else "minimum"
-    most = "exclusiveMaximum" if allowed.maximum_excluded else "maximum"
-    sides = {least: allowed.minimum, most: allowed.maximum}
-    return {side: _plain(bound) for side, bound in sides.items() if bound is not None}
+    return {_SIDES[operator]: _plain(bound) for operator, bound in allowed.bounds}
 
 
-_OUTSIDE = {"minimum": "<", "exclusiveMinimum": "<=", "maximum": ">", "exclusiveMaximum": ">="}
+_SIDES = {"≥": "minimum", ">": "exclusiveMinimum", "≤": "maximum", "<": "exclusiveMaximum"}
+_OUTSIDE = {"≥": "<", ">": "<=", "≤": ">", "<": ">="}
 
 
 def _rules_of_a_feature(contract: Contract, name: str) -> Iterator[DataQuality]:
@@ -169,7 +165,7 @@ def _rules_of_a_feature(contract: Contract, name: str) -> Iterator[DataQuality]:
         )
         return
     if isinstance(allowed, Range):
-        outside = [f"{name} {_OUTSIDE[side]} {bound}" for side, bound in _bounds(allowed).items()]
+        outside = [f"{name} {_OUTSIDE[sign]} {_plain(bound)}" for sign, bound in allowed.bounds]
         yield _no_row("§5.2 allowed range", "conformity", " OR ".join(outside))
     least = _plain(contract.quality.minimum_value)
     yield _no_row("§6 validity", "conformity", f"{name} < {least}")
@@ -179,7 +175,7 @@ def _rules_of_the_table(contract: Contract) -> Iterator[DataQuality]:
     record = {"properties": [*contract.quality.unique_per, contract.time.event_timestamp]}
     yield _metric("§6 uniqueness", "uniqueness", "duplicateValues", arguments=record, mustBe=0)
     for rule in contract.quality.consistency:
-        relation = f"{rule.left} {_SQL[rule.operator]} {rule.right}"
+        relation = f"{rule.left} {SQL[rule.operator]} {rule.right}"
         yield _no_row("§6 consistency", "consistency", f"NOT ({relation})")
 
 

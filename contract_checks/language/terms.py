@@ -5,6 +5,7 @@ on their scale of 100.
 """
 
 from datetime import date, timedelta
+from operator import ge, gt, le, lt
 from typing import Annotated, Any, Literal
 
 from pydantic import (
@@ -30,6 +31,9 @@ Version = str
 Column = str
 Keep = Literal["latest", "earliest"]
 Operator = Literal["≥", "≤", ">", "<", "="]
+SQL = {"≥": ">=", "≤": "<=", ">": ">", "<": "<", "=": "="}
+"""The operators as SQL has them."""
+_HOLDS = {"≥": ge, "≤": le, ">": gt, "<": lt}
 
 
 class Terms(BaseModel):
@@ -58,6 +62,15 @@ class Range(Terms):
     unit: _Said | None = None
 
     @property
+    def bounds(self) -> tuple[tuple[Operator, float], ...]:
+        """The sides that are not open, the least first: what every value compares with, and how."""
+        sides: tuple[tuple[Operator, float | None], ...] = (
+            (">" if self.minimum_excluded else "≥", self.minimum),
+            ("<" if self.maximum_excluded else "≤", self.maximum),
+        )
+        return tuple((operator, bound) for operator, bound in sides if bound is not None)
+
+    @property
     def is_empty(self) -> bool:
         """Whether the bounds cross, so that no number lies between them."""
         if self.minimum is None or self.maximum is None:
@@ -67,11 +80,7 @@ class Range(Terms):
 
     def admits(self, value: float) -> bool:
         """Whether the value lies in the range."""
-        above = self.minimum is None or value > self.minimum
-        below = self.maximum is None or value < self.maximum
-        return (above or (value == self.minimum and not self.minimum_excluded)) and (
-            below or (value == self.maximum and not self.maximum_excluded)
-        )
+        return all(_HOLDS[operator](value, bound) for operator, bound in self.bounds)
 
 
 class AllowedValues(Terms):

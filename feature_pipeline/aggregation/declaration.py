@@ -41,7 +41,7 @@ class Condition:
     relation: str
     """One of `= != < <= > >= in`."""
     value: Literal | tuple[Literal, ...]
-    """Of `in` a tuple."""
+    """What it is compared with; a tuple where the relation is `in`."""
 
 
 @dataclass(frozen=True)
