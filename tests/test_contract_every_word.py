@@ -2,6 +2,7 @@
 
 import random
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -145,6 +146,22 @@ def with_a_word_more(value: str, draws: random.Random, share: float) -> Iterator
         for place in range(len(words) + 1):
             if draws.random() < share:
                 yield word, " ".join([*words[:place], word, *words[place:]])
+
+
+RANGES = ("0–10,000", "≥ 0", "> 0 and ≤ 1", "between 0 and 24 hours", "[0, 1)", "€0–€500")
+A_UNIT_OR_A_FACTOR = {"min", "second", "minute", "month", "year", "thousand", "million"}
+"""Words of the list that say beside a number of a range how many of what it is."""
+
+
+def test_a_word_more_in_a_range_is_refused() -> None:
+    read, draws, silent = CLAUSE["§5.2 allowed range"].entry, random.Random(2026), []
+    assert read is not None
+    for text in RANGES:
+        for word, longer in with_a_word_more(text, draws, 1.0 if WHOLE else 0.3):
+            with suppress(Unreadable):
+                if (got := read("spend", longer)) and word not in A_UNIT_OR_A_FACTOR:
+                    silent.append((longer, got))
+    assert silent == []
 
 
 MEANS_THE_SAME = {

@@ -10,6 +10,7 @@ from contract_checks.language.sentence import Unreadable
 from contract_checks.language.terms import (
     AllowedValues,
     Cadence,
+    Cardinality,
     Dedup,
     DriftThreshold,
     FanOut,
@@ -36,11 +37,13 @@ READ: dict[str, list[tuple[str, object]]] = {
         *((words, 0.98) for words in ("98%", "≥ 98 percent", "> 98%", "98% minimum")),
         *((words, 0.98) for words in ("better than 98%", "no less than 98%", "98 % or more")),
         ("99.9% or better", 0.999),
+        ("above 98%", 0.98),
     ],
-    "§2 key uniqueness expectation": [("one to one", "1:1"), ("1-to-n", "1:n"), ("many:1", "n:1")],
+    "§2 key uniqueness expectation": [("one to one", "1:1"), ("1:m", "1:n"), ("m:1", "n:1")],
     "§2 join type": [("left outer join", "left"), ("left-outer", "left"), ("full outer", "outer")],
     "§2 join failure policy": [
         ("use defaults", "default"),
+        ("fall back to default values", "default"),
         ("return null", "null"),
         ("reject the request", "fail"),
     ],
@@ -55,6 +58,7 @@ READ: dict[str, list[tuple[str, object]]] = {
     "§3 timestamp timezone": [
         ("UTC+0", "UTC"),
         ("stored in UTC", "UTC"),
+        ("all timestamps in UTC", "UTC"),
         ("Europe/Berlin time", "Europe/Berlin"),
     ],
     "§3 point-in-time correctness": [("enforced", True), ("no", False)],
@@ -69,6 +73,9 @@ READ: dict[str, list[tuple[str, object]]] = {
     "§4 refresh cadence": [
         ("twice a day", every(12 * HOUR)),
         ("4 times per day", every(6 * HOUR)),
+        ("thrice daily", every(8 * HOUR)),
+        ("every other day", every(2 * DAY)),
+        ("fortnightly", every(2 * WEEK)),
         ("every half hour", every(HOUR / 2)),
         ("every two hours", every(2 * HOUR)),
         ("PT1H", every(HOUR)),
@@ -82,10 +89,10 @@ READ: dict[str, list[tuple[str, object]]] = {
         ("weekly on Mondays at 06:00", every(WEEK, weekday="Monday", at="06:00")),
     ],
     "§4 upstream dependencies": [
-        (words, ()) for words in ("none", "n/a", "-", "—", "No upstream jobs")
+        (words, ()) for words in ("none", "no", "N.A.", "-", "—", "No upstream jobs")
     ],
     "§5.1 aggregation": [("rolling window of one week", WEEK), ("Rolling P30D window", 30 * DAY)],
-    "§5.1 filters": [(words, None) for words in ("none", "N/A", "no filter", "—")],
+    "§5.1 filters": [(words, None) for words in ("none", "No", "N/A", "no filter", "—")],
     "§5.1 dedup rules": [
         ("keep the latest event per customer_id and day", LATEST_A_DAY),
         ("one event per customer_id per day (the latest)", LATEST_A_DAY),
@@ -106,6 +113,16 @@ READ: dict[str, list[tuple[str, object]]] = {
     "§6 uniqueness": [
         ("unique by customer_id", ("customer_id",)),
         ("no duplicates per customer_id, channel", ("customer_id", "channel")),
+    ],
+    **{
+        clause: [("Y", True), ("mandatory", True), ("not required", False), ("off", False)]
+        for clause in ("§8 parity required", "§11 canary materialization", "§11 shadow reads")
+    },
+    "§6 cardinality checks": [
+        (
+            "match rate > 98%, fanout ratio < 1.01",
+            Cardinality(minimum_match_rate=0.98, maximum_fanout_ratio=1.01),
+        ),
     ],
     "§6 outliers": [
         (words, Outliers(percentile=99.5, action="clip"))
@@ -134,7 +151,7 @@ READ: dict[str, list[tuple[str, object]]] = {
     "§8 acceptable delta": [("identical", 0.0), ("0", 0.0), ("1 %", 0.01)],
     "§7 warn": [
         (words, DriftThreshold(metric="PSI", minimum=0.1))
-        for words in ("PSI: 0.1", "PSI exceeds 0.1", "PSI > 0.1", "if PSI ≥ 0.1")
+        for words in ("PSI: 0.1", "PSI exceeds 0.1", "PSI more than 0.1", "if PSI ≥ 0.1")
     ],
     "§9 masking": [
         ("customer_id hashed", Masking(columns=("customer_id",), method="hashed", scope="")),
@@ -156,6 +173,11 @@ READ: dict[str, list[tuple[str, object]]] = {
 
 RANGES: list[tuple[str, object]] = [
     ("0 to 250,000", span(0, 250_000)),
+    ("0 … 500", span(0, 500)),
+    ("0–5 Million", span(0, 5_000_000)),
+    ("[0, ∞)", span(0, None)),
+    ("above 0", span(0, None, minimum_excluded=True)),
+    ("-40–85 km/h", span(-40, 85, unit="km/h")),
     ("0–1M", span(0, 1_000_000)),
     ("10k–1M", span(10_000, 1_000_000)),
     ("≥ 0, ≤ 1,000", span(0, 1_000)),
@@ -180,6 +202,10 @@ RANGES: list[tuple[str, object]] = [
 ]
 
 REFUSED = {
+    "§2 join keys": ["none", "n/a", "TBD"],
+    "§4 source system": ["N.A."],
+    "§4 upstream dependencies": ["TBD", "unknown", "orders_job, none"],
+    "§2 join failure policy": ["reject the row", "none"],
     "§2 expected match rate": ["0.98", "98", "about 98%", "~98%", "98%+"],
     "§3 lookback window": ["13 months", "P1M", "P1DT2H", "a few days", "30 business days"],
     "§3 allowed lateness": ["n/a", "none on weekdays", "a day or two"],
@@ -197,7 +223,15 @@ REFUSED = {
     "§5.2 default value": ["none for new customers"],
     "§6 completeness": ["≤ 1%", "1%", "99% complete on average", "101% complete"],
     "§6 freshness": ["max age 2h on weekdays", "minimum age 2h", "at least 2 hours old", "2h+"],
-    "§1 owner": ["none", "n/a", "Data Team, TBD", "as listed per source system"],
+    "§1 owner": [
+        "none",
+        "n/a",
+        "nobody",
+        "null",
+        "unknown",
+        "Data Team, TBD",
+        "as listed per source system",
+    ],
     "§1 model": ["Churn prediction, credit scoring is forbidden"],
     "§5.2 units": ["see below", "per feature, see table"],
     "§5.2 nullable": ["required", "optional"],
@@ -207,10 +241,11 @@ REFUSED = {
         *("customer_id hashed in training and tokenized in serving", "partially masked"),
         *("customer_id hashed in all but production", "customer_id hashed in training if asked"),
     ],
-    "§9 pii": ["no PHI", "not required", "yes (hashed)"],
+    "§9 pii": ["no PHI", "-", "not required", "yes (hashed)"],
     "§9 approved consumers": [
         *("anyone with access", "Marketing, pending approval", "Marketing upon request"),
         *("Marketing from 2027-01-01", "Marketing*", "Company-wide"),
+        *("n/a", "Growth, unknown"),
     ],
     "§10 deprecation plan": [
         *("v1 goes out 90 days after v2 release", "v1 is available in 90 days after v2 release"),
@@ -225,7 +260,7 @@ REFUSED = {
         *("PSI, divided by the standard deviation", "PSI for the two medians", "spread"),
         *("PSI and KS", "PSI, on weekdays", "PSI of most features"),
     ],
-    "§7 warn": ["PSI: 0.1 on most features", "PSI below 0.1"],
+    "§7 warn": ["PSI: 0.1 on most features", "PSI below 0.1", "PSI usually ≥ 0.1"],
     "§9 audit requirements": [
         "biannual",
         "every 5 months",
@@ -244,6 +279,10 @@ REFUSED = {
 }
 RANGES_REFUSED = [
     *("0%–20%", "0–100 %", "1–5M", "0–10 m", "0 EUR – 100 USD", "€0–$500", "positive integers"),
+    *("0–5bn", "0–5B", "0–5 mn", "0–5 lakh", "0–5 dozen", "0–1e3", "0–100 percent", "0–273 K"),
+    *("0–10 usually", "≥ 0 mostly", "0–10 nullable", "0–10 each", "0–10 EUR/usually"),
+    *("≤ 10 exclusive", "up to 10 (exclusive)", "> 0 (inclusive)", "[0, 10] exclusive"),
+    *("free, pro, etc.", "free, pro, null", "free, pro (inclusive)", "positive (inclusive)"),
     *("0 or 1", "1e3", "0–10 or null", "about 0–10", "0–10 on weekdays", "0–10,0"),
     *(
         "0–10 typically",

@@ -8,9 +8,10 @@ from contract_checks.evidence.declared import RegisteredService
 from contract_checks.evidence.evidence import Evidence
 from contract_checks.judge import Verdict, check
 from contract_checks.language import values
+from contract_checks.language.absence import is_none
 from contract_checks.language.contract import Contract
 from contract_checks.language.form import CLAUSES
-from contract_checks.language.sentence import Unreadable, is_none, spell
+from contract_checks.language.sentence import Unreadable, spell
 
 
 def _same(expected: object, got: object, what: str) -> Verdict:

@@ -14,8 +14,9 @@ _WHAT = r"(?: (?:batch|job|run|refresh))?"
 _OFTEN = r"(?:(hour|dai|night|week)ly|(?:every|each|once an?|once per) (hour|day|night|week))"
 _TIMES = (
     r"(?:(once|twice|thrice)|([0-9]{1,2}|[a-z]+) (?:times|x)|([0-9]{1,2})x)"
-    r" (?:an?|per|each|every) (hour|day|week)"
+    r" (?:(?:an?|per|each|every) (hour|day|week)|(hour|dai|week)ly)"
 )
+_EVERY_OTHER = r"every (?:other|second) (hour|day|week)|(?:fortnightly|every fortnight)"
 _DAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
 _ON_A_DAY = rf"(?:,? on|,)? \(?({'|'.join(_DAYS)})s?\)?"
 _AT = (
@@ -26,13 +27,15 @@ _WORDS = {"once": 1, "twice": 2, "thrice": 3} | COUNTS
 
 
 def refresh(text: str) -> Cadence:
-    """`hourly`, `twice a day`, `every 15 minutes`, `daily at 04:00 UTC`, `weekly on Sundays`."""
+    """`hourly`, `twice a day`, `every other day`, `daily at 04:00 UTC`, `weekly on Sundays`."""
     line = tidy(text)
     if fixed := re.fullmatch(rf"{_OFTEN}{_WHAT}(?:{_ON_A_DAY})?(?:{_AT})?", line, FLAGS):
         every = _LENGTHS[(fixed[1] or fixed[2]).lower()]
         return _at_a_time(text, every, fixed[3], fixed.groups()[3:])
     if often := re.fullmatch(_TIMES, line, FLAGS):
         return Cadence(every=_shared_out(text, often))
+    if skipping := re.fullmatch(_EVERY_OTHER, line, FLAGS):
+        return Cadence(every=2 * _LENGTHS[(skipping[1] or "week").lower()])
     minutes = re.sub(r"(?<=[0-9])\s?m$", " min", line)  # a cadence of months is no cadence
     minutes = re.sub("^(?=[0-9])", "every ", minutes)
     with Sentence(
@@ -68,7 +71,7 @@ def _shared_out(text: str, often: re.Match[str]) -> timedelta:
     """As many times as are said, at equal distances."""
     said = (often[1] or often[2] or often[3]).lower()
     times = int(said) if said.isdigit() else _WORDS.get(said, 0)
-    length = _LENGTHS[often[4].lower()]
+    length = _LENGTHS[(often[4] or often[5]).lower()]
     apart = _HOUR if length > _HOUR else timedelta(minutes=1)
     if not times or length % (times * apart) or (length == _WEEK and times > 1):
         raise Unreadable(f"expected a number of times that share it out evenly; got {quote(text)}")

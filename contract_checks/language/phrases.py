@@ -6,6 +6,7 @@ Each reader takes its terms out of a `Sentence`; whatever words remain are the t
 import re
 from datetime import timedelta
 
+from contract_checks.language.absence import is_none
 from contract_checks.language.numbers import COUNTS
 from contract_checks.language.people import MEASURE
 from contract_checks.language.plain_words import (
@@ -25,7 +26,6 @@ from contract_checks.language.sentence import (
     Sentence,
     Unreadable,
     decimal_in,
-    is_none,
     number_in,
     quote,
     tidy,
@@ -152,7 +152,7 @@ def cardinality(text: str) -> Cardinality:
     """Least match rate and greatest fan-out ratio of the join."""
     expected = "limits such as 'match rate ≥ 98%, fanout ratio ≤ 1.01'"
     with Sentence(text, expected, JOIN) as words:
-        match_rate = words.percent("≥", about=r"\bmatch rate\b")
+        match_rate = words.percent("[≥>]", about=r"\bmatch rate\b")
         ratio = words.number(UNDER, about=r"\bfan-?out ratio\b")
         if ratio < 1:
             raise words.unreadable(" (a fan-out ratio is 1 or more: one record per matched key)")

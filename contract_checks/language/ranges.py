@@ -13,6 +13,7 @@ from contract_checks.language.sentence import (
     tidy,
 )
 from contract_checks.language.terms import AllowedValues, Range
+from contract_checks.language.units import is_unit
 from contract_checks.language.values import distinct
 
 _THOUSANDS = {"k": 10**3, "thousand": 10**3, "M": 10**6, "million": 10**6, "billion": 10**9}
@@ -27,54 +28,57 @@ _WITHIN = (
 )
 _FROM = (rf"(?P<above>[≥>]) ?{_LEAST}", rf"{_LEAST} (?:and|or) (?:above|up|more)")
 _UP_TO = (rf"(?P<below>[≤<]) ?{_MOST}",)
+_ABOVE = r"\b(?:above|over|(?:more|greater|higher) than) (?=[-+€$£¥]?[0-9])"
+_DOTS = r"(?<=[0-9]) ?(?:\.{2,3}|…) ?(?=[-+]?[0-9])"
+_SHARE = r"[0-9] ?(?:%|per ?cent(?:age)?\b|pct\b)"
 _CURRENCY = "[€$£¥]"
-_UNIT = r"(?!(?:and|or|to)\b|(?:k|K|M|thousand|million|billion)$)[A-Za-z°µ][\w°/²³]*"
-_KNOWN = (
-    r"[A-Z]{3}|ms|s|sec(?:onds?)?|min(?:utes?)?|h|hours?|d|days?|weeks?|months?|years?"
-    r"|mm|cm|km|m²|m³|km/h|m/s|mg|g|kg|t|l|ml|°C|°F|K|Pa|hPa|kPa|bar|mmHg|bpm|V|A|W|kW|MW|kWh|MWh"
-    r"|Hz|kHz|MHz|GHz|bytes?|kB|MB|GB|TB|points?|pieces|items|events|orders|sessions|clicks|cents"
-)
-"""Any other word beside a number may say something else of it: `typically`, `daily`, `null`."""
+_UNIT = r"(?!(?:and|or|to)\b)[A-Za-z°µ][\w°/²³]*"
 _OPEN = r"etc\.?|null|nan|any|anything|[A-Za-z0-9]-[A-Za-z0-9]"
 _ONE_VALUE = r"[A-Za-z][\w-]*|'[A-Za-z][\w -]*'|\"[A-Za-z][\w -]*\""
 
 
 def allowed(text: str) -> Range | AllowedValues:
     """A range such as `0–10,000`, `≥ 0`, `0 < x ≤ 1` or `0–24 hours`, or a set: `free, pro`."""
-    line = re.sub(r" ?\(inclusive\)$| inclusive$", "", tidy(text), flags=FLAGS)
-    bare, excluding = re.subn(r" ?\(exclusive\)$| exclusive$", "", line, flags=FLAGS)
-    bare = re.sub(r"(?<=[0-9])\.\.(?=[-+0-9])", "–", bare)
-    if "%" in bare and re.search("[0-9]", bare):
+    line = re.sub(_ABOVE, "> ", tidy(text), flags=FLAGS)
+    bare, ends = _without_ends(re.sub(_DOTS, "–", line))
+    if re.search(_SHARE, bare, FLAGS):
         raise Unreadable(
             f"a share of one or of a hundred? write 0–1 or 0–100, as it is stored; got "
             f"{quote(text)}"
         )
     numbers, unit = _without_unit(bare, text)
-    if within := _first_match(_WITHIN, numbers):
-        signs = within.groupdict()
-        return Range(
-            minimum=_number(within["least"], within["most"], text),
-            maximum=_number(within["most"]),
-            minimum_excluded=bool(excluding)
-            or signs.get("opens") == "("
-            or signs.get("above") == ">"
-            or signs.get("up") == "<",
-            maximum_excluded=bool(excluding)
-            or signs.get("closes") == ")"
-            or signs.get("below") == "<",
-            unit=unit,
-        )
-    if numbers.lower() == "positive":
+    if bounds := _first_match((*_WITHIN, *_FROM, *_UP_TO), numbers):
+        return _range(bounds.groupdict(), ends, unit, text)
+    if numbers.lower() == "positive" and not ends:
         return Range(minimum=0, maximum=None, minimum_excluded=True)
-    if least := _first_match(_FROM, numbers):
-        above = least.groupdict().get("above") == ">"
-        minimum = _number(least["least"])
-        return Range(minimum=minimum, maximum=None, minimum_excluded=above, unit=unit)
-    if most := _first_match(_UP_TO, numbers):
-        below = most["below"] == "<"
-        maximum = _number(most["most"])
-        return Range(minimum=None, maximum=maximum, maximum_excluded=below, unit=unit)
     return _set(line, text)
+
+
+def _without_ends(line: str) -> tuple[str, str]:
+    """The line without the word whether its ends are in it, and that word, or nothing."""
+    found = re.fullmatch(r"(.+?) ?(?:\((in|ex)clusive\)|\b(in|ex)clusive)", line, FLAGS)
+    return (found[1], f"{found[2] or found[3]}clusive".lower()) if found else (line, "")
+
+
+def _range(bounds: dict[str, str | None], ends: str, unit: str | None, text: str) -> Range:
+    """The range of such bounds; Unreadable where a sign and the word about the ends differ."""
+    signs = {name: bounds.get(name) or "" for name in ("opens", "above", "up", "below", "closes")}
+    said = "".join(signs.values())
+    if (ends == "exclusive" and said) or (ends == "inclusive" and set(said) & set("<>()")):
+        raise Unreadable(f"{quote(ends)} beside a sign: write < or ≤ alone; got {quote(text)}")
+    least, most = bounds.get("least"), bounds.get("most")
+    minimum = _number(least, most or "", text) if least else None
+    maximum = _number(most) if most else None
+    without = ends == "exclusive"
+    return Range(
+        minimum=minimum,
+        maximum=maximum,
+        minimum_excluded=minimum is not None
+        and (without or signs["opens"] == "(" or ">" in said or signs["up"] == "<"),
+        maximum_excluded=maximum is not None
+        and (without or signs["closes"] == ")" or signs["below"] == "<"),
+        unit=unit,
+    )
 
 
 def _first_match(patterns: tuple[str, ...], line: str) -> re.Match[str] | None:
@@ -94,12 +98,16 @@ def _without_unit(line: str, text: str) -> tuple[str, str | None]:
     numbers, unit = found[1] or found[3], found[2] or found[4]
     if unit == "m":
         raise Unreadable(f"'m' may be metres, minutes or millions: write which; got {quote(text)}")
-    if not re.fullmatch(_KNOWN, unit):
+    if unit == "K" and " K" in line:
+        raise Unreadable(f"'K' may be kelvin or thousands: write which; got {quote(text)}")
+    if re.fullmatch("(?i:k|thousand|million|billion)|M", unit):
+        return line, None
+    if not is_unit(unit):
         raise Unreadable(
-            f"no unit of numbers is called {quote(unit)}: leave it out, and say it in §5.2 units; "
+            f"no unit of numbers is called {quote(unit)}: write it out, or in §5.2 units; "
             f"got {quote(text)}"
         )
-    return re.sub(rf"(?<=[0-9kKM]) ?{re.escape(unit)}\b", "", numbers), unit
+    return re.sub(rf"(?<=[0-9kKM]) ?{re.escape(unit)}(?!\w)", "", numbers), unit
 
 
 def _number(written: str, beside: str = "", text: str = "") -> float | None:

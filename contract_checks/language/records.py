@@ -2,9 +2,10 @@
 
 import re
 
+from contract_checks.language.absence import is_none
 from contract_checks.language.phrases import SEVERAL
 from contract_checks.language.plain_words import RECORDS, SEVERAL_RECORDS
-from contract_checks.language.sentence import FLAGS, IDENTIFIER, Sentence, is_none, tidy
+from contract_checks.language.sentence import FLAGS, IDENTIFIER, Sentence, tidy
 from contract_checks.language.terms import Dedup, FanOut, Keep
 from contract_checks.language.values import identifiers
 

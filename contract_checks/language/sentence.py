@@ -97,14 +97,6 @@ def tidy(text: str) -> str:
     return line
 
 
-_NONE = {"none", "n/a", "n.a", "na", "not applicable", "not required", "nothing", "-", "–", "—"}
-
-
-def is_none(text: str) -> bool:
-    """Whether a document says in one of the usual ways that it has no such rule."""
-    return tidy(text).lower() in _NONE
-
-
 def number_in(text: str) -> float:
     """The value of a text that matches `NUMBER`; commas separate thousands."""
     return float(decimal_in(text))

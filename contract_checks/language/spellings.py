@@ -10,11 +10,12 @@ from contextlib import suppress
 from functools import cache
 from importlib.resources import files
 
+from contract_checks.language.absence import NONE
 from contract_checks.language.numbers import UNIT
 from contract_checks.language.sentence import FLAGS, IDENTIFIER, NUMBER, Unreadable, tidy
 
 _PARTS = {
-    "absent": "none|n/a|n.a|na|not applicable|not required|nothing|-|–|—",
+    "absent": "|".join(map(re.escape, NONE)),
     "age": "feature age|data age|age|features|values|data|records|rows",
     "keys": rf"\(?{IDENTIFIER}(?:(?: ?[,+] ?| and ){IDENTIFIER})*\)?",
     "length": rf"{NUMBER}[ -]?(?:{UNIT})",
@@ -23,6 +24,7 @@ _PARTS = {
     "number": NUMBER,
     "rank": r"([1-9][0-9]?(?:\.[0-9]{1,6})?)",
     "share": rf"{NUMBER} ?(?:%|per ?cent)",
+    "upper": r"([5-9][0-9](?:\.[0-9]{1,6})?)",
     "whose": "(?: (?:for|in) (?:all|every|each) (?:numeric )?(?:features?|fields?|columns?))?",
 }
 

@@ -11,13 +11,13 @@ from datetime import date, timedelta
 from functools import partial
 from typing import TypeVar
 
+from contract_checks.language.absence import is_none, refuse_none
 from contract_checks.language.plain_words import ALERTS
 from contract_checks.language.sentence import (
     FLAGS,
     IDENTIFIER,
     Sentence,
     Unreadable,
-    is_none,
     quote,
     tidy,
 )
@@ -49,8 +49,9 @@ def prose(text: str) -> str:
 
 def name(text: str) -> str:
     """The name of a team, person or unit."""
+    refuse_none(text, "a name")
     named = prose(text).rstrip(".")
-    if is_none(named) or re.search(r"\b(?:see|as listed|tbd)\b", named, FLAGS):
+    if re.search(r"\b(?:see|as listed|tbd)\b", named, FLAGS):
         raise Unreadable(f"expected a name; got {quote(text)}")
     return named
 
@@ -69,8 +70,9 @@ def choice(*values: str, **synonyms: str) -> Callable[[str], str]:
 
 
 def yes_no(text: str) -> bool:
-    """`yes` or `no`, also as `true` or `false`, `required`, `enabled` or `disabled`."""
-    also = {"true": "yes", "required": "yes", "enabled": "yes", "false": "no", "disabled": "no"}
+    """`yes` or `no`, also `true`, `required`, `mandatory`, `enabled`, `on`, or what denies it."""
+    also = dict.fromkeys(("true", "y", "required", "mandatory", "enabled", "on"), "yes")
+    also |= dict.fromkeys(("false", "n", "not required", "disabled", "off"), "no")
     return choice("yes", "no", **also)(text) == "yes"
 
 
@@ -87,7 +89,11 @@ def requirement(text: str) -> bool:
 
 def identifier(text: str) -> str:
     """A column or feature name: letters, digits and underscores."""
-    return whole(IDENTIFIER, text, "a name such as customer_id")[0]
+    expected = "a name such as customer_id"
+    found = whole(IDENTIFIER, text, expected)[0]
+    if found != "no":  # as tables of some countries call a number
+        refuse_none(found, expected)
+    return found
 
 
 def identifiers(text: str) -> tuple[str, ...]:
@@ -98,16 +104,20 @@ def identifiers(text: str) -> tuple[str, ...]:
 
 def jobs(text: str) -> tuple[str, ...]:
     """Names of jobs or models separated by commas, or `none`."""
-    if tidy(text).lower() == "none":
+    if is_none(text):
         return ()
     expected = "job names such as orders_ingestion_job, separated by commas"
     parts = re.split(JOINT, tidy(text))
+    for part in parts:
+        refuse_none(part, expected)
     return distinct([whole(rf"{IDENTIFIER}(?:[.-]\w+)*", part, expected)[0] for part in parts])
 
 
 def table(text: str) -> str:
     """A table with the schema it stands in."""
-    return whole(rf"{IDENTIFIER}(?:\.{IDENTIFIER})+", text, "a table such as warehouse.events")[0]
+    expected = "a table such as warehouse.events"
+    refuse_none(text, expected)
+    return whole(rf"{IDENTIFIER}(?:\.{IDENTIFIER})+", text, expected)[0]
 
 
 def tables(text: str) -> tuple[str, ...]:
