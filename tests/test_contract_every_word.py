@@ -118,7 +118,10 @@ def test_all_of_a_list_is_read(clause: str, value: str, term: object) -> None:
         ("free, 'in trial'", ("free", "in trial")),
         ("A | B", ("A", "B")),
         ("positive integers, zero allowed", None),
-        ("free, pro or enterprise", None),
+        ("free, pro or enterprise", ("free", "pro", "enterprise")),
+        ("Value / Core / Premium", ("Value", "Core", "Premium")),
+        ("free / pro, trial", None),
+        ("free / n/a", None),
     ],
 )
 def test_a_set_is_its_values_and_nothing_else(text: str, values: tuple[str, ...] | None) -> None:

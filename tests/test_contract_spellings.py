@@ -44,6 +44,8 @@ READ: dict[str, list[tuple[str, object]]] = {
     "§2 join failure policy": [
         ("use defaults", "default"),
         ("fall back to default values", "default"),
+        ("use the defaults of §5.2", "default"),
+        ("leave as NULL", "null"),
         ("return null", "null"),
         ("reject the request", "fail"),
     ],
@@ -61,8 +63,12 @@ READ: dict[str, list[tuple[str, object]]] = {
         ("all timestamps in UTC", "UTC"),
         ("Europe/Berlin time", "Europe/Berlin"),
     ],
-    "§3 point-in-time correctness": [("enforced", True), ("no", False)],
+    "§3 point-in-time correctness": [("enforced", True), ("yes, required", True), ("no", False)],
     "§3 lookback window": [
+        *((words, 1.5 * HOUR) for words in ("1h30m", "1 hour and 30 minutes", "PT1H30M")),
+        *((words, 26 * HOUR) for words in ("P1DT2H", "1 day and 2 hours", "1 day 2 h")),
+        ("2 hours 30 minutes 10 seconds", 2.5 * HOUR + 10 * HOUR / 3600),
+        ("ninety days", 90 * DAY),
         *((words, 30 * DAY) for words in ("P30D", "30 calendar days", "the past 30 days", "720h")),
         *((words, WEEK) for words in ("one week", "a week", "P1W", "the last seven days")),
     ],
@@ -86,6 +92,7 @@ READ: dict[str, list[tuple[str, object]]] = {
         ("every day at 12 am", every(DAY, at="00:00")),
         ("nightly at 2:30 UTC", every(DAY, at="02:30", zone="UTC")),
         ("weekly, Sundays", every(WEEK, weekday="Sunday")),
+        ("daily at 04:00 utc", every(DAY, at="04:00", zone="UTC")),
         ("weekly on Mondays at 06:00", every(WEEK, weekday="Monday", at="06:00")),
     ],
     "§4 upstream dependencies": [
@@ -113,6 +120,9 @@ READ: dict[str, list[tuple[str, object]]] = {
     "§6 uniqueness": [
         ("unique by customer_id", ("customer_id",)),
         ("no duplicates per customer_id, channel", ("customer_id", "channel")),
+        ("Max one row per a and b", ("a", "b")),
+        ("One row per pair (a, b)", ("a", "b")),
+        ("one row per store_no / sku", ("store_no", "sku")),
     ],
     **{
         clause: [("Y", True), ("mandatory", True), ("not required", False), ("off", False)]
@@ -179,6 +189,13 @@ RANGES: list[tuple[str, object]] = [
     ("above 0", span(0, None, minimum_excluded=True)),
     ("-40–85 km/h", span(-40, 85, unit="km/h")),
     ("0–1M", span(0, 1_000_000)),
+    *((words, span(0, 1)) for words in ("[0,1]", "[0, 1]", "from 0 to 1", "0 through 1")),
+    ("(0,1]", span(0, 1, minimum_excluded=True)),
+    ("0 … 24 000", span(0, 24_000)),
+    ("> 0, at most 1 500", span(0, 1_500, minimum_excluded=True)),
+    ("≥ 0, no upper limit", span(0, None)),
+    ("between -£5k and £250k", span(-5_000, 250_000, unit="£")),
+    ("phone / tablet", AllowedValues(values=("phone", "tablet"))),
     ("10k–1M", span(10_000, 1_000_000)),
     ("≥ 0, ≤ 1,000", span(0, 1_000)),
     ("min 0, max 500", span(0, 500)),
@@ -207,7 +224,10 @@ REFUSED = {
     "§4 upstream dependencies": ["TBD", "unknown", "orders_job, none"],
     "§2 join failure policy": ["reject the row", "none"],
     "§2 expected match rate": ["0.98", "98", "about 98%", "~98%", "98%+"],
-    "§3 lookback window": ["13 months", "P1M", "P1DT2H", "a few days", "30 business days"],
+    "§3 lookback window": [
+        *("24 h and 1 h", "1 day and 30 hours", "forty-five minutes", "30 days and 2 windows"),
+        *("13 months", "P1M", "a few days", "30 business days"),
+    ],
     "§3 allowed lateness": ["n/a", "none on weekdays", "a day or two"],
     "§4 refresh cadence": [
         *(

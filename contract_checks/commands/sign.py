@@ -13,6 +13,7 @@ from contract_checks import atomic
 from contract_checks.clock import now
 from contract_checks.commands.documents import contract_at, refusal
 from contract_checks.language.contract import Contract
+from contract_checks.language.dates import calendar_date
 from contract_checks.language.loader import InvalidContract, load
 from contract_checks.language.people import approval as read_approval
 from contract_checks.language.sentence import Unreadable
@@ -26,7 +27,6 @@ from contract_checks.language.signing import (
     with_approval,
 )
 from contract_checks.language.terms import Approval
-from contract_checks.language.values import calendar_date
 
 
 def _day(text: str) -> date:

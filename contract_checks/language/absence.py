@@ -3,7 +3,7 @@
 from contract_checks.language.sentence import Unreadable, quote, tidy
 
 NONE = (
-    *("none", "no", "n/a", "n.a", "na", "not applicable", "not required", "nothing"),
+    *("none", "no", "n/a", "n.a", "na", "not applicable", "not required", "not needed", "nothing"),
     *("-", "–", "—"),
 )
 _NOT_YET = ("nobody", "nil", "null", "unknown", "tbd", "tba", "todo", "fixme")

@@ -51,6 +51,7 @@ def _at_a_time(
     hour, minute, twelve, half, named, zone = at
     if (weekday and every != _WEEK) or (any(at[:5]) and every < _DAY):
         raise Unreadable(f"expected a day of a weekly, an hour of a daily one; got {quote(text)}")
+    zone = _zone(zone)
     if zone and zone not in available_timezones():
         raise Unreadable(f"no time zone is called {quote(zone)}: write one such as Europe/Berlin")
     if hour:
@@ -65,6 +66,11 @@ def _at_a_time(
         zone=zone,
         weekday=weekday.capitalize() if weekday else None,
     )
+
+
+def _zone(written: str | None) -> str | None:
+    """The zone in the case of the IANA database: `utc` is UTC."""
+    return "UTC" if written and written.lower() in ("utc", "z") else written
 
 
 def _shared_out(text: str, often: re.Match[str]) -> timedelta:

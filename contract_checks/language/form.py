@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import cached_property, lru_cache
 
-from contract_checks.language import cadences, items, people, records
+from contract_checks.language import cadences, items, people, privacy, records
 from contract_checks.language import phrases as say
 from contract_checks.language import values as read
 from contract_checks.language.label_spellings import ALSO_SPELLED
@@ -210,10 +210,10 @@ _CLAUSES = (
     Clause("8", "Acceptable delta", at_most(naming(DELTA, read.percent)), "parity.maximum_delta"),
     Clause("9", "Data classification", _CLASSIFICATION, "privacy.classification"),
     Clause("9", "PII / PHI present", read.personal_data, "privacy.personal_data"),
-    Clause("9", "Masking / tokenization", say.masking, "privacy.masking"),
-    Clause("9", "Retention policy", say.retention, "privacy.retention"),
+    Clause("9", "Masking / tokenization", privacy.masking, "privacy.masking"),
+    Clause("9", "Retention policy", privacy.retention, "privacy.retention"),
     Clause("9", "Approved consumers", people.names, "privacy.consumers"),
-    Clause("9", "Audit requirements", say.access_review, "privacy.access_review"),
+    Clause("9", "Audit requirements", privacy.access_review, "privacy.access_review"),
     Clause("10", "Served versions immutable", read.yes_no, "versioning.served_immutable"),
     Clause(
         "10",

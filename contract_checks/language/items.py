@@ -3,21 +3,35 @@
 import re
 
 from contract_checks.language import ranges, values
+from contract_checks.language.dates import DATED, calendar_date
+from contract_checks.language.sentence import FLAGS, Unreadable, quote
+from contract_checks.language.terms import Range
+from contract_checks.language.units import is_unit
 
 
 def feature(label: str, text: str) -> tuple[str, object]:
-    """A feature and the values it may take."""
-    return values.identifier(label), ranges.allowed(text)
+    """A feature and the values it may take; its unit may stand in brackets, `length (km)`."""
+    beside = re.fullmatch(r"(\S+) \(([^()]+)\)", label)
+    if not beside or not is_unit(beside[2]):
+        return values.identifier(label), ranges.allowed(text)
+    name, unit = values.identifier(beside[1]), beside[2]
+    allowed = ranges.allowed(text)
+    if not isinstance(allowed, Range) or allowed.unit not in (None, unit):
+        raise Unreadable(f"expected a range of {unit}; got {quote(text)}")
+    return name, allowed.model_copy(update={"unit": unit})
 
 
 def release(label: str, note: str) -> tuple[str, object]:
     """A version and the day of its release; the note is for people, and has to be there."""
-    if not note and (
-        dashed := re.fullmatch(r"(.*[0-9]{4}-[0-9]{2}-[0-9]{2}\)?)\s*[–—-]\s+(.+)", label)
-    ):
-        label, note = dashed.groups()
-    values.prose(note)
+    dashed = rf"({values.VERSION}\s*[–—-]\s*(?:{DATED}))\s+[–—-]\s+(.+)"
+    if not note and (whole := re.fullmatch(dashed, label, FLAGS)):
+        label, note = whole.groups()
     expected = "an entry such as 'v1 — 2026-01-31: note'"
-    dated = rf"({values.VERSION})\s*(?:[–—-]\s*(.+)|\((.+)\))"
-    found = values.whole(dated, label, expected)
-    return values.version(found[1]), values.calendar_date(found[2] or found[3])
+    if not note:
+        raise Unreadable(f"expected {expected}; got {quote(label)}")
+    values.prose(note)
+    version_first = rf"({values.VERSION})\s*(?:[–—-]\s*(.+)|,\s*(.+)|\((.+)\))"
+    if day_first := re.fullmatch(rf"({DATED}) [–—-] ({values.VERSION})", label, FLAGS):
+        return values.version(day_first[2]), calendar_date(day_first[1])
+    version, *dated = values.whole(version_first, label, expected).groups()
+    return values.version(version), calendar_date(next(filter(None, dated)))

@@ -78,10 +78,15 @@ _SPELLINGS = {
     "§7 baseline window": "baseline | baseline period | reference window | reference period",
     "§7 drift metrics": "drift metric | metric | metrics | drift measure | drift measures",
     "§7 thresholds": "threshold | drift thresholds | drift threshold",
-    "§7 warn": "warning | warn at | warning threshold | warn threshold | warning at",
+    "§7 warn": (
+        "warning | warn at | warning threshold | warn threshold | warning at | threshold warn"
+        " | thresholds warn"
+    ),
     "§7 fail": (
         "fail / block | block | block promotion | fail at | fail threshold | failure | block at"
-        " | block threshold | failure threshold | critical | fail promotion"
+        " | block threshold | failure threshold | critical | fail promotion | threshold fail"
+        " | fail / block promotion threshold | threshold fail / block promotion"
+        " | thresholds fail | thresholds fail / block promotion"
     ),
     "§7 semantic drift checks": "semantic drift | semantic drift check | semantic checks",
     "§7 join drift checks": "join drift | join drift check | join checks",

@@ -2,11 +2,11 @@
 
 import re
 
+from contract_checks.language.dates import DATED, calendar_date
 from contract_checks.language.sentence import FLAGS, Unreadable, quote
 from contract_checks.language.terms import Approval
-from contract_checks.language.values import calendar_date, distinct, name, whole
+from contract_checks.language.values import distinct, name, whole
 
-_DATED = r"[0-9]{4}-[^()]{0,40}"
 _UNSIGNED = (
     r"\b(?:pending|not|no|none|tbd|tba|todo|rejected|declined|awaiting|unsigned|withheld|objections?"
     r"|objected|requested|refused|denied|withdrawn|revoked|expected|due|by|to|from|for|until|subject"
@@ -26,7 +26,7 @@ def names(text: str) -> tuple[str, ...]:
 
     A name that itself holds a comma or 'and' stands in quotes.
     """
-    line = re.sub("[“”]", '"', text).rstrip(".")
+    line = re.sub("[“”]", '"', text.replace("`", "")).rstrip(".")
     items = re.split(_BETWEEN, line)
     if len(items) > 1:  # "A, B and C" are three, "A and B" may be one
         *first, last = items
@@ -56,7 +56,7 @@ def measures(text: str) -> tuple[str, ...]:
 def _listed(item: str) -> str:
     if re.fullmatch('"[^"]+"', item):
         return name(item[1:-1])
-    if re.search(r"\s(?:and|or)\s", item, FLAGS):
+    if re.search(r"\s(?:and|or|/)\s", item, FLAGS):
         raise Unreadable(f"one name or two? write 'A, B', or one name in quotes; got {quote(item)}")
     if found := re.search(_QUALIFIED, item, FLAGS):
         raise Unreadable(
@@ -68,16 +68,17 @@ def _listed(item: str) -> str:
 
 def one_name(item: str) -> str:
     """An item of a list as `names` reads it: in quotes where it holds a comma or 'and'."""
-    several = re.search(rf"{_BETWEEN}|\s(?:and|or)\s", item, FLAGS)
+    several = re.search(rf"{_BETWEEN}|\s(?:and|or|/)\s", item, FLAGS)
     unqualified = not re.search(_QUALIFIED, item, FLAGS)
     return f'"{item}"' if several and unqualified else item
 
 
 def approval(text: str) -> Approval:
-    """`Name — YYYY-MM-DD`."""
+    """`Name — 2026-01-31`, `Name, 31 Jan 2026`, `Name (31.01.2026)`, `Name: …, Date: …`."""
     expected = "a signature such as 'A. Lee — 2026-01-31'"
-    signed = rf"(.+?)\s*(?:(?:–|—|--?|,)\s*({_DATED})|\(({_DATED})\))"
-    found = whole(signed, text, expected)
+    named = r"(?:name: ?)?(.+?)"
+    dated = rf"(?:–|—|--?|,)\s*(?:date: ?)?({DATED})|\(({DATED})\)"
+    found = whole(rf"{named}\s*(?:{dated})", text, expected)
     if re.search(_UNSIGNED, found[1], FLAGS):
         raise Unreadable(f"expected {expected}; got {quote(text)}")
     return Approval(name=name(found[1]), date=calendar_date(found[2] or found[3]))

@@ -12,7 +12,6 @@ from contract_checks.language.people import MEASURE
 from contract_checks.language.plain_words import (
     FEATURES,
     JOIN,
-    RETENTION,
     SERVING,
     SPAN,
     SUPPORT,
@@ -24,7 +23,6 @@ from contract_checks.language.sentence import (
     NUMBER,
     UNDER,
     Sentence,
-    Unreadable,
     decimal_in,
     number_in,
     quote,
@@ -36,11 +34,10 @@ from contract_checks.language.terms import (
     ConsistencyRule,
     Deprecation,
     DriftThreshold,
-    Masking,
     Outliers,
     Performance,
 )
-from contract_checks.language.values import JOINT, VERSION, duration, identifiers, prose, whole
+from contract_checks.language.values import JOINT, VERSION, whole
 from contract_checks.language.values import version as read_version
 
 _MANY = "(?:people|[a-z]+s)"
@@ -52,7 +49,6 @@ _LATENCY_PERCENTILE = (
     rf"\bp{_PERCENTILE}(?= {_READ}latency\b)|(?<=\blatency )p{_PERCENTILE}(?= )"
     rf"|\b{_PERCENTILE}(?:st|nd|rd|th) percentile(?= {_READ}latency\b)"
 )
-_METHODS = "hashed|tokeni[sz]ed|masked|encrypted|redacted|pseudonymi[sz]ed"
 
 
 def lateness(text: str) -> timedelta:
@@ -120,13 +116,15 @@ def consistency(text: str) -> tuple[ConsistencyRule, ...]:
     """Relations between features, separated by commas, semicolons or 'and'; or `none`."""
     if is_none(text):
         return ()
-    relation = rf"({IDENTIFIER})\s*([≥≤<>=])\s*({IDENTIFIER})"
     expected = "relations between two features such as 'orders_30d ≥ distinct_order_days_30d'"
-    found = [whole(relation, part, expected) for part in re.split(JOINT, tidy(text))]
-    return tuple(
-        ConsistencyRule.model_validate({"left": rule[1], "operator": rule[2], "right": rule[3]})
-        for rule in found
-    )
+    chain = rf"{IDENTIFIER}(?:\s*[≥≤<>=]\s*{IDENTIFIER})+"
+    rules = []
+    for part in re.split(JOINT, tidy(text)):
+        names = re.split(r"\s*([≥≤<>=])\s*", whole(chain, part, expected)[0])
+        for left, operator, right in zip(names[::2], names[1::2], names[2::2], strict=False):
+            rule = {"left": left, "operator": operator, "right": right}
+            rules.append(ConsistencyRule.model_validate(rule))
+    return tuple(rules)
 
 
 def outliers(text: str) -> Outliers:
@@ -144,7 +142,9 @@ def outliers(text: str) -> Outliers:
 
 def freshness(text: str) -> timedelta:
     """The greatest age of a served feature."""
-    with Sentence(text, "a limit such as 'Feature age ≤ 2 hours'", FEATURES | {"age"}) as words:
+    with Sentence(
+        text, "a limit such as 'Feature age ≤ 2 hours'", FEATURES | {"age", "old"}
+    ) as words:
         return words.duration(f"{UNDER}?")
 
 
@@ -153,6 +153,7 @@ def cardinality(text: str) -> Cardinality:
     expected = "limits such as 'match rate ≥ 98%, fanout ratio ≤ 1.01'"
     with Sentence(text, expected, JOIN) as words:
         match_rate = words.percent("[≥>]", about=r"\bmatch rate\b")
+        words.one_decimal_mark()
         ratio = words.number(UNDER, about=r"\bfan-?out ratio\b")
         if ratio < 1:
             raise words.unreadable(" (a fan-out ratio is 1 or more: one record per matched key)")
@@ -165,53 +166,11 @@ def drift_threshold(text: str) -> DriftThreshold:
         metric = words.take(r"^([a-z][a-z -]*?)(?: (?:of|is|above|over))*\s*(?=[≥≤<>=0-9])")[1]
         if not re.fullmatch(MEASURE, metric, FLAGS):
             raise words.unreadable(f" (no measure of drift is called {quote(metric)})")
+        words.one_decimal_mark()
         minimum = words.number("[≥>]?")
         if minimum <= 0:
             raise words.unreadable(", above zero")
         return DriftThreshold(metric=metric, minimum=minimum)
-
-
-def retention(text: str) -> timedelta:
-    """The longest time that data is kept."""
-    line = tidy(text)
-    gone = re.search(r"\bdeleted? after\b|\bthen (?:is |are )?deleted?\b", line, FLAGS)
-    if re.search(r"\b(?:after|deleted?)\b", line, FLAGS) and not gone:
-        raise Unreadable(f"expected a duration such as 365 days; got {quote(text)}")
-    return duration(text, "[≤<]?", RETENTION)
-
-
-_UNMASKED = {"no", "not", "none", "never", "nothing", "optionally", "partially", "sometimes"}
-_UNLESS = (
-    rf"\b(?:nothing|neither|all but|only|except|but|if|until|unless|without|possible|{_METHODS})\b"
-)
-
-
-def masking(text: str) -> Masking | None:
-    """Columns, what is done to them and where, or `none`."""
-    if is_none(text):
-        return None
-    expected = "a rule such as 'customer_id is hashed in training datasets', or none"
-    how = rf"(?:is|are|must be|will be) ({_METHODS})(?: \((?=[a-z-]*[0-9])[\w-]+\))?"
-    found = whole(rf"(.+?) {how}(?: in (?!no(?:t|ne)?\b)(.+))?", text, expected)
-    method = found[2].lower().replace("ised", "ized")
-    scope = prose(found[3]) if found[3] else ""
-    columns = identifiers(found[1])
-    if _UNMASKED & {name.lower() for name in columns} or re.search(_UNLESS, scope, FLAGS):
-        raise Unreadable(f"expected {expected} and nothing more; got {quote(text)}")
-    return Masking.model_validate({"columns": columns, "method": method, "scope": scope})
-
-
-def access_review(text: str) -> str:
-    """How often access is reviewed."""
-    expected = "a cadence such as 'Quarterly access review'"
-    with Sentence(text, expected, frozenset(("access",))) as words:
-        words.has(r"\breview(?:s|ed)?\b")
-        if words.has(r"\btwice[ -](?:yearly|a year)\b"):
-            return "half-yearly"
-        words.refuse(rf"\b(?:twice|other|second|third|alternate|bi-|{SEVERAL})")
-        cadence = words.only(r"\b(?:week|month|quarter|half-year|semi-annual|annual|year)(?:ly)?\b")
-        word = re.sub("ly$", "", cadence[0].lower())
-        return {"annual": "yearly", "semi-annual": "half-yearly"}.get(word, f"{word}ly")
 
 
 _NO_SUPPORT = (

@@ -28,8 +28,17 @@ _WITHIN = (
 )
 _FROM = (rf"(?P<above>[≥>]) ?{_LEAST}", rf"{_LEAST} (?:and|or) (?:above|up|more)")
 _UP_TO = (rf"(?P<below>[≤<]) ?{_MOST}",)
-_ABOVE = r"\b(?:above|over|(?:more|greater|higher) than) (?=[-+€$£¥]?[0-9])"
-_DOTS = r"(?<=[0-9]) ?(?:\.{2,3}|…) ?(?=[-+]?[0-9])"
+_ONE_WAY = (
+    (r"\b(?:above|over|(?:more|greater|higher) than) (?=[-+€$£¥]?[0-9])", "> "),
+    (r"(?<![\w.,])([1-9][0-9]{0,2}) ([0-9]{3})(?: ([0-9]{3}))?(?! ?[0-9]|[\w.,])", r"\1\2\3"),
+    (r"^\[([^,\s]+),([^,\s]+)([\])])", r"[\1, \2\3"),  # two numbers, or it were no range
+    (r"^\(([^,\s]+),([^,\s]+)\]", r"(\1, \2]"),
+    (r"^from (?=[-+0-9€$£¥].* (?:to|through) )", ""),
+    (r"(?<=[\w%]) through (?=[-+0-9€$£¥])", " to "),
+    (r"^([≥>] ?\S+), (?:and )?no upper (?:limit|bound)$", r"\1"),
+    (r"(?<=[0-9]) ?(?:\.{2,3}|…) ?(?=[-+]?[0-9])", "–"),
+)
+"""Ways to write the same range, each with the one that is read."""
 _SHARE = r"[0-9] ?(?:%|per ?cent(?:age)?\b|pct\b)"
 _CURRENCY = "[€$£¥]"
 _UNIT = r"(?!(?:and|or|to)\b)[A-Za-z°µ][\w°/²³]*"
@@ -39,8 +48,10 @@ _ONE_VALUE = r"[A-Za-z][\w-]*|'[A-Za-z][\w -]*'|\"[A-Za-z][\w -]*\""
 
 def allowed(text: str) -> Range | AllowedValues:
     """A range such as `0–10,000`, `≥ 0`, `0 < x ≤ 1` or `0–24 hours`, or a set: `free, pro`."""
-    line = re.sub(_ABOVE, "> ", tidy(text), flags=FLAGS)
-    bare, ends = _without_ends(re.sub(_DOTS, "–", line))
+    line = tidy(text)
+    for written, read in _ONE_WAY:
+        line = re.sub(written, read, line, flags=FLAGS)
+    bare, ends = _without_ends(line)
     if re.search(_SHARE, bare, FLAGS):
         raise Unreadable(
             f"a share of one or of a hundred? write 0–1 or 0–100, as it is stored; got "
@@ -91,7 +102,8 @@ def _without_unit(line: str, text: str) -> tuple[str, str | None]:
     if symbols := set(re.findall(_CURRENCY, line)):
         if len(symbols) > 1:
             raise Unreadable(f"expected one currency; got {quote(text)}")
-        return re.sub(rf" ?{_CURRENCY} ?", "", line), symbols.pop()
+        signed = re.sub(rf"([-+]) ?{_CURRENCY} ?(?=[0-9])", r"\1", line)
+        return " ".join(re.sub(_CURRENCY, " ", signed).split()), symbols.pop()
     found = re.fullmatch(rf"(.*[0-9] ?[kKM]) ({_UNIT})|(.*[0-9]) ?({_UNIT})", line)
     if not found:
         return line, None
@@ -134,7 +146,8 @@ def _set(line: str, text: str) -> AllowedValues:
     listed = re.sub(r"^(?:one|any) of:?\s+", "", line.strip("{}"), flags=FLAGS)
     if re.fullmatch(r"true ?/ ?false|true or false", listed, FLAGS):
         return AllowedValues(values=("true", "false"))
-    values = [value.strip() for value in re.split(r",\s*(?:or|and)\s|,|\|", listed)]
+    between = r"\s/\s" if re.search(r"\s/\s", listed) else r",\s*(?:or|and)\s|,|\||\s(?:or|and)\s"
+    values = [value.strip() for value in re.split(between, listed)]
     listed_whole = all(re.fullmatch(_ONE_VALUE, value) for value in values)
     if len(values) < 2 or not listed_whole or any(re.fullmatch(_OPEN, v, FLAGS) for v in values):
         raise Unreadable(

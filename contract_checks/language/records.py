@@ -13,8 +13,8 @@ _KEEP = r"\b(?:(latest|newest|most recent|last)|earliest|oldest|first)\b"
 _CALENDAR = "(?:minute|hour|day|week|month)"
 _KEY_COLUMN = rf"(?!(?:(?:UTC|calendar) )*{_CALENDAR}\b){IDENTIFIER}"
 _KEY = (
-    rf"\b(?:per|for each|for every)\s+\(?({_KEY_COLUMN}"
-    rf"(?:\s*(?:,\s*and\s|,|\+|\sand\s)\s*{_KEY_COLUMN})*)(?!\w)\)?"
+    rf"\b(?:per|for each|for every)\s+(?:(?:pair|combination)(?: of)? )?\(?({_KEY_COLUMN}"
+    rf"(?:\s*(?:,\s*and\s|,|\+|\s[/&]\s|\sand\s)\s*{_KEY_COLUMN})*)(?!\w)\)?"
 )
 _PERIOD = r"\b(?:per|each|every|and)\s+(?:(?:UTC|calendar)\s+)*(minute|hour|day|week|month)\b"
 
@@ -44,7 +44,7 @@ def one_record_per(text: str) -> tuple[str, ...]:
     if unique := re.fullmatch(r"(.+) (?:is|must be) unique", tidy(text), FLAGS):
         return identifiers(unique[1])
     expected = "a rule such as 'One record per customer_id'"
-    with Sentence(text, expected, RECORDS | {"exactly"}) as words:
+    with Sentence(text, expected, RECORDS | {"exactly", "max", "maximum", "only"}) as words:
         words.take(
             r"(?<!more than )(?<!zero or )(?<!0 or )(?:≤ )?\b(?:one|1|single) (?:record|row)\b"
         )

@@ -21,6 +21,8 @@ from contract_checks.language.numbers import (
     UNIT,
     UNITS,
     ambiguity,
+    comma_of_decimals,
+    in_days,
     in_figures,
 )
 from contract_checks.language.plain_words import unread
@@ -172,6 +174,11 @@ class Sentence:
         if found := re.search(pattern, self._rest, FLAGS):
             raise self.unreadable(f"{remark} (cannot place {quote(found[0])})")
 
+    def one_decimal_mark(self) -> None:
+        """Refuse 1,001 where a number is small: others mean a little more than one by it."""
+        if found := re.search("[0-9]+,[0-9]{3}", self._rest):
+            raise self.unreadable(f" (decimals or thousands? write {found[0]} with a dot, or none)")
+
     def columns(self) -> tuple[str, ...]:
         """Take every column name still in the sentence: the words with an underscore in them."""
         names = re.findall(_COLUMN, self._rest, FLAGS)
@@ -213,17 +220,17 @@ class Sentence:
     def _quantity(self, kind: Kind, bound: str, about: str) -> re.Match[str]:
         """Take the first number `about` something, its comparison sign one `bound` allows."""
         lead = rf"{about}[^≥≤<>=]*?" if about else ""
+        if why := comma_of_decimals(self._rest):
+            raise self.unreadable(f" ({why})")
         found = self.take(rf"{lead}(?P<quantity>{_QUANTITY})", start="quantity")
         if _kind(found["unit"]) != kind:
             unit = found["unit"] or ""
             if unit.lower() in UNFIXED_UNITS:
-                raise self.unreadable(f" ({quote(unit)} has no fixed length: write days)")
-            got = quote(found["quantity"].lstrip("≥≤<>= "))
-            where = quote(self._text)
-            raise Unreadable(
-                f"wrong unit: expected {_EXAMPLES[kind]}, got {got}"
-                + (f" in {where}" if where != got else "")
-            )
+                days = f"write days{in_days(found['number'], unit.lower())}"
+                raise self.unreadable(f" ({quote(unit)} has no fixed length: {days})")
+            got, where = quote(found["quantity"].lstrip("≥≤<>= ")), quote(self._text)
+            message = f"wrong unit: expected {_EXAMPLES[kind]}, got {got}"
+            raise Unreadable(message + (f" in {where}" if where != got else ""))
         if not re.fullmatch(bound, found["sign"]):
             wanted = re.sub(r"[^≥≤]", "", bound) or "no comparison"
             raise self.unreadable(f" (with {wanted}, found {found['sign'] or 'none'})")

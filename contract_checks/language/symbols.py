@@ -3,7 +3,10 @@
 from contract_checks.language.numbers import COUNTS, NUMBER
 
 _COUNT = rf"\b(?:{'|'.join(COUNTS)})"
+_NOT_BE = r"\b(?:(?:can't|can ?not|may not|must not) be|(?:(?:is|are|may be) )?never)"
 SYMBOLS = (
+    (rf"{_NOT_BE} (?:more|greater|higher|larger) than\b", "≤"),
+    (rf"{_NOT_BE} (?:less|fewer|lower|smaller) than\b", "≥"),
     (r">=|\bat least\b|\b(?:no|not) (?:less|fewer) than\b|\bgreater than or equal to\b", "≥"),
     (r"<=|\bat most\b|\b(?:no|not) (?:more|older|greater) than\b|\bless than or equal to\b", "≤"),
     (r"\b(?:(?:must|may|should|does) )?(?:not|never) exceeds?\b|\bcannot exceed\b", "≤"),

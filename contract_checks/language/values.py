@@ -7,7 +7,7 @@ Clauses worded as sentences are read in `phrases`.
 import re
 from collections import Counter
 from collections.abc import Callable, Sequence
-from datetime import date, timedelta
+from datetime import timedelta
 from functools import partial
 from typing import TypeVar
 
@@ -26,7 +26,7 @@ from contract_checks.language.terms import DataType, PersonalData
 Value = TypeVar("Value")
 
 VERSION = r"\bv[0-9]{1,4}\b"
-JOINT = r"\s*[,;]\s*(?:and\s+)?|\s+and\s+"
+JOINT = r"\s*[,;]\s*(?:and\s+)?|\s+(?:and|&)\s+"
 _UTC = r"(?:utc|coordinated universal time(?: \(utc\))?)"
 _ALL_UTC = rf"all timestamps (?:are )?(?:stored )?in {_UTC}"
 _TYPES = "struct|int(?:eger|32|64)?|bigint|float(?:32|64)?|double|decimal|string|bool(?:ean)?"
@@ -53,6 +53,8 @@ def name(text: str) -> str:
     named = prose(text).rstrip(".")
     if re.search(r"\b(?:see|as listed|tbd)\b", named, FLAGS):
         raise Unreadable(f"expected a name; got {quote(text)}")
+    if ";" in named:
+        raise Unreadable(f"expected one name: write the one who answers; got {quote(text)}")
     return named
 
 
@@ -73,6 +75,7 @@ def yes_no(text: str) -> bool:
     """`yes` or `no`, also `true`, `required`, `mandatory`, `enabled`, `on`, or what denies it."""
     also = dict.fromkeys(("true", "y", "required", "mandatory", "enabled", "on"), "yes")
     also |= dict.fromkeys(("false", "n", "not required", "disabled", "off"), "no")
+    also |= {"yes, required": "yes", "yes (required)": "yes", "no, not required": "no"}
     return choice("yes", "no", **also)(text) == "yes"
 
 
@@ -83,8 +86,8 @@ def nullable(text: str) -> bool:
 
 def requirement(text: str) -> bool:
     """`required` or `not required`."""
-    read = choice("required", "not required", mandatory="required", yes="required")
-    return read(text) == "required"
+    also = dict.fromkeys(("mandatory", "yes", "yes, required", "yes (required)"), "required")
+    return choice("required", "not required", **also)(text) == "required"
 
 
 def identifier(text: str) -> str:
@@ -97,8 +100,8 @@ def identifier(text: str) -> str:
 
 
 def identifiers(text: str) -> tuple[str, ...]:
-    """Column names separated by commas, '+' or 'and', perhaps in parentheses."""
-    parts = re.split(rf"{JOINT}|\s*\+\s*", tidy(text).strip("(){}"))
+    """Column names separated by commas, '+', '/' or 'and', perhaps in parentheses."""
+    parts = re.split(rf"{JOINT}|\s*\+\s*|\s+/\s+", tidy(text).strip("(){}"))
     return distinct([identifier(part) for part in parts])
 
 
@@ -139,15 +142,6 @@ def title(text: str) -> tuple[str, str]:
     found = whole(rf"feature contract\s*[–—:-]\s*({IDENTIFIER}?){version}", text, expected)
     named = found[2] or found[3] or found[5] or f"v{found[4]}"
     return found[1], named.lower()
-
-
-def calendar_date(text: str) -> date:
-    """YYYY-MM-DD."""
-    found = whole("[0-9]{4}-[0-9]{2}-[0-9]{2}", text, "a date such as 2026-01-31")
-    try:
-        return date.fromisoformat(found[0])
-    except ValueError:
-        raise Unreadable(f"no such day in the calendar: {quote(text)}") from None
 
 
 def url(text: str) -> str:
