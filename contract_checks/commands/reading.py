@@ -17,3 +17,7 @@ def reading_of(contract: Contract, refused: Collection[str] = ()) -> Iterator[st
         yield f"{contract.path}:{contract.lines[clause]}: {clause}"
         yield f"  says   {printable(words) if clause in refused else words}".rstrip()
         yield f"  means  {NOT_UNDERSTOOD if clause in refused else sentence}"
+    if notes := contract.prose.get("§13 notes"):
+        yield f"{contract.path}: §13 notes"
+        yield f"  says   {printable(' '.join(notes.split()))}"
+        yield "  means  nothing that binds: notes are signed with the rest and held by no check"

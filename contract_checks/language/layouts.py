@@ -31,7 +31,7 @@ from contract_checks.language.naming import (
     section_of,
     with_dash,
 )
-from contract_checks.language.outline import Bullet, Document, Fault, Section
+from contract_checks.language.outline import NOTES, Bullet, Document, Fault, Section
 from contract_checks.language.revisions import revision, without_comments
 from contract_checks.language.sentence import quote
 
@@ -47,11 +47,15 @@ class Outlining:
         self._drafts: list[Draft] = []
         self._faults: list[Fault] = []
         self._open: Open | None = None
+        self._notes: list[str] = []
 
     def take(self, node: SyntaxTreeNode) -> None:
         """Read the next block."""
         if node.type == "heading":
             self._heading(text_of_node(node), line_of(node), int(node.tag[1]))
+        elif (self._current.number, self._current.title) == NOTES:
+            start, end = node.map or (0, 0)
+            self._notes.append("\n".join(self._lines[start:end]).strip())
         elif node.type == "hr":
             return
         elif heading := heading_of_a_list(node):
@@ -84,6 +88,7 @@ class Outlining:
             tuple(between),
             tuple(self._faults),
             last_line,
+            "\n\n".join(self._notes),
         )
 
     @property

@@ -23,6 +23,10 @@ class Bullet:
         return " ".join(filter(None, (self.value, below)))
 
 
+NOTES = ("13", "Notes")
+"""The number and title of the section whose text is free and binds nobody."""
+
+
 @dataclass(frozen=True)
 class Section:
     """A heading below the title; `number` is empty when the form has no such section."""
@@ -58,3 +62,5 @@ class Document:
     between: tuple[tuple[int, str], ...]
     faults: tuple[Fault, ...]
     last_line: int
+    notes: str = ""
+    """The text of the section of notes, which no clause is read from."""
