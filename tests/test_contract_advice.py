@@ -12,11 +12,11 @@ from contract_checks.language.examples import EXAMPLES
 from contract_checks.language.form import CLAUSES, Clause
 from contract_checks.language.loader import lint
 from contract_checks.language.people import names
-from contract_checks.language.values import name
+from contract_checks.language.values import answerer, name
 
 OURS = "\n".join(DOCUMENTS[0])
 READ = [clause for clause in CLAUSES if clause.lands]
-SENTENCES = [c for c in READ if not c.entry and c.reader not in (name, names)]
+SENTENCES = [c for c in READ if not c.entry and c.reader not in (name, answerer, names)]
 
 
 def _messages(folder: Path, text: str) -> dict[str, str]:

@@ -56,6 +56,23 @@ READ: dict[str, list[tuple[str, object]]] = {
     "§2 fanout": [
         ("latest row wins (by seen_at)", FanOut(keep="latest", by="seen_at", key=())),
         ("latest seen_at wins", FanOut(keep="latest", by="seen_at", key=())),
+        *(
+            (words, FanOut(keep="latest", by="seen_at", key=()))
+            for words in (
+                "keep the row with the highest seen_at",
+                "Should a pair appear more than once, keep the row with the latest seen_at.",
+                "If there are several rows for a key, the one with the max seen_at wins.",
+            )
+        ),
+        *(
+            (words, FanOut(keep="latest", by="seen_at", key=("region",)))
+            for words in (
+                "If a region has several records, the one with the latest seen_at is used.",
+                "where a region has several records, keep the latest by seen_at",
+                "If a region comes back more than once, take the row with the newest seen_at",
+                "newest by seen_at per region",
+            )
+        ),
     ],
     "§3 timestamp timezone": [
         ("UTC+0", "UTC"),
@@ -116,7 +133,13 @@ READ: dict[str, list[tuple[str, object]]] = {
         ("at least 99.5% non-null", 0.005),
         ("fully populated", 0.0),
     ],
-    "§6 validity": [("no negative values", 0.0), ("zero or more", 0.0)],
+    "§6 validity": [
+        *((words, 0.0) for words in ("no negative values", "zero or more")),
+        *(
+            (words, 0.0)
+            for words in ("No numeric field may be negative", "values are zero or more")
+        ),
+    ],
     "§6 uniqueness": [
         ("unique by customer_id", ("customer_id",)),
         ("no duplicates per customer_id, channel", ("customer_id", "channel")),
@@ -161,7 +184,13 @@ READ: dict[str, list[tuple[str, object]]] = {
     "§8 acceptable delta": [("identical", 0.0), ("0", 0.0), ("1 %", 0.01)],
     "§7 warn": [
         (words, DriftThreshold(metric="PSI", minimum=0.1))
-        for words in ("PSI: 0.1", "PSI exceeds 0.1", "PSI more than 0.1", "if PSI ≥ 0.1")
+        for words in (
+            "PSI: 0.1",
+            "PSI exceeds 0.1",
+            "PSI more than 0.1",
+            "PSI at or above 0.1",
+            "if PSI ≥ 0.1",
+        )
     ],
     "§9 masking": [
         ("customer_id hashed", Masking(columns=("customer_id",), method="hashed", scope="")),

@@ -6,6 +6,7 @@ change of those is for people to judge. Text that belongs to no clause is nobody
 not compared.
 """
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -17,6 +18,7 @@ from contract_checks.language.contract import Contract
 from contract_checks.language.document import Bullet, parse
 from contract_checks.language.form import CLAUSES
 from contract_checks.language.loader import load
+from contract_checks.language.outline import NOTES_CLAUSE
 from contract_checks.language.terms import Terms
 
 BY_ID = {clause.id: clause for clause in CLAUSES}
@@ -127,11 +129,11 @@ def diff(old: Edition, new: Edition) -> Diff:
         replace(change, old_line=old.line(change.place), new_line=new.line(change.place))
         for change in changed_promises(old.contract, new.contract)
     ]
-    reworded = _reworded(old, new, besides={change.place for change in promises})
+    reworded = [*_reworded(old, new, {change.place for change in promises}), *_noted(old, new)]
     clauses = new.contract.lines  # every one: a document that lacks a clause is invalid
     changes = sorted(
         [*promises, *reworded],
-        key=lambda change: (clauses[change.clause], change.new_line or clauses[change.clause]),
+        key=lambda change: (clauses.get(change.clause, math.inf), change.new_line or 0),
     )
     return Diff(old.contract, new.contract, tuple(changes))
 
@@ -188,6 +190,14 @@ def _reworded(old: Edition, new: Edition, besides: set[Place]) -> Iterator[Chang
             )
             words, lines = (before.words, after.words), (before.line, after.line)
             yield Change(place, "", *words, *lines, grade, why)
+
+
+def _noted(old: Edition, new: Edition) -> Iterator[Change]:
+    """The change of the notes, which bind nobody."""
+    before, after = (edition.contract.prose.get(NOTES_CLAUSE) for edition in (old, new))
+    if before != after:
+        place, grade = (NOTES_CLAUSE, ""), Grade.EDITORIAL
+        yield Change(place, "", before, after, None, None, grade, "notes bind nobody")
 
 
 def _is_for_people(place: Place) -> bool:

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from contract_checks.commands.documents import contract_at, named_or_only, refusal
+from contract_checks.commands.reading import NOTES_MEAN
+from contract_checks.language.outline import NOTES_CLAUSE
 
 if TYPE_CHECKING:
     from contract_checks.binding import Binding
@@ -114,6 +116,10 @@ def explain(
     from contract_checks.language.reading import readings
     from contract_checks.selection import key
 
+    if key(clause) == key(NOTES_CLAUSE) and (notes := contract.prose.get(NOTES_CLAUSE)):
+        typer.echo(f"{NOTES_CLAUSE}  ({contract.path})\n  says      {' '.join(notes.split())}")
+        typer.echo(f"  means     {NOTES_MEAN}")
+        return
     found = next((row for row in bindings(contract) if key(row.id) == key(clause)), None)
     if found is None:
         close = get_close_matches(clause, contract.lines, n=3, cutoff=0.4)

@@ -4,7 +4,10 @@ from collections.abc import Collection, Iterator
 
 from contract_checks.language.characters import printable
 from contract_checks.language.contract import Contract
+from contract_checks.language.outline import NOTES_CLAUSE
 from contract_checks.language.reading import NOT_UNDERSTOOD, readings
+
+NOTES_MEAN = "nothing that binds: notes are signed with the rest and held by no check"
 
 
 def reading_of(contract: Contract, refused: Collection[str] = ()) -> Iterator[str]:
@@ -17,7 +20,7 @@ def reading_of(contract: Contract, refused: Collection[str] = ()) -> Iterator[st
         yield f"{contract.path}:{contract.lines[clause]}: {clause}"
         yield f"  says   {printable(words) if clause in refused else words}".rstrip()
         yield f"  means  {NOT_UNDERSTOOD if clause in refused else sentence}"
-    if notes := contract.prose.get("§13 notes"):
-        yield f"{contract.path}: §13 notes"
+    if notes := contract.prose.get(NOTES_CLAUSE):
+        yield f"{contract.path}: {NOTES_CLAUSE}"
         yield f"  says   {printable(' '.join(notes.split()))}"
-        yield "  means  nothing that binds: notes are signed with the rest and held by no check"
+        yield f"  means  {NOTES_MEAN}"

@@ -64,6 +64,8 @@ def _readable_part(clause: Clause, text: str) -> str:
     ends = [found.start() for found in re.finditer(r"\s", text[:_LONGEST_PART])]
     for end in reversed(ends):
         part = text[:end].rstrip(" ,;:.–—-(")
+        if part.count("(") != part.count(")"):
+            continue
         try:
             clause.reader(part)
         except Unreadable:

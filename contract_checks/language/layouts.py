@@ -22,6 +22,7 @@ from contract_checks.language.blocks import (
     with_items,
 )
 from contract_checks.language.form import TITLES
+from contract_checks.language.groups import ungrouped, with_items_after
 from contract_checks.language.marks import bold_line, labelled, plain, unbroken
 from contract_checks.language.naming import (
     clause_of,
@@ -114,7 +115,9 @@ class Outlining:
     def _put(self, bullets: list[Bullet]) -> None:
         """Clauses into the current section, or into the subsection that has them in the form."""
         draft = self._current
-        for bullet in (with_dash(draft.number, bullet) for bullet in bullets):
+        dashed = [with_dash(draft.number, bullet) for bullet in bullets]
+        clauses = with_items_after(draft.number, [*ungrouped(draft.number, dashed)])
+        for bullet in clauses:
             clause = clause_of(draft.number, bullet.label)
             home = draft if clause is None else self._subsection(clause.section, bullet.line)
             holds_items = clause is not None and bool(clause.entry or clause.group)

@@ -13,7 +13,7 @@ from contract_checks.language.document import Bullet, Document, Section, parse, 
 from contract_checks.language.form import CLAUSES, TITLES, Clause, Entry, same_title
 from contract_checks.language.naming import clause_of_a_group
 from contract_checks.language.nested import value_of
-from contract_checks.language.outline import NOTES
+from contract_checks.language.outline import NOTES, NOTES_CLAUSE
 from contract_checks.language.problems import InvalidContract, Problem
 from contract_checks.language.revisions import revision, unmarked, without_comments
 from contract_checks.language.sentence import Unreadable, quote, shown
@@ -106,7 +106,7 @@ class _Reading:
             elif (section.number, section.title) == NOTES and section.number not in sections:
                 sections[section.number] = section
                 if self.document.notes:
-                    self.prose["§13 notes"] = self.document.notes
+                    self.prose[NOTES_CLAUSE] = self.document.notes
             elif title is None:
                 heading = f"{section.number} {section.title}".strip()
                 self._report(section.line, "document", advice.foreign_heading(heading))

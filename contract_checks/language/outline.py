@@ -19,12 +19,16 @@ class Bullet:
     @property
     def text(self) -> str:
         """What stands after the label, nested items included, in one line."""
-        below = "; ".join(f"{item.label}: {item.text}" for item in self.items)
+        if not any(item.text for item in self.items):  # a plain list, of values or of names
+            below = ", ".join(item.label for item in self.items)
+        else:
+            below = "; ".join(f"{item.label}: {item.text}" for item in self.items)
         return " ".join(filter(None, (self.value, below)))
 
 
 NOTES = ("13", "Notes")
 """The number and title of the section whose text is free and binds nobody."""
+NOTES_CLAUSE = "§13 notes"
 
 
 @dataclass(frozen=True)

@@ -25,7 +25,8 @@ def fanout(text: str) -> FanOut:
     with Sentence(text, expected, SEVERAL_RECORDS) as words:
         keep = _keep(words)
         by = words.take(rf"\b(?:by|based on|according to)\s+(?:the\s+)?({IDENTIFIER})")[1]
-        return FanOut(keep=keep, by=by, key=words.columns())
+        named = re.search(_KEY, tidy(text), FLAGS)
+        return FanOut(keep=keep, by=by, key=_key(words) if named else words.columns())
 
 
 def dedup(text: str) -> Dedup | None:

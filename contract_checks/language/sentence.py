@@ -225,7 +225,7 @@ class Sentence:
         found = self.take(rf"{lead}(?P<quantity>{_QUANTITY})", start="quantity")
         if _kind(found["unit"]) != kind:
             unit = found["unit"] or ""
-            if unit.lower() in UNFIXED_UNITS:
+            if kind == "duration" and unit.lower() in UNFIXED_UNITS:
                 days = f"write days{in_days(found['number'], unit.lower())}"
                 raise self.unreadable(f" ({quote(unit)} has no fixed length: {days})")
             got, where = quote(found["quantity"].lstrip("≥≤<>= ")), quote(self._text)

@@ -23,6 +23,14 @@ _PARTS = {
     "name": IDENTIFIER,
     "number": NUMBER,
     "rank": r"([1-9][0-9]?(?:\.[0-9]{1,6})?)",
+    "repeated": (
+        "(?:(?:has|have) (?:more than one|several|two) (?:records?|rows?)"
+        "|(?:appears?|comes back|shows up|occurs?|exists?) (?:more than once|twice))"
+    ),
+    "several": (
+        "(?:(?:if|where|when|should) (?:there are|a (?:key|pair) has) (?:several|two|more than one)"
+        " (?:records?|rows?)(?: (?:for|per) a key)?|should a (?:key|pair) appear more than once)"
+    ),
     "share": rf"{NUMBER} ?(?:%|per ?cent)",
     "upper": r"([5-9][0-9](?:\.[0-9]{1,6})?)",
     "whose": "(?: (?:for|in) (?:all|every|each) (?:numeric )?(?:features?|fields?|columns?))?",

@@ -5,6 +5,8 @@ from contract_checks.language.numbers import COUNTS, NUMBER
 _COUNT = rf"\b(?:{'|'.join(COUNTS)})"
 _NOT_BE = r"\b(?:(?:can't|can ?not|may not|must not) be|(?:(?:is|are|may be) )?never)"
 SYMBOLS = (
+    (r"\bat or (?:above|over)(?= [0-9])|\bequal to or (?:above|more than)(?= [0-9])", "≥"),
+    (r"\bat or (?:below|under)(?= [0-9])", "≤"),
     (rf"{_NOT_BE} (?:more|greater|higher|larger) than\b", "≤"),
     (rf"{_NOT_BE} (?:less|fewer|lower|smaller) than\b", "≥"),
     (r">=|\bat least\b|\b(?:no|not) (?:less|fewer) than\b|\bgreater than or equal to\b", "≥"),

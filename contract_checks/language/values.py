@@ -53,9 +53,14 @@ def name(text: str) -> str:
     named = prose(text).rstrip(".")
     if re.search(r"\b(?:see|as listed|tbd)\b", named, FLAGS):
         raise Unreadable(f"expected a name; got {quote(text)}")
-    if ";" in named:
-        raise Unreadable(f"expected one name: write the one who answers; got {quote(text)}")
     return named
+
+
+def answerer(text: str) -> str:
+    """The name of who answers: a team, a person, or a team and its person."""
+    if ";" in text:
+        raise Unreadable(f"expected one name: write who answers for all of it; got {quote(text)}")
+    return name(text)
 
 
 def choice(*values: str, **synonyms: str) -> Callable[[str], str]:
