@@ -92,6 +92,10 @@ def test_what_a_feature_holds(tmp_path: Path, body: str, kind: str) -> None:
 LITERALS = {
     '["items", ">=", -9223372036854775808]': Condition("items", ">=", -(2**63)),
     '["paid", "<", 0.1]': Condition("paid", "<", Decimal("0.1")),
+    '["paid", "=", 12345678901234567890123456.123456789012]': Condition(
+        "paid", "=", Decimal("12345678901234567890123456.123456789012")
+    ),
+    '["paid", "=", 0e999999999]': Condition("paid", "=", Decimal(0)),
     '["paid", "<", 3]': Condition("paid", "<", Decimal(3)),
     '["weight", "!=", -0.0]': Condition("weight", "!=", 0.0),
     '["kind", "=", "Ü"]': Condition("kind", "=", "Ü"),
@@ -176,7 +180,11 @@ WRONG = {
     'sum = "items", window = "7d", empty = true': "the value is int64, and true is no whole number",
     'sum = "items", window = "7d", empty = 9223372036854775808': "does not go into 64 bits",
     'max = "paid", window = "7d", empty = 0.0000000000001': "more than 12 digits after the point",
-    'max = "paid", window = "7d", empty = 1e26': "1E+26 is no decimal of at most 26 digits",
+    'max = "paid", window = "7d", empty = 1e26': "1E+26 is no number of at most 26 digits before",
+    'max = "paid", window = "7d", empty = 1e-999999999': "more than 12 digits after the point",
+    'max = "paid", window = "7d", empty = 1e999999999': "is no number of at most 26 digits before",
+    'max = "items", window = "7d", empty = 0x1'
+    + 5000 * "0": "many digits does not go into 64 bits",
     'max = "weight", window = "7d", empty = nan': "NaN is no number that a double holds",
     'max = "weight", window = "7d", empty = 1e999': "is no number that a double holds",
     'max = "due", window = "7d", empty = 2026-01-01T00:00:00': "is no instant: write it with its "
@@ -271,7 +279,12 @@ def test_all_faults_are_told_at_once_in_the_order_of_their_lines(tmp_path: Path)
 
 @pytest.mark.parametrize(
     ("content", "said"),
-    [(b"view = \n", "is no TOML (Invalid value (at line 1"), (b"\xff", "is no text in UTF-8")],
+    [
+        (b"view = \n", "is no TOML (Invalid value (at line 1"),
+        (b"\xff", "is no text in UTF-8"),
+        (b"view = 1" + 5000 * b"0", "is no TOML ("),
+        (b"view = " + 5000 * b"[", "is no TOML ("),
+    ],
 )
 def test_a_file_that_is_no_toml(tmp_path: Path, content: bytes, said: str) -> None:
     file = tmp_path / "broken.toml"

@@ -4,10 +4,12 @@ import re
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from fractions import Fraction
 from typing import Any
 
 from feature_pipeline.aggregation.declaration import Literal
 
+_LEGIBLE = 10**50
 _UNITS = {
     "s": timedelta(seconds=1),
     "min": timedelta(minutes=1),
@@ -17,7 +19,7 @@ _UNITS = {
 _LONGEST = timedelta(days=36_500)
 DECIMALS = 12
 """Digits after the point of a decimal: `feature_pipeline/money.py`."""
-_BEYOND = Decimal(10) ** 26
+WHOLE_DIGITS = 38 - DECIMALS
 
 
 class UnreadableError(ValueError):
@@ -50,7 +52,7 @@ def _int64(written: Any) -> int:
     if not isinstance(written, int) or isinstance(written, bool):
         raise UnreadableError(f"{shown(written)} is no whole number")
     if not -(2**63) <= written < 2**63:
-        raise UnreadableError(f"{written} does not go into 64 bits")
+        raise UnreadableError(f"{shown(written)} does not go into 64 bits")
     return written
 
 
@@ -58,11 +60,18 @@ def _decimal(written: Any) -> Decimal:
     if isinstance(written, bool) or not isinstance(written, int | Decimal):
         raise UnreadableError(f"{shown(written)} is no number")
     value = Decimal(written)
-    if not value.is_finite() or abs(value) >= _BEYOND:
-        raise UnreadableError(f"{written} is no decimal of at most 26 digits before the point")
-    if value != round(value, DECIMALS):
+    if not value.is_finite() or (value and value.adjusted() >= WHOLE_DIGITS):
+        raise UnreadableError(
+            f"{shown(written)} is no number of at most 26 digits before the point"
+        )
+    if value and (value.adjusted() < -DECIMALS or units_of(value).denominator != 1):
         raise UnreadableError(f"{written} has more than {DECIMALS} digits after the point")
     return value
+
+
+def units_of(value: Decimal) -> Fraction:
+    """A decimal in units of its last digit; Decimal's own arithmetic rounds to 28 digits."""
+    return Fraction(value) * Fraction(10**DECIMALS)
 
 
 def _double(written: Any) -> float:
@@ -73,7 +82,7 @@ def _double(written: Any) -> float:
     except OverflowError:
         value = float("inf")
     if abs(value) == float("inf") or value != value:
-        raise UnreadableError(f"{written} is no number that a double holds")
+        raise UnreadableError(f"{shown(written)} is no number that a double holds")
     return value + 0.0  # there is one zero
 
 
@@ -121,4 +130,6 @@ def shown(written: Any) -> str:
         return "a table"
     if isinstance(written, list):
         return f"[{', '.join(map(shown, written))}]"
+    if isinstance(written, int) and abs(written) > _LEGIBLE:
+        return "a number of many digits"
     return str(written)

@@ -52,7 +52,7 @@ def load(file: Path, lookback: timedelta | None = None) -> Declaration:
         ) from error
     except UnicodeDecodeError as error:
         raise InvalidDeclarationError(f"{file} is no text in UTF-8: write it anew") from error
-    except (tomllib.TOMLDecodeError, ArithmeticError, RecursionError) as error:
+    except (ValueError, RecursionError) as error:
         raise InvalidDeclarationError(f"{file} is no TOML ({error}): mend it there") from error
     reader = _Reader(Faults(file, text))
     declaration = reader.declaration(told, lookback)
