@@ -63,7 +63,7 @@ COPY (
 
 def ours(events: Path, out: Path) -> None:
     """The exact change log."""
-    from feature_pipeline.change_log import aggregate
+    from feature_pipeline.change_log.aggregate import aggregate
 
     terms = load(CONTRACT).time
     aggregate(

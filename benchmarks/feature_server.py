@@ -64,7 +64,7 @@ def main(
 
 def materialize(repository: Path) -> None:
     from feature_access.registry import open_store
-    from feature_pipeline.materialize import materialize_up_to
+    from feature_pipeline.online.materialize import materialize_up_to
 
     materialize_up_to(open_store(repository), PRESENT)
 
@@ -116,7 +116,7 @@ def stock(repository: Path) -> Path:
     settings = plain / "feature_store.yaml"
     text = settings.read_text()
     for ours, feasts in {
-        "feature_access.redis_online_store.DefaultingRedisOnlineStore": "redis",
+        "feature_access.online_stores.redis_store.DefaultingRedisOnlineStore": "redis",
         "feature_access.provider.HeartbeatProvider": "local",
     }.items():
         assert ours in text

@@ -40,7 +40,7 @@ from watched import Cost, Limits, in_a_child, measured
 FLOORS, OURS = ("DuckDB ASOF", "polars join_asof"), "ours"
 PEERS = {"Feast duckdb": "duckdb", "Feast dask": "dask"}
 BARE, BUILT = "read and written", "training set"
-OUR_STORE = "feature_access.offline_store.PointInTimeOfflineStore"
+OUR_STORE = "feature_access.offline_stores.duckdb_store.PointInTimeOfflineStore"
 KEY = "sixteen or more characters"
 UNWATCHED = Limits(3_600, 1_000)
 
@@ -155,7 +155,7 @@ def _training_set(entities: Path, target: Path) -> Callable[[], None]:
     """The job itself, its record and receipt included, after what it imports late."""
     for late in ("evidence.facts", "evidence.registry", "receipts.inputs"):
         import_module(f"contract_checks.{late}")
-    import_module("feature_access.training_set")
+    import_module("feature_access.training.training_set")
     from contract_checks.language.loader import load
     from feature_access.registry import open_store
     from scripts.build_training_set import build
@@ -183,7 +183,7 @@ def _refuse_another_answer(name: str, place: Path) -> int:
     answer.unlink()
     asked = right.num_rows
     if name == BUILT:
-        from feature_access.hashing import hashed
+        from feature_access.training.hashing import hashed
 
         right = right.set_column(0, columns[0], hashed(right[columns[0]], KEY.encode()))
     if name in PEERS:

@@ -66,9 +66,9 @@ def main(
 
 def _works(repository: Path, port: int) -> dict[str, Callable[[list[int]], Callable[[], Any]]]:
     """What is timed: each takes customers and gives a read of them."""
-    from feature_access.online import OnlineFeatures
+    from feature_access.online_features import OnlineFeatures
     from feature_access.registry import open_store
-    from feature_pipeline.materialize import materialize_up_to
+    from feature_pipeline.online.materialize import materialize_up_to
 
     ours = open_store(repository)
     materialize_up_to(ours, PRESENT)

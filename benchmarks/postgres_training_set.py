@@ -32,7 +32,7 @@ from postgres_server import Database, PostgresServer
 START = datetime(2026, 1, 1, tzinfo=UTC)
 DAYS = 60
 FEATURES = ("avg_order_value_30d", "orders_30d", "sessions_30d", "distinct_order_days_30d")
-OURS = "feature_access.postgres_offline_store.PointInTimePostgresOfflineStore"
+OURS = "feature_access.offline_stores.postgres_store.PointInTimePostgresOfflineStore"
 STOCK = "postgres"
 
 _FEATURE_ROWS = """

@@ -172,8 +172,8 @@ def _floor(repository: Path, store: object, as_of: datetime) -> float:
     import pyarrow.parquet as pq
     from feast.infra.passthrough_provider import PassthroughProvider
 
-    from feature_pipeline.parquet_table import parts_of
     from scripts.command_line import HISTORY
+    from storage.parquet_table import parts_of
 
     part = pq.read_table(parts_of(HISTORY)[-1])
     view = store.get_feature_view("customer_profile_v1")
@@ -189,9 +189,9 @@ def _floor(repository: Path, store: object, as_of: datetime) -> float:
 
 def _refuse_another_answer(repository: Path, contract: object, as_of: datetime) -> None:
     """The log that was continued must be the one that all events make at once."""
-    from feature_pipeline.change_log import aggregate
-    from feature_pipeline.engine import parquet_at
+    from feature_pipeline.change_log.aggregate import aggregate
     from scripts.command_line import EVENTS, HISTORY
+    from storage.duckdb_session import parquet_at
 
     whole = repository / "whole" / "log.parquet"
     whole.parent.mkdir()

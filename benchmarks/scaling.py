@@ -64,12 +64,12 @@ def main(
 
 def _offline(folder: Path, customers: int, days: int, table: Table) -> None:
     from feature_access.registry import open_store
-    from feature_access.training_set import build_training_set
-    from feature_pipeline.duckdb_engine import DuckDBEngine
-    from feature_pipeline.engine import embedded_engine
-    from feature_pipeline.intake import stage_events
+    from feature_access.training.training_set import build_training_set
+    from feature_pipeline.change_log.intake import stage_events
+    from feature_pipeline.compute_engines.duckdb.engine import DuckDBEngine
     from feature_pipeline.refresh import refresh
     from feature_pipeline.refreshed import Tables, Terms
+    from storage.duckdb_session import embedded_engine
 
     repository = copy_of_the_project(folder / "repository")
     apply(repository)
@@ -151,10 +151,10 @@ def _warehouse(folder: Path, customers: int, days: int, table: Table) -> None:
     from postgres_server import PostgresServer
     from warehouse import prepare
 
-    from feature_pipeline.postgres_engine import PostgreSQLEngine
+    from feature_pipeline.compute_engines.postgres.engine import PostgreSQLEngine
+    from feature_pipeline.compute_engines.postgres.load import load_events
     from feature_pipeline.refresh import refresh
     from feature_pipeline.refreshed import Terms
-    from feature_pipeline.warehouse_load import load_events
 
     end = START + days * 24 * HOUR
     count = sum(_deliver(folder, customers, START + n * 24 * HOUR, 24) for n in range(days))

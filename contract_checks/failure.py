@@ -23,7 +23,15 @@ from contract_checks.stopping import stoppable
 OUTSIDE, OUR_OWN = 2, 70
 
 _ROOMS = frozenset(
-    {"__main__", "contract_checks", "feature_access", "feature_pipeline", "feature_repo", "scripts"}
+    {
+        "__main__",
+        "contract_checks",
+        "feature_access",
+        "feature_pipeline",
+        "feature_repo",
+        "scripts",
+        "storage",
+    }
 )
 _LIBRARIES = frozenset(
     {"_duckdb", "alembic", "duckdb", "feast", "google", "psycopg", "psycopg_pool", "py4j"}

@@ -27,14 +27,14 @@ from tenacity import (
 )
 
 from feature_access.apply_guard import guard_apply
-from feature_access.entity_requests import EntityRequest, entities_named
-from feature_access.instants import instant_of
-from feature_access.testimony import Testimony
-from feature_access.unavailable import (
+from feature_access.entities.instants import instant_of
+from feature_access.entities.requests import EntityRequest, entities_named
+from feature_access.errors import (
     OnlineStoreEmptyError,
     OnlineStoreEvictsError,
     OnlineStoreUnavailableError,
 )
+from feature_access.online_stores.testimony import Testimony
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 

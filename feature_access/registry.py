@@ -8,8 +8,8 @@ from feast import FeatureStore
 from feast.repo_config import RegistryConfig, load_repo_config
 from sqlalchemy import NullPool
 
-from feature_access.profile import chosen_profile
-from feature_access.refusal import RefusedError
+from storage.errors import RefusedError
+from storage.profile import chosen_profile
 
 _SQLITE = "sqlite:///"
 

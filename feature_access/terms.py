@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from datetime import timedelta
 
-from feature_access.refusal import RefusedError
+from storage.errors import RefusedError
 
 
 @dataclass(frozen=True)

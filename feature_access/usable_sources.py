@@ -14,12 +14,12 @@ from feast.repo_contents import RepoContents
 from feast.types import Array, Bool, FeastType, Float32, Float64, Int32, Int64, UnixTimestamp
 from feast.types import from_value_type as declared_type
 
-from feature_access.compared_keys import key_as_there
-from feature_access.entity_keys import declared_keys
-from feature_access.point_in_time import Asked
-from feature_access.refusal import RefusedError
-from feature_access.source_columns import Columns, is_time, refuse_unlike_the_source
-from feature_access.value_by_value import UnusableValueError
+from feature_access.entities.compared_keys import key_as_there
+from feature_access.entities.keys import declared_keys
+from feature_access.entities.value_by_value import UnusableValueError
+from feature_access.offline_stores.point_in_time import Asked
+from feature_access.offline_stores.source_columns import Columns, is_time, refuse_unlike_the_source
+from storage.errors import RefusedError
 
 _NO_KEYS = pa.chunked_array([], pa.int64())
 _NUMBERS = (Int32, Int64, Float32, Float64)

@@ -12,13 +12,14 @@ Every decision is here, once; how each engine does its part is its own.
 from collections.abc import Callable
 from datetime import datetime
 
-from feature_pipeline.compute_engine import Engine, EventCounts, Plan, Revisions, Run
-from feature_pipeline.instants import in_utc
-from feature_pipeline.intake import IntakeCounts, nothing_arrived
-from feature_pipeline.last_bits import beyond_last_bits, with_mended
+from feature_pipeline.change_log.instants import in_utc
+from feature_pipeline.change_log.intake import IntakeCounts, nothing_arrived
+from feature_pipeline.change_log.last_bits import beyond_last_bits, with_mended
+from feature_pipeline.change_log.watermark import Watermark
+from feature_pipeline.compute_engines.engine import Engine, EventCounts, Plan, Revisions, Run
 from feature_pipeline.refreshed import Refreshed, Terms
-from feature_pipeline.refusal import A_LATER_TIME, THE_WAY_OUT, RefusedError
-from feature_pipeline.watermark import Watermark
+from feature_pipeline.remedies import A_LATER_TIME, THE_WAY_OUT
+from storage.errors import RefusedError
 
 
 def refresh(

@@ -6,12 +6,12 @@ from pathlib import Path
 
 import duckdb
 
-from feature_pipeline.engine import one_row, parquet_at
-from feature_pipeline.erased_customers import NOBODY, ErasedCustomers, leave_out
-from feature_pipeline.events_table import parts_reaching, readable, rows_if_all_beyond
-from feature_pipeline.instants import arrived_by, arrives_after
-from feature_pipeline.intake import IntakeCounts
-from feature_pipeline.local_days import IN_UTC
+from feature_pipeline.change_log.events_table import parts_reaching, readable, rows_if_all_beyond
+from feature_pipeline.change_log.instants import arrived_by, arrives_after
+from feature_pipeline.change_log.intake import IntakeCounts
+from feature_pipeline.change_log.local_days import IN_UTC
+from feature_pipeline.erasure.erased_customers import NOBODY, ErasedCustomers, leave_out
+from storage.duckdb_session import one_row, parquet_at
 
 
 @dataclass(frozen=True)

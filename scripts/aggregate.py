@@ -9,12 +9,12 @@ import typer
 
 from contract_checks.clock import instant
 from contract_checks.language.loader import InvalidContract
-from feature_access.profile import chosen_profile, offline_store_of
-from feature_pipeline.change_log import aggregate
-from feature_pipeline.refusal import RefusedError
+from feature_pipeline.change_log.aggregate import aggregate
 from scripts.command_line import CONTRACT, ROOT, present, refusals_exit, run_job
 from scripts.own_tables import contract_of_own_columns
 from scripts.progress import steps
+from storage.errors import RefusedError
+from storage.profile import chosen_profile, offline_store_of
 
 
 def main(

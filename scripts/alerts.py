@@ -14,10 +14,10 @@ from contract_checks.language.contract import Contract
 from contract_checks.language.loader import InvalidContract, load
 from contract_checks.operations.incidents import Standing, key_of, standing
 from contract_checks.operations.log import Record
-from feature_pipeline.refusal import RefusedError
 from scripts.alerting import alerts_on_record, text_of
 from scripts.command_line import CONTRACT, ROOT, DocumentOption, present, refusals_exit, run_job
 from scripts.recording import operations_log
+from storage.errors import RefusedError
 
 
 class Action(StrEnum):

@@ -17,10 +17,8 @@ from contract_checks.findings import Outcome
 from contract_checks.language.contract import Contract
 from contract_checks.language.loader import InvalidContract
 from contract_checks.language.sentence import spell
-from feature_pipeline.backfill import Backfill, compare_with_rebuild
-from feature_pipeline.engine import parquet_at
-from feature_pipeline.refusal import RefusedError
-from feature_pipeline.warehouse_backfill import compare_in_warehouse
+from feature_pipeline.change_log.backfill import Backfill, compare_with_rebuild
+from feature_pipeline.compute_engines.postgres.backfill import compare_in_warehouse
 from scripts.command_line import (
     CONTRACT,
     EVENTS,
@@ -37,6 +35,8 @@ from scripts.offline_rows import chosen_warehouse
 from scripts.own_tables import contract_of_own_tables
 from scripts.progress import steps
 from scripts.recording import digests_of, recorded
+from storage.duckdb_session import parquet_at
+from storage.errors import RefusedError
 
 
 def main(
@@ -80,7 +80,7 @@ def backfill(
     """
     end, stretch = _last_refresh(contract, as_of), contract.test_plan.backfill_window
     with recorded("backfill", contract.view_name, as_of) as figures:
-        figures["files"] = digests_of("feature_pipeline")
+        figures["files"] = digests_of("feature_pipeline", "storage")
         figures |= {"from": (end - stretch).isoformat(), "to": end.isoformat()}
         address = chosen_warehouse()
         compare = (

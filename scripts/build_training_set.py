@@ -14,21 +14,20 @@ from contract_checks.clock import instant
 from contract_checks.digest import digest_of_file
 from contract_checks.language.contract import Contract
 from contract_checks.language.loader import InvalidContract
-from feature_access.hashing import hash_key_from
-from feature_access.refusal import RefusedError
-from feature_pipeline.atomic import replacing
-from feature_pipeline.refusal import RefusedError as TargetRefusedError
+from feature_access.training.hashing import hash_key_from
 from scripts.command_line import CONTRACT, ROOT, DocumentOption, present, refusals_exit, run_job
 from scripts.lineage import training_flow
 from scripts.own_tables import contract_to_read_under
 from scripts.recording import recorded
 from scripts.training_receipt import keyed_digest, receipt_beside, receipt_text
 from scripts.view_contracts import contracts_of
+from storage.atomic import replacing
+from storage.errors import RefusedError
 
 if TYPE_CHECKING:
     from feast import FeatureStore
 
-    from feature_access.training_set import TrainingSet
+    from feature_access.training.training_set import TrainingSet
 
 SERVICE = "customer_profile"
 
@@ -66,7 +65,7 @@ def main(
     what the offline table is known up to, has no answer yet: it is refused, or left out.
     Exit code 0: written and on record; 2: refused, nothing written.
     """
-    with refusals_exit(RefusedError, TargetRefusedError, InvalidContract, ValueError, RuntimeError):
+    with refusals_exit(RefusedError, InvalidContract, ValueError, RuntimeError):
         built = build(
             contract_to_read_under(document),
             present(as_of),
@@ -105,7 +104,7 @@ def build(
         RefusedError: the contract does not approve the consumer, there is no hash key in the
             environment, the entities cannot be read, or there is no such service; the service
             serves another version; or a target cannot be written.
-        ValueError: see `feature_access.training_set`.
+        ValueError: see `feature_access.training.training_set`.
     """
     receipt = receipt_beside(target)
     read = recorded("training_set", contract.view_name, as_of, training_flow(contract))
@@ -116,9 +115,9 @@ def build(
         if not entities.is_file():
             raise RefusedError(f"no entity frame at {entities}: name a parquet, CSV or SQL file")
         # Imported late: Feast takes seconds, which a refused run should not.
-        from feature_access.entity_frame import read_entity_frame, text_keys
         from feature_access.registry import open_store
-        from feature_access.training_set import build_training_set
+        from feature_access.training.entity_frame import read_entity_frame, text_keys
+        from feature_access.training.training_set import build_training_set
 
         store = open_store(ROOT)
         read_as_well = reads.enter_context(_others(store, service, contract, consumer, as_of))
@@ -163,7 +162,7 @@ def _others(
         RefusedError: the service does not serve that view, another one has no contract, or a
             contract does not approve the consumer; the record of its view then says so.
     """
-    from feature_access.training_set import views_of
+    from feature_access.training.training_set import views_of
 
     views = views_of(store, service)
     if contract.view_name not in views:  # another document says who may read it

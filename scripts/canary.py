@@ -10,12 +10,11 @@ from contract_checks.findings import Outcome
 from contract_checks.language.contract import Contract
 from contract_checks.language.loader import InvalidContract
 from contract_checks.measures.comparison import Comparison, compare
-from feature_access.refusal import RefusedError as ReadRefusedError
-from feature_pipeline.refusal import RefusedError
 from scripts.command_line import CONTRACT, ROOT, DocumentOption, present, refusals_exit, run_job
 from scripts.own_tables import contract_of_own_tables
 from scripts.recording import digests_of, recorded
 from scripts.sampling import features_of, known_by, offline_answers, pinned_service, sampled
+from storage.errors import RefusedError
 
 if TYPE_CHECKING:
     from feast import FeatureStore
@@ -35,7 +34,7 @@ def main(
 
     Exit code 0: every customer has the offline values; 1: some have not; 2: refused.
     """
-    with refusals_exit(RefusedError, ReadRefusedError, InvalidContract):
+    with refusals_exit(RefusedError, InvalidContract):
         contract, moment = contract_of_own_tables(document), present(as_of)
         # Imported late: Feast takes seconds, which --help should not.
         from feature_access.registry import open_store
@@ -53,13 +52,13 @@ def canary(
     Raises:
         RefusedError: nothing is registered, or there is no entity to materialize.
     """
-    from feature_pipeline.canary import read_back
+    from feature_pipeline.online.canary import read_back
 
     service, at = pinned_service(store, contract), known_by(store, contract, as_of)
     ttl = store.get_feature_view(contract.view_name).ttl  # older rows are not materialized
     keys = sampled(store, contract, at, customers, *([at - ttl] if ttl else []))
     with recorded("canary", contract.view_name, as_of) as figures:
-        figures["files"] = digests_of("feature_access", "feature_pipeline")
+        figures["files"] = digests_of("feature_access", "feature_pipeline", "storage")
         compared = compare(
             offline_answers(store, service, keys, at),
             read_back(store, contract.view_name, keys, at),

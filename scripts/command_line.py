@@ -15,11 +15,10 @@ from filelock import FileLock, Timeout
 from contract_checks.clock import now
 from contract_checks.console import console
 from contract_checks.failure import run
-from feature_access.freshness import CLOCK_ALLOWANCE as CLOCK_ALLOWANCE
-from feature_access.refusal import RefusedError as UnusableProfileError
-from feature_pipeline.atomic import clear_drafts
-from feature_pipeline.refusal import RefusedError
-from feature_pipeline.warehouse import BusyWarehouseError, working_alone
+from feature_access.online_stores.freshness import CLOCK_ALLOWANCE as CLOCK_ALLOWANCE
+from feature_pipeline.compute_engines.postgres.warehouse import BusyWarehouseError, working_alone
+from storage.atomic import clear_drafts
+from storage.errors import RefusedError
 
 ROOT = Path(__file__).resolve().parent.parent
 WAREHOUSE = ROOT / "data" / "data_warehouse"
@@ -124,7 +123,7 @@ def _alone_in_the_warehouse() -> AbstractContextManager[None]:
 @contextmanager
 def refusals_exit(*refusals: type[Exception]) -> Iterator[None]:
     """Turn a refusal, or that of a profile or to begin, into one message on stderr and code 2."""
-    caught: tuple[type[Exception], ...] = (*refusals, UnusableProfileError, NotBegunError)
+    caught: tuple[type[Exception], ...] = (*refusals, RefusedError, NotBegunError)
     try:
         yield
     except caught as refusal:

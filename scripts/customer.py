@@ -9,13 +9,13 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from contract_checks.language.contract import Contract
-from feature_access.hashing import hashed
-from feature_pipeline.event_parts import event_parts
-from feature_pipeline.identity import Identity
-from feature_pipeline.refusal import RefusedError
-from feature_pipeline.warehouse_letting_go import known_customers_in_warehouse
+from feature_access.training.hashing import hashed
+from feature_pipeline.change_log.event_parts import event_parts
+from feature_pipeline.compute_engines.postgres.row_deletion import known_customers_in_warehouse
+from feature_pipeline.erasure.identity import Identity
 from scripts.command_line import EVENTS, HISTORY
 from scripts.offline_rows import chosen_warehouse
+from storage.errors import RefusedError
 
 if TYPE_CHECKING:
     from feast import FeatureStore
@@ -30,7 +30,7 @@ def identity_of(
     Raises:
         RefusedError: the contract's entity has several keys, or the identifier is none of theirs.
     """
-    from feature_access.forgetting import bytes_of
+    from feature_access.online_stores.row_deletion import bytes_of
 
     column, *others = contract.entity.join_keys
     if others:
@@ -46,8 +46,8 @@ def online_keys(column: str, text: str) -> list["EntityKey"]:
     from feast.protos.feast.types.Value_pb2 import Value
     from feast.types import Int32, Int64
 
-    from feature_access.entity_value import entity_value
-    from feature_access.value_by_value import UnusableValueError
+    from feature_access.entities.value import entity_value
+    from feature_access.entities.value_by_value import UnusableValueError
 
     values = [Value(string_val=text)]
     with suppress(UnusableValueError):
@@ -88,8 +88,8 @@ def _as_declared(column: str, customer_id: str, store: "FeatureStore") -> str:
     """
     from feast.types import Int64, String
 
-    from feature_access.entity_value import entity_value
-    from feature_access.value_by_value import UnusableValueError
+    from feature_access.entities.value import entity_value
+    from feature_access.entities.value_by_value import UnusableValueError
 
     numbers = _are_numbers(column, store)
     if not customer_id:

@@ -15,14 +15,14 @@ from pathlib import Path
 import duckdb
 import pyarrow.parquet as pq
 
-from feature_pipeline.atomic import replacing
-from feature_pipeline.engine import one_row, parquet_at
-from feature_pipeline.erased_customers import ErasedCustomers
-from feature_pipeline.refusal import RefusedError
-from feature_pipeline.warehouse import session
-from feature_pipeline.warehouse_erased import left_out_of_purchases
+from feature_pipeline.compute_engines.postgres.warehouse import session
+from feature_pipeline.erasure.erased_customers import ErasedCustomers
+from feature_pipeline.erasure.warehouse_erased import left_out_of_purchases
 from postgres_limits import limited
 from scripts.command_line import ROOT
+from storage.atomic import replacing
+from storage.duckdb_session import one_row, parquet_at
+from storage.errors import RefusedError
 
 _PROJECT = ROOT / "customer_activity"
 MADE = _PROJECT / "made"

@@ -26,13 +26,8 @@ from contract_checks.language.contract import Contract
 from contract_checks.language.loader import InvalidContract
 from contract_checks.report import text
 from contract_checks.report.html import page
-from feature_access.hashing import HASH_KEY_VARIABLE
-from feature_access.refusal import RefusedError as ReadRefusedError
-from feature_pipeline.atomic import replacing
-from feature_pipeline.engine import parquet_at
-from feature_pipeline.parquet_table import drop
+from feature_access.training.hashing import HASH_KEY_VARIABLE
 from feature_pipeline.refreshed import Refreshed
-from feature_pipeline.refusal import RefusedError
 from scripts.answers import answers_table
 from scripts.build_training_set import build
 from scripts.command_line import CONTRACT, EVENTS, HISTORY, ROOT, present, refusals_exit, run_job
@@ -43,6 +38,10 @@ from scripts.own_tables import contract_of_own_tables
 from scripts.progress import steps
 from scripts.promote import promote
 from scripts.refresh import refresh
+from storage.atomic import replacing
+from storage.duckdb_session import parquet_at
+from storage.errors import RefusedError
+from storage.parquet_table import drop
 
 if TYPE_CHECKING:
     from feast import FeatureStore
@@ -71,7 +70,7 @@ def main(
     """
     started = time.monotonic()
     with (
-        refusals_exit(RefusedError, ReadRefusedError, InvalidContract, MissingEvidence),
+        refusals_exit(RefusedError, InvalidContract, MissingEvidence),
         steps(lines=True) as on_step,
     ):
         contract, moment = contract_of_own_tables(CONTRACT), present(as_of or PRESENT)
@@ -166,7 +165,7 @@ def _look_up(store: "FeatureStore", present: datetime) -> pd.DataFrame:
     kinds[UNKNOWN_CUSTOMER] = "unknown"
     service, customers = store.get_feature_service(SERVICE), list(kinds)
 
-    from feature_access.unavailable import OnlineStoreUnavailableError
+    from feature_access.errors import OnlineStoreUnavailableError
 
     try:
         plain = store.get_online_features(service, [{"customer_id": c} for c in customers]).to_df()

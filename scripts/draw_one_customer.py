@@ -9,8 +9,6 @@ import typer
 
 from contract_checks.language.loader import load
 from contract_checks.language.sentence import spell
-from feature_pipeline.atomic import replacing
-from feature_pipeline.refusal import RefusedError
 from scripts.command_line import CONTRACT, ROOT, refusals_exit, run_job
 from scripts.one_customer import (
     DAY,
@@ -23,6 +21,8 @@ from scripts.one_customer import (
     rows_table,
     tell,
 )
+from storage.atomic import replacing
+from storage.errors import RefusedError
 
 # The picture: two stretches of four days, one window apart, with the days between cut out.
 _LEFT, _DAY_WIDTH, _DAYS, _GAP = 130, 100, 4, 60

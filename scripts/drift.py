@@ -23,12 +23,12 @@ from contract_checks.language.contract import Contract
 from contract_checks.language.loader import InvalidContract
 from contract_checks.measures.psi import reaches
 from contract_checks.operations.incidents import Standing, standing
-from feature_pipeline.refusal import RefusedError
 from scripts.alerting import News, alert, alerts_on_record, changes, text_of
 from scripts.command_line import CONTRACT, ROOT, DocumentOption, present, refusals_exit, run_job
 from scripts.freeze_baseline import registered
 from scripts.own_tables import contract_of_own_tables
 from scripts.recording import recorded
+from storage.errors import RefusedError
 
 WARN_CLAUSE, BLOCK_CLAUSE = "§7 warn", "§7 fail"
 

@@ -18,13 +18,11 @@ from contract_checks.language.contract import Contract
 from contract_checks.language.loader import InvalidContract
 from contract_checks.operations.log import Record
 from contract_checks.server_faults import server_fault
-from feature_access.hashing import hash_key_from
-from feature_access.refusal import RefusedError as NoKeyError
-from feature_pipeline.identity import Identity, without
-from feature_pipeline.recount import recount
+from feature_access.training.hashing import hash_key_from
+from feature_pipeline.change_log.reset_watermark import recount
+from feature_pipeline.erasure.identity import Identity, without
+from feature_pipeline.erasure.residual_search import Searched, search
 from feature_pipeline.refreshed import Tables
-from feature_pipeline.refusal import RefusedError
-from feature_pipeline.residue import Searched, search
 from scripts.command_line import (
     CONTRACT,
     EVENTS,
@@ -46,6 +44,7 @@ from scripts.own_tables import contract_of_own_tables
 from scripts.recording import operations_log, recorded
 from scripts.sets_on_record import refuse_another_key, sets_on_record
 from scripts.terms import terms_of
+from storage.errors import RefusedError
 
 if TYPE_CHECKING:
     from feast import FeatureStore
@@ -77,7 +76,7 @@ def main(
     The key that training sets are hashed with comes from FEATURE_STORE_HASH_KEY. Safe to run again.
     Exit code 0: nothing is left; 1: something is, and is named; 2: refused, nothing erased.
     """
-    with refusals_exit(RefusedError, NoKeyError, InvalidContract):
+    with refusals_exit(RefusedError, InvalidContract):
         contract, key = contract_of_own_tables(document), hash_key_from(os.environ)
         # Imported late: Feast takes seconds, which --help should not.
         from feature_access.registry import open_store

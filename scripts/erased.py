@@ -6,18 +6,17 @@ writes adds them to the warehouse's list, which the jobs of every host read.
 
 import os
 
-from feature_access.hashing import HASH_KEY_VARIABLE, hash_key_from
-from feature_access.refusal import RefusedError as NoKeyError
-from feature_pipeline.erased_customers import ErasedCustomers, read_erased
-from feature_pipeline.refusal import RefusedError
-from feature_pipeline.warehouse import ERASED as TABLE
-from feature_pipeline.warehouse_erased import (
+from feature_access.training.hashing import HASH_KEY_VARIABLE, hash_key_from
+from feature_pipeline.compute_engines.postgres.warehouse import ERASED as TABLE
+from feature_pipeline.erasure.erased_customers import ErasedCustomers, read_erased
+from feature_pipeline.erasure.warehouse_erased import (
     add_to_warehouse,
     is_anybody_erased,
     read_erased_in_warehouse,
 )
 from scripts.command_line import WAREHOUSE
 from scripts.offline_rows import chosen_warehouse
+from storage.errors import RefusedError
 
 ERASED = WAREHOUSE / "erased_customers.txt"
 
@@ -37,7 +36,7 @@ def erased_customers() -> ErasedCustomers:
         return ErasedCustomers(b"")
     try:
         return listed_with(hash_key_from(os.environ))
-    except NoKeyError as error:
+    except RefusedError as error:
         raise RefusedError(
             f"customers were erased ({' and '.join(listed)}), and only the {HASH_KEY_VARIABLE} "
             "they were erased with recognises them in new events: set it"

@@ -4,10 +4,14 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from functools import partial
 
-from feature_pipeline.identity import Identity
-from feature_pipeline.removal import holding, remove, rows_to_go
-from feature_pipeline.residue import Searched
-from feature_pipeline.warehouse_letting_go import TABLES, forget_customer, rows_of_customer
+from feature_pipeline.change_log.removal import holding, remove, rows_to_go
+from feature_pipeline.compute_engines.postgres.row_deletion import (
+    TABLES,
+    forget_customer,
+    rows_of_customer,
+)
+from feature_pipeline.erasure.identity import Identity
+from feature_pipeline.erasure.residual_search import Searched
 from scripts.command_line import EVENTS, HISTORY, QUARANTINE
 from scripts.offline_rows import chosen_warehouse
 

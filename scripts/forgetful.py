@@ -2,12 +2,12 @@
 
 from typing import TYPE_CHECKING
 
-from feature_pipeline.refusal import RefusedError
+from storage.errors import RefusedError
 
 if TYPE_CHECKING:
     from feast import FeatureStore
 
-    from feature_access.forgetting import ForgetfulOnlineStore
+    from feature_access.online_stores.row_deletion import ForgetfulOnlineStore
 
 
 def forgetful(store: "FeatureStore") -> "ForgetfulOnlineStore":
@@ -19,7 +19,7 @@ def forgetful(store: "FeatureStore") -> "ForgetfulOnlineStore":
     import feast_start  # noqa: F401  (before Feast)
     from feast.infra.online_stores.helpers import get_online_store_from_config
 
-    from feature_access.forgetting import ForgetfulOnlineStore
+    from feature_access.online_stores.row_deletion import ForgetfulOnlineStore
 
     online = get_online_store_from_config(store.config.online_store)
     if not isinstance(online, ForgetfulOnlineStore):

@@ -10,7 +10,6 @@ import typer
 from contract_checks.clock import instant
 from contract_checks.language.contract import Contract
 from contract_checks.language.loader import InvalidContract
-from feature_pipeline.refusal import RefusedError
 from scripts.command_line import CONTRACT, EVENTS, present, refusals_exit, run_job
 from scripts.customer_activity import append_events, write_events
 from scripts.erased import erased_customers_of_all_hosts
@@ -18,6 +17,7 @@ from scripts.lineage import upstream_flow
 from scripts.offline_rows import chosen_warehouse
 from scripts.own_tables import contract_of_own_tables
 from scripts.recording import recorded
+from storage.errors import RefusedError
 
 
 def main(

@@ -6,9 +6,9 @@ from typing import Annotated
 import typer
 
 import contract_checks  # noqa: F401  (it heeds Ctrl-C from here on)
-from feature_pipeline.refusal import RefusedError
 from scripts.command_line import EVENTS, ROOT, refusals_exit, run_job, writing_alone
 from scripts.erased import erased_customers_of_all_hosts
+from storage.errors import RefusedError
 
 
 def main(
@@ -26,9 +26,9 @@ def main(
     """
     with refusals_exit(RefusedError):
         # Imported late: Feast takes seconds, which --help should not.
+        from feature_access.offline_stores.postgres_address import warehouse_address
         from feature_access.registry import open_store
-        from feature_access.warehouse_address import warehouse_address
-        from feature_pipeline.warehouse_load import load_events
+        from feature_pipeline.compute_engines.postgres.load import load_events
 
         address = warehouse_address(open_store(ROOT).config)
         if address is None:

@@ -13,11 +13,11 @@ from contract_checks.language.contract import Contract
 from contract_checks.language.loader import InvalidContract
 from contract_checks.language.sentence import spell
 from contract_checks.measures.proportions import at_most, upper_bound
-from feature_access.refusal import RefusedError
 from scripts.command_line import CONTRACT, ROOT, DocumentOption, present, refusals_exit, run_job
 from scripts.own_tables import contract_of_own_tables
 from scripts.recording import digests_of, recorded
 from scripts.sampling import pinned_service, sampled
+from storage.errors import RefusedError
 
 if TYPE_CHECKING:
     from feast import FeatureStore
@@ -69,7 +69,7 @@ def load_test(
     service = pinned_service(store, contract)
     customers = sampled(store, contract, as_of, _CUSTOMERS).to_pylist()
     with recorded("load_test", contract.view_name, as_of) as figures:
-        figures["files"] = digests_of("feature_access")
+        figures["files"] = digests_of("feature_access", "storage")
         measured = measuring.load_test(store, service.name, customers, requests=requests, rate=rate)
         judged = outcome(measured, contract)
         figures |= {"requests": requests, "rate": rate, "errors": measured.errors}

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from feature_access.refusal import RefusedError
 from scripts.sampling import READ_AT
+from storage.errors import RefusedError
 
 if TYPE_CHECKING:
     from feast.types import FeastType
@@ -31,7 +31,7 @@ def read_requests(
     # Imported late: it takes pandas, which --help should not.
     from feast.types import String
 
-    from feature_access.entity_frame import read_entity_frame
+    from feature_access.training.entity_frame import read_entity_frame
 
     text = {name for name, kind in keys.items() if kind == String}
     rows = read_entity_frame(file, environment, time=READ_AT, text=text)
@@ -52,7 +52,7 @@ def read_requests(
 
 
 def _with_keys(rows: pa.Table, keys: Mapping[str, "FeastType"], file: Path) -> pa.Table:
-    from feature_access.entity_value import UnusableKeysError, entity_column
+    from feature_access.entities.value import UnusableKeysError, entity_column
 
     for name, kind in keys.items():
         try:

@@ -24,10 +24,10 @@ def main(
     import feast_start  # noqa: F401  (before Feast)
     from feast.errors import FeatureServiceNotFoundException
 
-    from feature_access.entity_value import UnusableKeysError
-    from feature_access.freshness import fresh_within
+    from feature_access.entities.value import UnusableKeysError
+    from feature_access.errors import OnlineStoreUnavailableError
+    from feature_access.online_stores.freshness import fresh_within
     from feature_access.registry import open_store
-    from feature_access.unavailable import OnlineStoreUnavailableError
 
     with (
         refusals_exit(

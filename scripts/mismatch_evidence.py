@@ -14,10 +14,10 @@ import pyarrow.parquet as pq
 from contract_checks.language.sentence import spell
 from contract_checks.measures.comparison import Mismatch
 from contract_checks.measures.differing_read import Declared, Log, LogRow, Read
-from feature_pipeline.atomic import scratch_folder
-from feature_pipeline.change_log import aggregate
-from feature_pipeline.engine import copy_to, parquet_at
-from feature_pipeline.parquet_table import is_table
+from feature_pipeline.change_log.aggregate import aggregate
+from storage.atomic import scratch_folder
+from storage.duckdb_session import copy_to, parquet_at
+from storage.parquet_table import is_table
 
 _OTHER_WINDOWS = tuple(timedelta(days=n) for n in (1, 7, 14, 28, 29, 30, 31, 60, 90))
 _ANY_LATENESS = timedelta(days=3_650)

@@ -39,7 +39,7 @@ def move(
     Raises:
         RefusedError: the view is not registered or was never materialized; nothing was moved.
     """
-    from feature_pipeline.pointer import point, refuse_unless_servable
+    from feature_pipeline.online.pointer import point, refuse_unless_servable
 
     with recorded(job, view, as_of, pointer_flow(contract, view)) as done:
         done |= figures
@@ -51,7 +51,7 @@ def move(
 
 def unfinished(store: "FeatureStore", contract: Contract, as_of: datetime) -> Record | None:
     """The move that readers saw and that is not on record as done, as it should be there."""
-    from feature_pipeline.pointer import pointed_at
+    from feature_pipeline.online.pointer import pointed_at
 
     operations = read_operations(ROOT, as_of)
     if isinstance(operations, MissingEvidence):

@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING
 import duckdb
 import psycopg
 
-from feature_access.profile import VARIABLE
-from feature_access.refusal import RefusedError
-from feature_pipeline.engine import parquet_at
-from feature_pipeline.parquet_table import is_table
-from feature_pipeline.warehouse import first_line, session
+from feature_pipeline.compute_engines.postgres.warehouse import first_line, session
 from scripts.command_line import ROOT
+from storage.duckdb_session import parquet_at
+from storage.errors import RefusedError
+from storage.parquet_table import is_table
+from storage.profile import VARIABLE
 
 if TYPE_CHECKING:
     from feast import FeatureStore
@@ -31,8 +31,8 @@ def offline_rows(
     Raises:
         RefusedError: there is no offline table, or it may not be read.
     """
-    from feature_access.arrow_copy import copied_out
-    from feature_access.warehouse_address import warehouse_address
+    from feature_access.offline_stores.postgres_address import warehouse_address
+    from storage.postgres_arrow import copied_out
 
     source = store.get_feature_view(view).batch_source
     with duckdb.connect() as connection:
@@ -68,7 +68,7 @@ def chosen_warehouse() -> str | None:
     import feast_start  # noqa: F401  (before Feast)
     from feast.repo_config import load_repo_config
 
-    from feature_access.profile import chosen_profile
-    from feature_access.warehouse_address import warehouse_address
+    from feature_access.offline_stores.postgres_address import warehouse_address
+    from storage.profile import chosen_profile
 
     return warehouse_address(load_repo_config(ROOT, chosen_profile(ROOT, os.environ)))

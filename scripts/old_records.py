@@ -10,10 +10,10 @@ from contract_checks.evidence.operations import read_operations, read_training_s
 from contract_checks.evidence.retention import WITHOUT_ENTITIES
 from contract_checks.language.contract import Contract
 from contract_checks.operations.log import Record
-from feature_pipeline.refusal import RefusedError
 from scripts.command_line import ROOT
 from scripts.recording import operations_log
 from scripts.training_receipt import receipt_beside
+from storage.errors import RefusedError
 
 _ALWAYS = datetime.max.replace(tzinfo=UTC)
 

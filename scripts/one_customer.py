@@ -13,7 +13,7 @@ import pyarrow.parquet as pq
 
 from contract_checks.language.contract import Contract
 from contract_checks.language.sentence import spell
-from feature_pipeline.change_log import aggregate
+from feature_pipeline.change_log.aggregate import aggregate
 
 DAY = timedelta(days=1)
 START = datetime(2017, 3, 1, tzinfo=UTC)

@@ -8,7 +8,7 @@ from pathlib import Path
 from contract_checks.language.contract import Contract
 from contract_checks.language.loader import load
 from contract_checks.language.sentence import spell
-from feature_pipeline.event_columns import FEATURES, KEYS
+from feature_pipeline.change_log.event_columns import FEATURES, KEYS
 from scripts.command_line import CONTRACT, EVENTS, HISTORY, WAREHOUSE, NotBegunError
 
 KEY, EVENT_TIMESTAMP = KEYS[:2]

@@ -16,14 +16,13 @@ from contract_checks.findings import Outcome
 from contract_checks.language.contract import Contract
 from contract_checks.language.loader import InvalidContract
 from contract_checks.operations.incidents import standing
-from feature_access.refusal import RefusedError as ReadRefusedError
-from feature_pipeline.refusal import RefusedError
 from scripts.alerting import News, alert, alerts_on_record
 from scripts.command_line import CONTRACT, ROOT, present, refusals_exit, run_job, to_declare
 from scripts.moving import finish, move
 from scripts.own_tables import contract_of_own_tables
 from scripts.progress import steps
 from scripts.webhook import configured
+from storage.errors import RefusedError
 
 if TYPE_CHECKING:
     from feast import FeatureStore
@@ -56,7 +55,7 @@ def main(
     from contract_checks.report.text import show
 
     with (
-        refusals_exit(RefusedError, ReadRefusedError, InvalidContract, MissingEvidence),
+        refusals_exit(RefusedError, InvalidContract, MissingEvidence),
         steps(lines=True) as on_step,
     ):
         # Imported late: Feast takes seconds, which --help should not.

@@ -3,8 +3,8 @@
 import feast_start  # noqa: F401  (before Feast)
 from redis.exceptions import RedisError
 
-from feature_access.redis_memory import Untold, may_lose
-from feature_pipeline.refusal import RefusedError
+from feature_access.online_stores.redis_memory import Untold, may_lose
+from storage.errors import RefusedError
 
 REDIS_VARIABLE = "FEATURE_STORE_REDIS"
 
@@ -21,13 +21,13 @@ def why_redis_may_lose(address: str) -> str | None:
     Raises:
         RefusedError: no Redis answers there.
     """
-    from feature_access.redis_online_store import (
+    from feature_access.online_stores.redis_store import (
         DefaultingRedisOnlineStore,
         DefaultingRedisOnlineStoreConfig,
     )
 
     config = DefaultingRedisOnlineStoreConfig(
-        type="feature_access.redis_online_store.DefaultingRedisOnlineStore",
+        type="feature_access.online_stores.redis_store.DefaultingRedisOnlineStore",
         connection_string=f"{_ONCE},{address}",
     )
     try:

@@ -9,9 +9,9 @@ from psycopg.errors import InsufficientPrivilege
 from sqlalchemy import Connection, MetaData
 
 from contract_checks.operations.log import TABLES
-from feature_pipeline.refusal import RefusedError
 from scripts.command_line import ROOT
 from scripts.provisioned_rights import MAY, OPERATIONS, PREFIX, REGISTRY, Session
+from storage.errors import RefusedError
 
 _OTHERS = """
     SELECT relname, pg_get_userbyid(relowner), pg_get_userbyid(nspowner)

@@ -12,14 +12,12 @@ import typer
 from contract_checks.clock import now
 from contract_checks.language.contract import Contract
 from contract_checks.language.loader import InvalidContract
-from feature_access.refusal import RefusedError as ReadRefusedError
-from feature_pipeline.backfill import Backfill, compare_with_rebuild
-from feature_pipeline.refusal import RefusedError
-from feature_pipeline.retention import kept_from
-from feature_pipeline.step_back import step_back_in_lake, step_back_in_warehouse
-from feature_pipeline.warehouse import session
-from feature_pipeline.warehouse_admission import kept_from as kept_from_in_warehouse
-from feature_pipeline.warehouse_backfill import compare_in_warehouse
+from feature_pipeline.change_log.backfill import Backfill, compare_with_rebuild
+from feature_pipeline.change_log.retention import kept_from
+from feature_pipeline.change_log.step_back import step_back_in_lake, step_back_in_warehouse
+from feature_pipeline.compute_engines.postgres.admission import kept_from as kept_from_in_warehouse
+from feature_pipeline.compute_engines.postgres.backfill import compare_in_warehouse
+from feature_pipeline.compute_engines.postgres.warehouse import session
 from scripts.command_line import (
     CONTRACT,
     EVENTS,
@@ -37,6 +35,7 @@ from scripts.progress import steps
 from scripts.recording import digests_of, recorded
 from scripts.refresh import aggregated
 from scripts.versions import versions_of_log
+from storage.errors import RefusedError
 
 if TYPE_CHECKING:
     from feast import FeatureStore
@@ -98,7 +97,7 @@ def main(
 
     Exit code 0: history is what the events make, or it is told what is not; 2: refused.
     """
-    with refusals_exit(RefusedError, ReadRefusedError, InvalidContract), steps() as on_step:
+    with refusals_exit(RefusedError, InvalidContract), steps() as on_step:
         contract, moment = contract_of_own_tables(document), now()
         # Imported late: Feast takes seconds, which --help should not.
         from feature_access.registry import open_store
@@ -131,8 +130,8 @@ def difference_of(
     Raises:
         RefusedError: no refresh has left a log, or see `compare_with_rebuild`.
     """
-    from feature_access.known_times import how_far_known
-    from feature_access.warehouse_address import warehouse_address
+    from feature_access.offline_stores.postgres_address import warehouse_address
+    from feature_access.training.known_times import how_far_known
 
     views, address = versions_of_log(store, contract), warehouse_address(store.config)
     known = how_far_known(store, views)
@@ -184,13 +183,13 @@ def rebuild(
     Raises:
         RefusedError: no reason is given, another job is writing; see also `difference_of`.
     """
-    from feature_access.warehouse_address import warehouse_address
-    from feature_pipeline.materialize import materialize_again
+    from feature_access.offline_stores.postgres_address import warehouse_address
+    from feature_pipeline.online.materialize import materialize_again
 
     if not reason:
         raise RefusedError('why history is to be another goes on record: give --reason "..."')
     with writing_alone(), recorded("rebuild", contract.view_name, at) as figures:
-        figures |= {"reason": reason, "files": digests_of("feature_pipeline")}
+        figures |= {"reason": reason, "files": digests_of("feature_pipeline", "storage")}
         difference = difference_of(store, contract, events, on_step)
         compared = difference.compared
         figures |= {"known_to": difference.known_to.isoformat(), "causes": dict(compared.causes)}

@@ -24,7 +24,7 @@ def operations_log() -> OperationsLog:
 def digests_of(*places: str) -> dict[str, str]:
     """Of files of the repository, and of the code in its folders, by path: what a record is of."""
     found = [ROOT / place for place in places]
-    code = [f for room in found for kind in ("*.py", "*.sql") for f in room.glob(kind)]
+    code = [f for room in found for kind in ("*.py", "*.sql") for f in room.rglob(kind)]
     files = sorted(file for file in (*found, *code) if file.is_file())
     return {file.relative_to(ROOT).as_posix(): digest_of_file(file) for file in files}
 

@@ -13,15 +13,13 @@ from contract_checks.clock import instant
 from contract_checks.evidence.facts import MissingEvidence
 from contract_checks.language.contract import Contract
 from contract_checks.language.loader import InvalidContract
-from feature_pipeline.compute_engine import Engine
-from feature_pipeline.duckdb_engine import DuckDBEngine
-from feature_pipeline.outliers import flag_outliers
-from feature_pipeline.parquet_table import is_table
-from feature_pipeline.postgres_engine import PostgreSQLEngine
+from feature_pipeline.change_log.outliers import flag_outliers
+from feature_pipeline.compute_engines.duckdb.engine import DuckDBEngine
+from feature_pipeline.compute_engines.engine import Engine
+from feature_pipeline.compute_engines.postgres.engine import PostgreSQLEngine
+from feature_pipeline.compute_engines.postgres.outliers import flag_outliers_in_warehouse
 from feature_pipeline.refresh import refresh as bring_up_to
 from feature_pipeline.refreshed import Refreshed, Tables
-from feature_pipeline.refusal import RefusedError
-from feature_pipeline.warehouse_outliers import flag_outliers_in_warehouse
 from scripts.command_line import (
     CONTRACT,
     EVENTS,
@@ -43,6 +41,8 @@ from scripts.recording import recorded
 from scripts.refresh_verdict import Verdict, judged, told
 from scripts.terms import terms_of
 from scripts.versions import versions_of_log
+from storage.errors import RefusedError
+from storage.parquet_table import is_table
 
 if TYPE_CHECKING:
     from feast import FeatureStore, FeatureView
@@ -95,7 +95,7 @@ def _refuse_what_was_given(
     Raises:
         NotBegunError: there are no such events, or the stores are past that time already.
     """
-    from feature_pipeline.materialize import refuse_to_go_back
+    from feature_pipeline.online.materialize import refuse_to_go_back
 
     if events != EVENTS and not is_table(events):
         raise NotBegunError(f"no parquet file or folder of them at {events}: name another")
@@ -134,7 +134,7 @@ def refresh(
         NotBegunError: the contract's view is not registered, or another job is writing.
         RefusedError: the online store is past `as_of` already; the log refuses the rest.
     """
-    from feature_pipeline.materialize import materialize_up_to, refuse_to_go_back
+    from feature_pipeline.online.materialize import materialize_up_to, refuse_to_go_back
 
     versions = {v.name: _online_up_to(v) for v in versions_of_log(store, contract)}
     with writing_alone(), ExitStack() as records:
@@ -191,15 +191,15 @@ def aggregated(
 
 def engine_of(store: "FeatureStore", events: Path) -> Engine:
     """The engine of the profile's offline store; `events` are a lake's."""
-    from feature_access.lake_session import lake_session
-    from feature_access.warehouse_address import warehouse_address
+    from feature_access.offline_stores.postgres_address import warehouse_address
+    from feature_access.offline_stores.spark_session import lake_session
 
     if address := warehouse_address(store.config):
         return PostgreSQLEngine(address)
     tables = Tables(events, HISTORY, QUARANTINE)
     if session := lake_session(store.config):
         # Imported late: it asks for pyspark, which no other profile does.
-        from feature_pipeline.spark_engine import SparkEngine
+        from feature_pipeline.compute_engines.spark.engine import SparkEngine
 
         return SparkEngine(session, tables)
     return DuckDBEngine(tables)
@@ -207,7 +207,7 @@ def engine_of(store: "FeatureStore", events: Path) -> Engine:
 
 def outliers(store: "FeatureStore", contract: Contract, as_of: datetime) -> dict[str, int]:
     """Those of the last look-back window, by feature, where the profile keeps them."""
-    from feature_access.warehouse_address import warehouse_address
+    from feature_access.offline_stores.postgres_address import warehouse_address
 
     stretch = {"after": as_of - contract.time.lookback, "until": as_of}
     percentile = contract.quality.outliers.percentile

@@ -13,19 +13,18 @@ from contract_checks.evidence.facts import MissingEvidence
 from contract_checks.findings import Outcome, worst_of
 from contract_checks.language.contract import Contract
 from contract_checks.language.loader import InvalidContract
-from feature_access.offline_table import BeforeRetentionError, NotYetKnownError
-from feature_access.refusal import RefusedError as ReadRefusedError
-from feature_pipeline.refusal import RefusedError
+from feature_access.offline_stores.offline_table import BeforeRetentionError, NotYetKnownError
 from scripts import backfill, canary, load_test, shadow_compare, unit_tests
 from scripts.alerting import News, alert
 from scripts.command_line import CONTRACT, ROOT, DocumentOption, present, refusals_exit, run_job
 from scripts.own_tables import contract_of_own_tables
+from storage.errors import RefusedError
 
 if TYPE_CHECKING:
     from feast import FeatureStore
 
 REFUSALS = (
-    *(RefusedError, ReadRefusedError, MissingEvidence, BeforeRetentionError, NotYetKnownError),
+    *(RefusedError, MissingEvidence, BeforeRetentionError, NotYetKnownError),
     duckdb.Error,
 )
 

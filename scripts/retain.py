@@ -15,10 +15,8 @@ from contract_checks.evidence.facts import MissingEvidence
 from contract_checks.language.contract import Contract
 from contract_checks.language.loader import InvalidContract
 from contract_checks.language.sentence import spell
-from feature_pipeline.recount import recount
-from feature_pipeline.refreshed import Tables
-from feature_pipeline.refusal import RefusedError
-from feature_pipeline.retention import (
+from feature_pipeline.change_log.reset_watermark import recount
+from feature_pipeline.change_log.retention import (
     let_go_of_events,
     let_go_of_history,
     old_events,
@@ -26,7 +24,12 @@ from feature_pipeline.retention import (
     refuse_to_begin,
     refuse_unless_known,
 )
-from feature_pipeline.warehouse_letting_go import TABLES, let_go_of_old_rows, old_rows
+from feature_pipeline.compute_engines.postgres.row_deletion import (
+    TABLES,
+    let_go_of_old_rows,
+    old_rows,
+)
+from feature_pipeline.refreshed import Tables
 from scripts.command_line import (
     CONTRACT,
     EVENTS,
@@ -47,6 +50,7 @@ from scripts.own_tables import contract_of_own_tables
 from scripts.recording import recorded
 from scripts.terms import terms_of
 from scripts.versions import versions_of_log
+from storage.errors import RefusedError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

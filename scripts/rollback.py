@@ -12,10 +12,10 @@ from contract_checks.evidence.operations import read_operations
 from contract_checks.evidence.versions import moves_of_the_pointer, version_before
 from contract_checks.language.contract import Contract
 from contract_checks.language.loader import InvalidContract
-from feature_pipeline.refusal import RefusedError
 from scripts.command_line import CONTRACT, ROOT, present, refusals_exit, run_job, to_declare
 from scripts.moving import finish, move, unfinished
 from scripts.own_tables import contract_of_own_tables
+from storage.errors import RefusedError
 
 if TYPE_CHECKING:
     from feast import FeatureStore
@@ -72,7 +72,7 @@ def roll_back(store: "FeatureStore", contract: Contract, as_of: datetime) -> str
 def _served_and_before(
     store: "FeatureStore", contract: Contract, as_of: datetime
 ) -> tuple[str, str]:
-    from feature_pipeline.pointer import pointed_at
+    from feature_pipeline.online.pointer import pointed_at
 
     feature = contract.overview.feature_name
     operations = read_operations(ROOT, as_of)

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 import pyarrow as pa
 
 from contract_checks.language.contract import Contract
-from feature_access.refusal import RefusedError
 from scripts.offline_rows import offline_rows
+from storage.errors import RefusedError
 
 if TYPE_CHECKING:
     from feast import FeatureService, FeatureStore
@@ -37,7 +37,7 @@ def pinned_service(store: "FeatureStore", contract: Contract) -> "FeatureService
 
 def known_by(store: "FeatureStore", contract: Contract, as_of: datetime) -> datetime:
     """The latest time, not after `as_of`, of which the offline table has the answers."""
-    from feature_access.known_times import how_far_known
+    from feature_access.training.known_times import how_far_known
 
     known = how_far_known(store, [store.get_feature_view(contract.view_name)], as_of)
     return known.until if known else as_of
@@ -102,7 +102,7 @@ def answers_at_each(
 
     Beside the features stands `age`: how old the row is that they are from, in words.
     """
-    from feature_access.entity_frame import as_pandas
+    from feature_access.training.entity_frame import as_pandas
 
     keys = list(contract.entity.join_keys)
     asked = reads.select([*keys, READ_AT])

@@ -13,15 +13,15 @@ from contract_checks.clock import instant, now
 from contract_checks.language.contract import Contract
 from contract_checks.language.loader import InvalidContract, load
 from contract_checks.operations.log import Record
-from feature_access.callers import Callers, callers_from
-from feature_access.refusal import RefusedError
+from feature_access.server.authentication import Callers, callers_from
 from feature_access.terms import Terms
 from scripts.command_line import CONTRACT, ROOT, present, refusals_exit, run_job
 from scripts.recording import operations_log
 from scripts.server_process import serve
+from storage.errors import RefusedError
 
 if TYPE_CHECKING:
-    from feature_access.read_ledger import OnlineReads
+    from feature_access.server.read_ledger import OnlineReads
 
 _METRICS = ("PROMETHEUS_MULTIPROC_DIR", "PROMETHEUS_MULTIPROCESS_DIR")  # prometheus_client, Feast
 
@@ -65,7 +65,7 @@ def _application(
 ) -> Any:
     # Imported in the worker: connections and threads would not survive the fork.
     from feature_access.registry import open_store
-    from feature_access.server import FeatureServer
+    from feature_access.server.application import FeatureServer
 
     store = open_store(ROOT, registry_expires=False)
     return FeatureServer(store, terms, callers, clock, most_entities, put_on_record).application()

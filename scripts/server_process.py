@@ -29,7 +29,7 @@ def serve(address: str, workers: int, build: Callable[[], Any]) -> None:
     """
     _allow_open_files()
     # Imported late: whoever is refused is to wait for nothing.
-    from feature_access.server_connections import most_connections
+    from feature_access.server.connections import most_connections
 
     options = {
         "bind": address,
@@ -106,7 +106,7 @@ class _Worker(UvicornWorker):  # type: ignore[misc]
 
     CONFIG_KWARGS: ClassVar[dict[str, Any]] = {
         "loop": "auto",
-        "http": "feature_access.server_connections:GuardedConnection",
+        "http": "feature_access.server.connections:GuardedConnection",
         "ws": "none",
         # Before gunicorn's patience ends, or what was read would not be put on record.
         "timeout_graceful_shutdown": 5,

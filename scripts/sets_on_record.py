@@ -10,14 +10,14 @@ import pyarrow.parquet as pq
 
 from contract_checks.digest import digest_of_file
 from contract_checks.operations.log import Record
-from feature_pipeline.identity import Identity
-from feature_pipeline.refusal import RefusedError
-from feature_pipeline.removal import Unwanted, rewritten, rows_to_go
+from feature_pipeline.change_log.removal import Unwanted, rewritten, rows_to_go
+from feature_pipeline.erasure.identity import Identity
 from scripts.command_line import ROOT
 from scripts.customer import hash_of, known_customers
 from scripts.old_records import everything_on_record
 from scripts.recording import operations_log
 from scripts.training_receipt import receipt_beside
+from storage.errors import RefusedError
 
 
 @dataclass(frozen=True)

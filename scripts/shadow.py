@@ -15,11 +15,11 @@ from contract_checks.language.contract import Contract
 from contract_checks.measures.comparison import Comparison
 from contract_checks.measures.differing_read import Declared
 from contract_checks.measures.mismatch_causes import Cause, Judged, causes_of
-from feature_pipeline.atomic import scratch_folder
-from feature_pipeline.warehouse import session
-from feature_pipeline.warehouse_keys import lend_keys
+from feature_pipeline.compute_engines.postgres.keys import lend_keys
+from feature_pipeline.compute_engines.postgres.warehouse import session
 from scripts.command_line import ROOT
 from scripts.mismatch_evidence import Sources, Stamps, reads_of
+from storage.atomic import scratch_folder
 
 if TYPE_CHECKING:
     from feast import FeatureView
@@ -84,7 +84,7 @@ def _keys_of(compared: Comparison, contract: Contract) -> pa.Table:
 
 def _copied(address: str, table: str, theirs: pa.Table, target: Path) -> None:
     """The warehouse table's rows of these entities, as a file."""
-    from feature_access.arrow_copy import copied_out
+    from storage.postgres_arrow import copied_out
 
     with session(address) as warehouse:
         lend_keys(warehouse, "theirs", theirs, table)

@@ -16,10 +16,8 @@ from contract_checks.language.contract import Contract
 from contract_checks.language.loader import InvalidContract
 from contract_checks.measures.comparison import Comparison, compare
 from contract_checks.measures.proportions import at_most, upper_bound
-from feature_access.hashing import HASH_KEY_VARIABLE, hash_key_from
-from feature_access.offline_table import BeforeRetentionError, NotYetKnownError
-from feature_access.refusal import RefusedError
-from feature_pipeline.refusal import RefusedError as EventsRefusedError
+from feature_access.offline_stores.offline_table import BeforeRetentionError, NotYetKnownError
+from feature_access.training.hashing import HASH_KEY_VARIABLE, hash_key_from
 from scripts.command_line import CONTRACT, ROOT, DocumentOption, present, refusals_exit, run_job
 from scripts.logged_requests import read_requests
 from scripts.mismatch_evidence import Stamps
@@ -37,6 +35,7 @@ from scripts.sampling import (
 )
 from scripts.shadow import Shadow, explained
 from scripts.shadow_report import tables
+from storage.errors import RefusedError
 
 if TYPE_CHECKING:
     from feast import FeatureService, FeatureStore
@@ -67,10 +66,10 @@ def main(
 
     Exit code 0: within the contract's acceptable delta; 1: beyond it; 2: refused, or too few reads.
     """
+    from feature_access.errors import OnlineStoreUnavailableError
     from feature_access.registry import open_store
-    from feature_access.unavailable import OnlineStoreUnavailableError
 
-    refusals = (RefusedError, EventsRefusedError, InvalidContract, OnlineStoreUnavailableError)
+    refusals = (RefusedError, InvalidContract, OnlineStoreUnavailableError)
     with refusals_exit(*refusals, BeforeRetentionError, NotYetKnownError):
         hash_key = hash_key_from(os.environ) if os.environ.get(HASH_KEY_VARIABLE) else None
         contract, moment = contract_of_own_tables(document), present(as_of)
@@ -103,7 +102,7 @@ def shadow_compare(
             the requests cannot be read; see `read_requests`.
         OnlineStoreUnavailableError: the online store does not answer, or holds nothing.
     """
-    from feature_access.warehouse_address import warehouse_address
+    from feature_access.offline_stores.postgres_address import warehouse_address
 
     service, view = pinned_service(store, contract), store.get_feature_view(contract.view_name)
     keys, features = list(contract.entity.join_keys), features_of(service)
@@ -112,11 +111,11 @@ def shadow_compare(
         asked = _sampled_reads(store, contract, as_of, reads)
     else:
         # Imported late, like Feast, whose seconds it takes.
-        from feature_access.entity_keys import declared_keys
+        from feature_access.entities.keys import declared_keys
 
         asked = read_requests(requests, declared_keys([view]), features, as_of, os.environ)
     with recorded("shadow_compare", contract.view_name, as_of) as figures:
-        figures["files"] = digests_of("feature_access")
+        figures["files"] = digests_of("feature_access", "storage")
         offline = answers_at_each(store, service, contract, asked)
         if requests is None:
             online, stamps = _online_answers(store, service, asked)

@@ -8,7 +8,7 @@ from rich.table import Table
 from contract_checks.measures.comparison import Comparison
 from contract_checks.measures.mismatch_causes import Cause
 from contract_checks.measures.proportions import upper_bound
-from feature_access.hashing import hashed
+from feature_access.training.hashing import hashed
 from scripts.sampling import AGES
 from scripts.shadow import Shadow
 

@@ -14,9 +14,7 @@ from contract_checks.evidence.operations import read_operations
 from contract_checks.language.contract import Contract
 from contract_checks.language.loader import InvalidContract
 from contract_checks.operations.log import Record
-from feature_access.refusal import RefusedError as ReadRefusedError
-from feature_pipeline.refusal import RefusedError
-from feature_pipeline.step_back import step_back_in_lake, step_back_in_warehouse
+from feature_pipeline.change_log.step_back import step_back_in_lake, step_back_in_warehouse
 from scripts.command_line import (
     CLOCK_ALLOWANCE,
     CONTRACT,
@@ -34,6 +32,7 @@ from scripts.progress import steps
 from scripts.recording import operations_log, recorded
 from scripts.refresh import aggregated
 from scripts.versions import versions_of_log
+from storage.errors import RefusedError
 
 if TYPE_CHECKING:
     from feast import FeatureStore
@@ -81,7 +80,7 @@ def main(
 
     Exit code 0: nothing stands ahead any more, or it is told what does; 2: refused.
     """
-    with refusals_exit(RefusedError, ReadRefusedError, InvalidContract), steps() as on_step:
+    with refusals_exit(RefusedError, InvalidContract), steps() as on_step:
         contract, moment = contract_of_own_tables(document), now()
         # Imported late: Feast takes seconds, which --help should not.
         from feature_access.registry import open_store
@@ -109,7 +108,7 @@ def standing_ahead(store: "FeatureStore", contract: Contract, at: datetime) -> A
     Raises:
         RefusedError: no version of the feature is registered.
     """
-    from feature_access.known_times import how_far_known
+    from feature_access.training.known_times import how_far_known
 
     views = versions_of_log(store, contract)
     known = how_far_known(store, views)
@@ -146,7 +145,7 @@ def step_back(
         RefusedError: nothing is registered, another job is writing, or the events do not make what
             was known before again; see `bring_up_to`.
     """
-    from feature_pipeline.materialize import materialize_again
+    from feature_pipeline.online.materialize import materialize_again
 
     with writing_alone():
         ahead = standing_ahead(store, contract, at)
@@ -174,7 +173,7 @@ def _told(ahead: Ahead) -> dict[str, Any]:
 
 
 def _taken_back(store: "FeatureStore", known_to: datetime) -> int:
-    from feature_access.warehouse_address import warehouse_address
+    from feature_access.offline_stores.postgres_address import warehouse_address
 
     if address := warehouse_address(store.config):
         return step_back_in_warehouse(address, known_to)

@@ -1,7 +1,7 @@
 """What of a contract decides what events come to, for the jobs that make or recount the log."""
 
 from contract_checks.language.contract import Contract
-from feature_pipeline.erased_customers import ErasedCustomers
+from feature_pipeline.erasure.erased_customers import ErasedCustomers
 from feature_pipeline.refreshed import Terms
 
 

@@ -16,7 +16,7 @@ from contract_checks.language.contract import Contract
 from scripts.command_line import ROOT
 
 if TYPE_CHECKING:
-    from feature_access.training_set import TrainingSet
+    from feature_access.training.training_set import TrainingSet
 
 
 def receipt_beside(training_set: Path) -> Path:

@@ -16,10 +16,10 @@ from contract_checks.clock import instant
 from contract_checks.findings import Outcome
 from contract_checks.language.contract import Contract
 from contract_checks.language.loader import InvalidContract
-from feature_pipeline.refusal import RefusedError
 from scripts.command_line import CONTRACT, ROOT, DocumentOption, present, refusals_exit, run_job
 from scripts.own_tables import contract_of_own_tables
 from scripts.recording import digests_of, recorded
+from storage.errors import RefusedError
 
 TESTS = ROOT / "tests" / "test_known_answers.py"
 _RAN = (0, 1)
@@ -62,7 +62,7 @@ def unit_tests(contract: Contract, as_of: datetime) -> Tested:
     """
     with recorded("unit_tests", contract.view_name, as_of) as figures:
         # Before they run: a file changed meanwhile is then another than the one on record.
-        figures["files"] = digests_of("feature_pipeline", "tests/test_known_answers.py")
+        figures["files"] = digests_of("feature_pipeline", "storage", "tests/test_known_answers.py")
         tested = _run()
         figures |= {"tests": tested.tests, "failures": len(tested.not_passed)}
         figures |= {"not_passed": tested.not_passed, "passed": outcome(tested) is Outcome.KEPT}

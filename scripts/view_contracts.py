@@ -4,8 +4,8 @@ from collections.abc import Iterable
 
 from contract_checks.language.contract import Contract
 from contract_checks.language.loader import InvalidContract, load
-from feature_pipeline.refusal import RefusedError
 from scripts.command_line import ROOT
+from storage.errors import RefusedError
 
 
 def contracts_of(views: Iterable[str], named: Contract) -> list[Contract]:

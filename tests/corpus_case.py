@@ -30,8 +30,8 @@ from typing import Any
 
 import duckdb
 
-from feature_pipeline.engine import parquet_at
-from feature_pipeline.parquet_table import drop
+from storage.duckdb_session import parquet_at
+from storage.parquet_table import drop
 
 Found = Mapping[str, tuple[str, ...]]
 """By `clause: check`, what was got."""

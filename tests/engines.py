@@ -23,11 +23,11 @@ from refreshes import bring_up_to, refresh_warehouse
 from test_change_log_exactness import CUSTOMERS, thorough
 from warehouse import PIPELINE, QUARANTINE, SECRET, change_log, empty, fill
 
-from feature_pipeline.change_log import aggregate
-from feature_pipeline.engine import parquet_at
-from feature_pipeline.intake import IntakeCounts
-from feature_pipeline.parquet_table import parts_of
+from feature_pipeline.change_log.aggregate import aggregate
+from feature_pipeline.change_log.intake import IntakeCounts
 from feature_pipeline.refreshed import Refreshed, Tables, Terms
+from storage.duckdb_session import parquet_at
+from storage.parquet_table import parts_of
 
 pytest_plugins = ["postgres_server", "spark_session", "warehouse"]
 

@@ -15,7 +15,7 @@ from waiting import GIVE_UP_SECONDS, seconds_until, wait_until
 from warm_start import _main, warm
 
 _PIPE = 1 << 20  # what a command may say before somebody reads it
-_OURS = ("feature_repo", "feature_access")
+_OURS = ("feature_repo", "feature_access", "storage")
 
 
 class Done(NamedTuple):

@@ -13,7 +13,14 @@ from waiting import GIVE_UP_SECONDS
 from warm_start import run_warm
 
 ROOT = Path(__file__).resolve().parent.parent
-COPIED = ("feature_repo", "feature_access", "feature_pipeline", "contract_checks", "scripts")
+COPIED = (
+    "feature_repo",
+    "feature_access",
+    "feature_pipeline",
+    "contract_checks",
+    "scripts",
+    "storage",
+)
 UPSTREAM = "customer_activity"
 RUN_BY_JOBS = ("test_known_answers.py",)
 HISTORY = Path("data") / "data_warehouse" / "customer_features_offline.parquet"
@@ -23,8 +30,7 @@ def copy_of_the_project(to: Path) -> Path:
     """The declarations, the code and the settings; none of the data."""
     for folder in COPIED:
         copytree(ROOT / folder, to / folder, ignore=ignore_patterns("__pycache__"))
-    starts = ("feast_start.py", "postgres_limits.py", "spark_parquet.py", "spark_start.py")
-    for file in ("feature_store.yaml", ".feastignore", *starts):
+    for file in ("feature_store.yaml", ".feastignore", "feast_start.py", "postgres_limits.py"):
         (to / file).write_bytes((ROOT / file).read_bytes())
     (to / HISTORY).parent.mkdir(parents=True)
     return to

@@ -17,8 +17,8 @@ from oracle import ChangeLog, read_change_log
 from redis_server import RedisServer
 from warehouse import change_log
 
-from feature_pipeline.parquet_table import parts_of
 from feature_pipeline.refreshed import Tables, Terms
+from storage.parquet_table import parts_of
 
 pytest_plugins = ["engines", "feast_repository", "production"]
 

@@ -21,7 +21,7 @@ def materialized_dump(applied: Path, tmp_path_factory: pytest.TempPathFactory) -
     from shutil import copytree
 
     from feature_access.registry import open_store
-    from feature_pipeline.materialize import materialize_up_to
+    from feature_pipeline.online.materialize import materialize_up_to
 
     folder = tmp_path_factory.mktemp("redis")
     for server in _running(folder / "server"):

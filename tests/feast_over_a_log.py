@@ -48,12 +48,12 @@ def _of_lake(place: Lake, folder: Path) -> tuple[dict[str, Any], Any]:
     if place.engine == "duckdb":
         from feast import FileSource
 
-        store = {"type": "feature_access.offline_store.PointInTimeOfflineStore"}
+        store = {"type": "feature_access.offline_stores.duckdb_store.PointInTimeOfflineStore"}
         return store, FileSource(path=path, **STAMPED)
     from feast.infra.offline_stores.contrib.spark_offline_store.spark_source import SparkSource
 
     store = {
-        "type": "feature_access.spark_offline_store.PointInTimeSparkOfflineStore",
+        "type": "feature_access.offline_stores.spark_store.PointInTimeSparkOfflineStore",
         "staging_location": str(folder),
     }
     return store, SparkSource(path=path, file_format="parquet", **STAMPED)
@@ -66,7 +66,7 @@ def _of_warehouse(place: Warehouse) -> tuple[dict[str, Any], Any]:
 
     training = place.database.seen_by(TRAINING, SECRET)
     store = {
-        "type": "feature_access.postgres_offline_store.PointInTimePostgresOfflineStore",
+        "type": "feature_access.offline_stores.postgres_store.PointInTimePostgresOfflineStore",
         "host": "127.0.0.1",
         "port": training.port,
         "database": training.name,

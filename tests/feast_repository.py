@@ -16,7 +16,7 @@ from feast_copy import HISTORY, apply, copy_of_the_project, made_once
 from feast_households import HOUR, LOG_END, PLANTED, PRESENT, TTL
 from oracle import ChangeLog, read_change_log
 
-from feature_pipeline.change_log import aggregate
+from feature_pipeline.change_log.aggregate import aggregate
 
 
 @pytest.fixture(scope="session")
@@ -79,7 +79,7 @@ def materialized(applied: Path, tmp_path_factory: pytest.TempPathFactory) -> Pat
 
 
 def _online(folder: Path, applied: Path) -> None:
-    from feature_pipeline.materialize import materialize_up_to
+    from feature_pipeline.online.materialize import materialize_up_to
 
     online = _open(copytree(applied, folder, dirs_exist_ok=True, symlinks=True))
     materialize_up_to(online, PRESENT - HOUR)

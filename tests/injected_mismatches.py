@@ -19,7 +19,7 @@ from contract_checks.measures.comparison import Mismatch
 from contract_checks.measures.differing_read import Declared
 from contract_checks.measures.likeness import equal
 from contract_checks.measures.mismatch_causes import Cause
-from feature_pipeline.change_log import aggregate
+from feature_pipeline.change_log.aggregate import aggregate
 from scripts.mismatch_evidence import Sources
 
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)

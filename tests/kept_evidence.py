@@ -41,7 +41,7 @@ from contract_checks.evidence.tables import (
 from contract_checks.language.contract import Contract
 from contract_checks.language.signing import Signature, signed_content
 from contract_checks.operations.log import Record
-from feature_pipeline.outliers import flag_outliers
+from feature_pipeline.change_log.outliers import flag_outliers
 
 AS_OF = datetime(2026, 3, 1, 12, tzinfo=UTC)
 VIEW = "customer_profile_v1"

@@ -93,7 +93,7 @@ def deliver(events: Path) -> int:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    from feature_pipeline.refusal import RefusedError
+    from storage.errors import RefusedError
 
     if Present.upstream_fails:
         raise RefusedError("dbt failed: a test of its project did not pass")

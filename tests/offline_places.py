@@ -84,7 +84,7 @@ class Files:
         return SavedDatasetFileStorage(str(self.folder / "saved" / f"{name}.parquet"))
 
     def offline_store(self, ours: bool) -> dict[str, Any]:
-        kind = "feature_access.offline_store.PointInTimeOfflineStore"
+        kind = "feature_access.offline_stores.duckdb_store.PointInTimeOfflineStore"
         return {"type": kind if ours else "duckdb"}
 
 
@@ -107,7 +107,7 @@ class OnSpark(Files):
         return SavedDatasetSparkStorage(path=path, file_format="parquet")
 
     def offline_store(self, ours: bool) -> dict[str, Any]:
-        kind = "feature_access.spark_offline_store.PointInTimeSparkOfflineStore"
+        kind = "feature_access.offline_stores.spark_store.PointInTimeSparkOfflineStore"
         return {"type": kind if ours else "spark", "staging_location": str(self.folder)}
 
 
@@ -157,7 +157,7 @@ class InPostgres:
         return SavedDatasetPostgreSQLStorage(f"saved_{name}")
 
     def offline_store(self, ours: bool) -> dict[str, Any]:
-        kind = "feature_access.postgres_offline_store.PointInTimePostgresOfflineStore"
+        kind = "feature_access.offline_stores.postgres_store.PointInTimePostgresOfflineStore"
         return {
             "type": kind if ours else "postgres",
             "host": "127.0.0.1",

@@ -59,7 +59,7 @@ def production(
     """Applied over the households' change log, made in the warehouse; never materialized."""
     from refreshes import refresh_warehouse
 
-    from feature_pipeline.warehouse_load import load_events
+    from feature_pipeline.compute_engines.postgres.load import load_events
 
     warehouse = shared_warehouse
     pipeline = warehouse.seen_by(PIPELINE, SECRET).address

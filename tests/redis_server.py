@@ -15,11 +15,11 @@ from server_binaries import redis_server
 from waiting import eventually
 
 _SQLITE = """online_store:
-  type: feature_access.online_store.DefaultingSqliteOnlineStore
+  type: feature_access.online_stores.sqlite_store.DefaultingSqliteOnlineStore
   path: data/online_store.db
 """
 _REDIS = """online_store:
-  type: feature_access.redis_online_store.DefaultingRedisOnlineStore
+  type: feature_access.online_stores.redis_store.DefaultingRedisOnlineStore
   connection_string: "127.0.0.1:{port}{limits}"
 """
 

@@ -4,8 +4,8 @@ from collections.abc import Callable
 from datetime import datetime
 from typing import Any
 
-from feature_pipeline.duckdb_engine import DuckDBEngine
-from feature_pipeline.postgres_engine import PostgreSQLEngine
+from feature_pipeline.compute_engines.duckdb.engine import DuckDBEngine
+from feature_pipeline.compute_engines.postgres.engine import PostgreSQLEngine
 from feature_pipeline.refresh import refresh
 from feature_pipeline.refreshed import Refreshed, Tables, Terms
 
@@ -28,7 +28,7 @@ def refresh_on_spark(
     on_step: Callable[[str], None] = lambda step: None,
 ) -> Refreshed:
     """By a session of Spark's."""
-    from feature_pipeline.spark_engine import SparkEngine
+    from feature_pipeline.compute_engines.spark.engine import SparkEngine
 
     return refresh(SparkEngine(session, tables), as_of, terms, on_step)
 

@@ -17,8 +17,8 @@ NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
 MICROSECOND = timedelta(microseconds=1)
 DAY = timedelta(days=1)
 OURS = {
-    "sqlite": "feature_access.online_store.DefaultingSqliteOnlineStore",
-    "redis": "feature_access.redis_online_store.DefaultingRedisOnlineStore",
+    "sqlite": "feature_access.online_stores.sqlite_store.DefaultingSqliteOnlineStore",
+    "redis": "feature_access.online_stores.redis_store.DefaultingRedisOnlineStore",
 }
 PROVIDER = "feature_access.provider.HeartbeatProvider"
 
@@ -48,7 +48,9 @@ class Made(NamedTuple):
                 project=f"{name}_{'own' if own else 'feasts'}",
                 provider=PROVIDER if own else "local",
                 registry=str(place / "registry.db"),
-                offline_store={"type": "feature_access.offline_store.PointInTimeOfflineStore"},
+                offline_store={
+                    "type": "feature_access.offline_stores.duckdb_store.PointInTimeOfflineStore"
+                },
                 online_store=online | settings,
                 entity_key_serialization_version=3,
             )

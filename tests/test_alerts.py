@@ -28,12 +28,12 @@ from contract_checks.language.loader import load
 from contract_checks.operations.incidents import Standing, standing
 from contract_checks.operations.log import ADDRESS_VARIABLE as LOG_VARIABLE
 from contract_checks.operations.log import OperationsLog, Record
-from feature_pipeline.refusal import RefusedError
 from scripts import alerting, promote, recording
 from scripts import alerts as dropping
 from scripts.alerting import REPORT_VARIABLE, News, alert
 from scripts.command_line import CONTRACT
 from scripts.webhook import ADDRESS_VARIABLE, UndeliveredError, Webhook
+from storage.errors import RefusedError
 
 VIEW = "customer_profile_v1"
 CHANNEL = "#ml-alerts"

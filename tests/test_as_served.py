@@ -26,8 +26,8 @@ from feast_households import (
 )
 from oracle import MICROSECOND, ZEROS, Profile
 
-from feature_access.offline_table import NotYetKnownError
-from feature_access.refusal import RefusedError
+from feature_access.offline_stores.offline_table import NotYetKnownError
+from storage.errors import RefusedError
 
 pytest_plugins = ["feast_repository"]
 
@@ -37,7 +37,7 @@ ENDS = [PRESENT - 9 * DAY, *(PRESENT - n * DAY for n in (6, 5, 2)), PRESENT - HO
 
 
 def built(store: Any, entities: pd.DataFrame, **options: Any) -> Any:
-    from feature_access.training_set import build_training_set
+    from feature_access.training.training_set import build_training_set
 
     return build_training_set(store, SERVICE, entities, KEY, **options)
 
@@ -49,7 +49,7 @@ def features_of(store: Any, asked: Sequence[Any], **options: Any) -> list[Profil
 @pytest.fixture
 def served(fresh_store: Any) -> dict[datetime, dict[int, Profile]]:
     """What the online store answered after each materialization, before the next one."""
-    from feature_pipeline.materialize import materialize_up_to
+    from feature_pipeline.online.materialize import materialize_up_to
 
     answers = {}
     for end in ENDS:
@@ -100,7 +100,7 @@ def test_before_the_first_materialization_there_are_defaults_and_nothing_matched
 
 def test_after_the_last_materialization_nothing_is_known_to_have_been_served(fresh_store, served):
     """The next one could end in between, and would have been served from there on."""
-    from feature_pipeline.materialize import materialize_up_to
+    from feature_pipeline.online.materialize import materialize_up_to
 
     asked = [*at(PRESENT, [1, LEAKY]), (LEAKY, PRESENT + MICROSECOND), (1, LOG_END)]
     with pytest.raises(NotYetKnownError, match="the online store was last materialized"):
@@ -146,7 +146,7 @@ def test_times_of_any_zone_and_text_are_moved_alike(online_store):
 def test_versions_materialized_apart_are_not_read_together():
     from types import SimpleNamespace
 
-    from feature_access.as_served import materialization_ends
+    from feature_access.training.as_served import materialization_ends
 
     def view(*ends: datetime) -> Any:
         intervals = [(end - timedelta(days=30), end) for end in ends]

@@ -10,9 +10,9 @@ import pyarrow.parquet as pq
 import pytest
 from oracle import MICROSECOND, Event, write_events
 
-from feature_pipeline.backfill import Backfill, compare_with_rebuild
-from feature_pipeline.change_log import aggregate
-from feature_pipeline.refusal import RefusedError
+from feature_pipeline.change_log.aggregate import aggregate
+from feature_pipeline.change_log.backfill import Backfill, compare_with_rebuild
+from storage.errors import RefusedError
 
 HOUR, DAY, WEEK = timedelta(hours=1), timedelta(days=1), timedelta(days=7)
 AS_OF = datetime(2026, 3, 1, 13, tzinfo=UTC)

@@ -13,8 +13,8 @@ from oracle import Event, write_events
 from refreshes import bring_up_to
 from test_backfill import AS_OF, DAY, HOUR, orders_of
 
-from feature_pipeline.backfill import compare_with_rebuild
-from feature_pipeline.backfill_causes import (
+from feature_pipeline.change_log.backfill import compare_with_rebuild
+from feature_pipeline.change_log.backfill_causes import (
     EITHER,
     EVENT_CAME,
     EVENT_CHANGED,
@@ -25,8 +25,8 @@ from feature_pipeline.backfill_causes import (
     ROW_DOUBLED,
     ROW_GONE,
 )
-from feature_pipeline.parquet_table import parts_of
 from feature_pipeline.refreshed import Tables, Terms
+from storage.parquet_table import parts_of
 
 EVENTS = [event for customer in range(1, 5) for event in orders_of(customer)]
 ARRIVED = AS_OF - 3 * DAY

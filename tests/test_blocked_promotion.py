@@ -16,7 +16,7 @@ from next_version import NEXT_DOCUMENT, V1, V2, edit
 from test_killed_promotion import at_home, moves, ran, serving
 from two_versions import RELEASE, UNHURRIED, Copy, ready_to_promote
 
-from feature_pipeline.parquet_table import parts_of
+from storage.parquet_table import parts_of
 
 pytestmark = pytest.mark.slow
 
@@ -24,7 +24,7 @@ TESTS = Path("tests", "test_known_answers.py")
 PROBES = NEXT_DOCUMENT.with_suffix(".probes.toml")
 SIGNATURES = NEXT_DOCUMENT.with_suffix(".signatures.json")
 EVENTS = HISTORY.with_name("customer_events.parquet")
-ONLINE_STORE = Path("feature_access", "online_store.py")
+ONLINE_STORE = Path("feature_access", "online_stores", "sqlite_store.py")
 
 LOSES_ROWS = "data[2:]"
 FAILS = "1 / 0"

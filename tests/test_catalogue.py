@@ -20,7 +20,7 @@ def terms(*views):
 
 
 def catalogue(store, *views):
-    from feature_access.catalogue import Catalogue
+    from feature_access.server.catalogue import Catalogue
 
     return Catalogue(store, terms(*views), most_rows=10)
 
@@ -62,7 +62,7 @@ def test_a_service_is_served_under_the_terms_of_its_view(fresh_store):
     ],
 )
 def test_what_has_no_terms_or_terms_of_two_is_not_served(fresh_store, request_):
-    from feature_access.catalogue import BadRequestError
+    from feature_access.server.catalogue import BadRequestError
 
     promote(fresh_store)
     with pytest.raises(BadRequestError) as refused:
@@ -73,9 +73,9 @@ def test_what_has_no_terms_or_terms_of_two_is_not_served(fresh_store, request_):
 def test_the_server_follows_a_moved_pointer_and_outlasts_a_registry_that_fails(
     fresh, fresh_store, monkeypatch
 ):
-    from feature_access import server
-    from feature_access.callers import Callers
     from feature_access.registry import open_store
+    from feature_access.server import application as server
+    from feature_access.server.authentication import Callers
 
     monkeypatch.setattr(server, "_REGISTRY_SECONDS", 0.05)
     serving = server.FeatureServer(

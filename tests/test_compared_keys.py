@@ -90,7 +90,7 @@ def test_a_text_key_is_joined_by_plain_digits(store: Any, how: str, given: str) 
 
 @pytest.mark.parametrize("how", HELD)
 def test_it_is_hashed_as_the_text_of_its_digits(store: Any, how: str) -> None:
-    from feature_access.training_set import build_training_set
+    from feature_access.training.training_set import build_training_set
 
     right = [hmac.digest(KEY, name.encode(), "sha256").hex() for name in ("1002", "7", "9")]
     built = []
@@ -105,7 +105,7 @@ def test_it_is_hashed_as_the_text_of_its_digits(store: Any, how: str) -> None:
 
 @pytest.mark.parametrize("key", [True, np.True_, 7.0, Decimal(7), np.float32(7), b"7"])
 def test_no_other_number_is_a_text(store: Any, key: Any) -> None:
-    from feature_access.entity_value import UnusableKeysError
+    from feature_access.entities.value import UnusableKeysError
 
     frame = pd.DataFrame({"driver_id": pd.Series([key]), "event_timestamp": NOON})
     with pytest.raises(UnusableKeysError, match="driver_id is declared String, and row 1: holds a"):
@@ -219,7 +219,7 @@ def test_a_text_is_one_spelling_however_it_is_held(place: Place, kind: str) -> N
 def test_it_is_looked_up_online_by_digits_too(made: Made, how: str) -> None:
     from offline_places import Files
 
-    from feature_access.entity_value import UnusableKeysError
+    from feature_access.entities.value import UnusableKeysError
 
     store = made.store()
     each = declared(Files(made.folder), how)

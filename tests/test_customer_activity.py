@@ -22,8 +22,8 @@ from oracle import write_events as write_events_to_parquet
 from postgres_server import Database
 from warehouse import PIPELINE, PURCHASES, SECRET, fill_raw
 
-from feature_pipeline.refusal import RefusedError
 from scripts.customer_activity import _refuse_to_take_back, write_events
+from storage.errors import RefusedError
 
 pytest_plugins = ["postgres_server", "warehouse"]
 

@@ -11,7 +11,7 @@ import pytest
 from conftest import Demonstration, its_own
 from feast_copy import run
 
-from feature_pipeline.parquet_table import parts_of
+from storage.parquet_table import parts_of
 
 
 @pytest.fixture(scope="module")

@@ -27,11 +27,11 @@ from contract_checks.evidence.probes import load_probes
 from contract_checks.judge import CHECKS
 from contract_checks.language.form import CLAUSES, Clause
 from contract_checks.language.loader import load
-from feature_pipeline.engine import parquet_at
-from feature_pipeline.parquet_table import drop
 from scripts.command_line import CONTRACT
 from scripts.draw_one_customer import picture
 from scripts.one_customer import EVENTS, PREDICTION, START, events_table, rows_table, tell
+from storage.duckdb_session import parquet_at
+from storage.parquet_table import drop
 
 ROOT = Path(__file__).parent.parent
 DOCUMENTS = sorted(
@@ -224,7 +224,14 @@ def spelled(parameter: Any) -> str:
 
 def read_of_the_environment() -> set[str]:
     """Variables of ours that the code, a profile or the upstream project names."""
-    rooms = ("contract_checks", "feature_access", "feature_pipeline", "feature_repo", "scripts")
+    rooms = (
+        "contract_checks",
+        "feature_access",
+        "feature_pipeline",
+        "feature_repo",
+        "scripts",
+        "storage",
+    )
     rooms += ("customer_activity", "migrations", "profiles", "schedules")
     files = [*ROOT.glob("*.py"), *ROOT.glob("*.y*ml")]
     for room in rooms:
@@ -329,3 +336,19 @@ def test_links_lead_somewhere() -> None:
 def test_the_table_of_faults_is_of_what_the_suite_tries() -> None:
     assert numbers_in(TABLE) == EVERY
     assert EVERY.total() >= 300
+
+
+# docs/architecture.md
+
+
+def test_every_room_has_its_rule_and_every_place_that_is_named_is_there() -> None:
+    document = text("docs/architecture.md")
+    named = set(re.findall(r"`([a-z_]+/[\w/.]*)(?:::\w+)?`", document))
+    assert len(named) > 25
+    assert {place for place in named if not (ROOT / place).exists()} == set()
+    folders = [
+        p for room in ("feature_pipeline", "feature_access") for p in (ROOT / room).iterdir()
+    ]
+    rooms = {f"{p.relative_to(ROOT)}/" for p in folders if (p / "__init__.py").exists()}
+    assert len(rooms) > 8
+    assert rooms - named == set()

@@ -9,8 +9,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from feature_access.entity_frame import DATABASE_VARIABLE, as_pandas, read_entity_frame
-from feature_access.refusal import RefusedError
+from feature_access.training.entity_frame import DATABASE_VARIABLE, as_pandas, read_entity_frame
+from storage.errors import RefusedError
 
 NOON = datetime(2017, 11, 15, 12, tzinfo=UTC)
 BEYOND_FLOATS = 2**53 + 1

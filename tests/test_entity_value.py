@@ -95,10 +95,10 @@ def test_a_column_and_a_request_name_the_same_entities_or_both_are_refused(value
     import feast.types
     from feast import Entity, FeatureView, Field, FileSource, ValueType
 
-    from feature_access.entity_keys import EntityKeys
-    from feature_access.entity_value import UnusableKeysError, entity_column
-    from feature_access.hashing import hashed
-    from feature_access.value_by_value import column_of
+    from feature_access.entities.keys import EntityKeys
+    from feature_access.entities.value import UnusableKeysError, entity_column
+    from feature_access.entities.value_by_value import column_of
+    from feature_access.training.hashing import hashed
 
     values = [v for v in values if not (isinstance(v, Decimal) and v.is_snan())]
     declared = getattr(feast.types, kind)
@@ -181,7 +181,7 @@ SOMEBODY_ELSE = {
 
 def answers_of(store, keys: pd.Series) -> list:
     """Every way to ask for one entity's features: the identifier it is answered under, and they."""
-    from feature_access.training_set import build_training_set
+    from feature_access.training.training_set import build_training_set
 
     frame = pd.DataFrame({"customer_id": keys, "event_timestamp": PRESENT})
     service, view = store.get_feature_service(SERVICE), store.get_feature_view(VIEW)
@@ -219,7 +219,7 @@ def answers_of(store, keys: pd.Series) -> list:
 
 @pytest.mark.parametrize("spelled", THE_CUSTOMER)
 def test_a_customer_is_joined_hashed_and_looked_up_as_one(online_store, spelled):
-    from feature_access.freshness import fresh_within
+    from feature_access.online_stores.freshness import fresh_within
 
     with fresh_within(None, at=PRESENT):
         for ask in answers_of(online_store, THE_CUSTOMER[spelled]):
@@ -228,8 +228,8 @@ def test_a_customer_is_joined_hashed_and_looked_up_as_one(online_store, spelled)
 
 @pytest.mark.parametrize("spelled", SOMEBODY_ELSE)
 def test_what_is_no_customer_is_refused_by_row_and_kind_and_never_quoted(online_store, spelled):
-    from feature_access.entity_value import UnusableKeysError
-    from feature_access.freshness import fresh_within
+    from feature_access.entities.value import UnusableKeysError
+    from feature_access.online_stores.freshness import fresh_within
 
     keys = SOMEBODY_ELSE[spelled]
     with fresh_within(None, at=PRESENT):
@@ -310,7 +310,7 @@ def views_of(*kinds: str, **renamed: str) -> list:
 def test_views_that_declare_one_key_in_two_types_are_asked_apart():
     from feast.types import Int32, Int64, String
 
-    from feature_access.entity_keys import UnusableKeysError, declared_keys
+    from feature_access.entities.keys import UnusableKeysError, declared_keys
 
     assert declared_keys(views_of("Int64", "Int32")) == {"id": Int32, "shop": String}
     assert declared_keys(views_of("Int64", id="buyer")) == {"buyer": Int64, "shop": String}
@@ -321,7 +321,7 @@ def test_views_that_declare_one_key_in_two_types_are_asked_apart():
 
 
 def test_a_renamed_key_of_several_is_joined_beside_the_others():
-    from feature_access.point_in_time import Asked
+    from feature_access.offline_stores.point_in_time import Asked
 
     (view,) = views_of("Int64", id="buyer")
     assert Asked.of(view, [], full_names=False).join_keys == {"buyer": "id", "shop": "shop"}

@@ -20,7 +20,7 @@ from oracle import Event, read_events, write_events
 from test_jobs_records import EVENTS, KEY, VIEW, job, log_of, records
 
 from contract_checks.operations.log import OperationsLog, Record
-from feature_pipeline.parquet_table import parts_of
+from storage.parquet_table import parts_of
 
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)
 PRESENT = datetime(2026, 3, 1, 12, tzinfo=UTC)
@@ -393,8 +393,8 @@ KILLED = """
 import os, sys
 import scripts.erase as erase
 import scripts.erased_rows as erased_rows
-from feature_access.online_store import DefaultingSqliteOnlineStore
-from feature_pipeline.erased_customers import ErasedCustomers
+from feature_access.online_stores.sqlite_store import DefaultingSqliteOnlineStore
+from feature_pipeline.erasure.erased_customers import ErasedCustomers
 from scripts.sets_on_record import SetOnRecord
 steps = [(erased_rows, "remove"), (ErasedCustomers, "write"),
          (DefaultingSqliteOnlineStore, "forget"), (SetOnRecord, "erase"),

@@ -13,11 +13,11 @@ from oracle import Event, events_table, write_events
 from test_change_log_exactness import DAY, HOUR, MONTH
 from test_inadmissible_rows import NOON, SOUND
 
-from feature_pipeline.engine import parquet_at
-from feature_pipeline.event_parts import event_parts
+from feature_pipeline.change_log.event_parts import event_parts
+from feature_pipeline.change_log.removal import holding, remove, rows_to_go
 from feature_pipeline.refreshed import Terms
-from feature_pipeline.refusal import RefusedError
-from feature_pipeline.removal import holding, remove, rows_to_go
+from storage.duckdb_session import parquet_at
+from storage.errors import RefusedError
 
 pytest_plugins = ["engines"]
 TERMS = Terms(MONTH, DAY)

@@ -6,8 +6,8 @@ from redis_server import on_redis
 from test_heartbeat import materialize, stands_at
 
 from contract_checks.evidence.registry import OnlineReader
-from feature_access.redis_memory import Untold, may_lose
-from feature_access.unavailable import OnlineStoreEvictsError
+from feature_access.errors import OnlineStoreEvictsError
+from feature_access.online_stores.redis_memory import Untold, may_lose
 
 pytest_plugins = ["feast_repository", "feast_online"]
 
@@ -113,7 +113,7 @@ def test_rows_that_were_evicted_are_not_forgotten_when_the_policy_is_mended(
 def test_rows_evicted_while_they_are_written_leave_no_heartbeat(
     fresh, redis_server, monkeypatch
 ) -> None:
-    from feature_access.redis_writer import RedisWriter
+    from feature_access.online_stores.redis_writer import RedisWriter
     from feature_access.registry import open_store
 
     write = RedisWriter.write

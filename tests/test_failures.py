@@ -27,9 +27,9 @@ from warm_start import run_warm
 from contract_checks import atomic, failure
 from contract_checks.damaged_files import damaged_files
 from contract_checks.operations.log import OperationsLog, Record
-from feature_pipeline.atomic import replacing
-from feature_pipeline.erased_customers import read_erased
-from feature_pipeline.refusal import RefusedError
+from feature_pipeline.erasure.erased_customers import read_erased
+from storage.atomic import replacing
+from storage.errors import RefusedError
 
 DATA = Path("data")
 LATER = PRESENT + HOUR

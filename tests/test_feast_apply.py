@@ -81,8 +81,8 @@ def test_the_stores_are_ours_and_none_of_feasts_defaults(store):
     from feast.infra.offline_stores.duckdb import DuckDBOfflineStore
     from feast.infra.online_stores.sqlite import SqliteOnlineStore
 
-    from feature_access.offline_store import PointInTimeOfflineStore
-    from feature_access.online_store import DefaultingSqliteOnlineStore
+    from feature_access.offline_stores.duckdb_store import PointInTimeOfflineStore
+    from feature_access.online_stores.sqlite_store import DefaultingSqliteOnlineStore
 
     provider = store._get_provider()
     assert type(provider.offline_store) is PointInTimeOfflineStore

@@ -31,8 +31,8 @@ def in_order(answer):
 
 
 def of_ours(store, customers, **options):
-    from feature_access.catalogue import Catalogue
-    from feature_access.feast_json import answer
+    from feature_access.server.catalogue import Catalogue
+    from feature_access.server.feast_json import answer
     from feature_access.terms import Terms
 
     catalogue = Catalogue(store, {VIEW: Terms(VIEW, ("ML Platform",), MAX_AGE)}, 10_000)
@@ -71,8 +71,8 @@ def test_any_value_and_any_time_is_spelt_as_feast_spells_it(value, since):
     from feast.protos.feast.types.Value_pb2 import Value
     from google.protobuf.timestamp_pb2 import Timestamp
 
-    from feature_access.feast_json import answer
-    from feature_access.rows import Row
+    from feature_access.online_stores.online_rows import Row
+    from feature_access.server.feast_json import answer
 
     kinds = {bool: "bool_val", int: "int64_val", float: "double_val", str: "string_val"}
     unknown = since is None
@@ -95,7 +95,7 @@ def test_a_feature_that_is_no_scalar_is_refused(store):
     from feast import FeatureView, Field, FileSource
     from feast.types import Array, Int64
 
-    from feature_access.refusal import RefusedError
+    from storage.errors import RefusedError
 
     view = FeatureView(
         name="visits",

@@ -49,7 +49,7 @@ def flush(repository: Path) -> None:
 
 
 def materialize(store, *ends) -> None:
-    from feature_pipeline.materialize import materialize_up_to
+    from feature_pipeline.online.materialize import materialize_up_to
 
     for end in ends:
         materialize_up_to(store, end)
@@ -120,7 +120,7 @@ def test_an_hour_without_changes_keeps_the_store_readable(fresh_store, log):
 
 
 def test_refreshing_back_in_time_is_refused(fresh, fresh_store):
-    from feature_pipeline.refusal import RefusedError
+    from storage.errors import RefusedError
 
     materialize(fresh_store, PRESENT)
     before = rows_of(fresh)
@@ -133,7 +133,7 @@ def test_refreshing_back_in_time_is_refused(fresh, fresh_store):
 
 def test_refreshing_before_apply_is_refused(fresh):
     from feature_access.registry import open_store
-    from feature_pipeline.refusal import RefusedError
+    from storage.errors import RefusedError
 
     (fresh / "data" / "registry.db").unlink()
     with pytest.raises(RefusedError, match="feast apply"):
@@ -141,7 +141,7 @@ def test_refreshing_before_apply_is_refused(fresh):
 
 
 def test_an_empty_store_is_an_error_and_never_zeros(fresh, fresh_store, log):
-    from feature_access.online_store import OnlineStoreEmptyError
+    from feature_access.online_stores.sqlite_store import OnlineStoreEmptyError
 
     with pytest.raises(OnlineStoreEmptyError, match=VIEW):
         online(fresh_store, [1, UNKNOWN])

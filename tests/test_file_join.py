@@ -18,10 +18,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tries import tries
 
-from feature_access.entity_rows import EntityRows
-from feature_access.file_join import FileJoin, newest_at, places_among
-from feature_access.ordered_rows import lie_in_order
-from feature_access.point_in_time import MATCHED, Asked
+from feature_access.entities.rows import EntityRows
+from feature_access.offline_stores.file_join import FileJoin, newest_at, places_among
+from feature_access.offline_stores.ordered_rows import lie_in_order
+from feature_access.offline_stores.point_in_time import MATCHED, Asked
 
 pytestmark = pytest.mark.usefixtures("one_engine")
 

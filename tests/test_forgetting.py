@@ -14,7 +14,7 @@ WHOLE = timedelta(seconds=1)
 @pytest.fixture
 def served(either):
     """Materialized two months ago and at the present, so that some rows are older than the ttl."""
-    from feature_pipeline.materialize import materialize_up_to
+    from feature_pipeline.online.materialize import materialize_up_to
     from scripts.forgetful import forgetful
 
     store, _ = either

@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from feature_access import hashing, keyed_digests
-from feature_access.hashing import hashed, hashed_once
+from feature_access.training import hashing, keyed_digests
+from feature_access.training.hashing import hashed, hashed_once
 
 integers, texts = st.integers(-(2**63), 2**63 - 1), st.text(st.characters(codec="utf-8"))
 identifiers = st.lists(integers | st.none(), max_size=20) | st.lists(texts | st.none(), max_size=20)

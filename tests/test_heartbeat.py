@@ -31,7 +31,7 @@ NEXT = "customer_profile_v2"
 
 
 def materialize(store, *ends) -> None:
-    from feature_pipeline.materialize import materialize_up_to
+    from feature_pipeline.online.materialize import materialize_up_to
 
     for end in ends:
         materialize_up_to(store, end)
@@ -61,7 +61,7 @@ def with_a_second_view(store):
 
 def writing(store, patch, change) -> None:
     """Let `change` see and replace the rows of every write of a materialization."""
-    from feature_access.redis_writer import RedisWriter
+    from feature_access.online_stores.redis_writer import RedisWriter
 
     kind = type(store._get_provider().online_store)
     if hasattr(kind, "write_columns"):
@@ -129,7 +129,7 @@ def test_plain_feast_leaves_a_heartbeat_as_well(either):
 
 
 def test_a_run_that_fails_leaves_the_heartbeat_where_it_was(either, monkeypatch):
-    from feature_access.unavailable import OnlineStoreEmptyError
+    from feature_access.errors import OnlineStoreEmptyError
 
     store, _ = either
 
@@ -154,7 +154,7 @@ def test_a_run_that_fails_leaves_the_heartbeat_where_it_was(either, monkeypatch)
 
 
 def test_the_refresh_after_a_flush_writes_everybody_and_not_the_last_hour_alone(either, log):
-    from feature_access.unavailable import OnlineStoreEmptyError
+    from feature_access.errors import OnlineStoreEmptyError
 
     store, flush = either
     materialize(store, PRESENT - HOUR)
@@ -166,7 +166,7 @@ def test_the_refresh_after_a_flush_writes_everybody_and_not_the_last_hour_alone(
 
 
 def test_a_store_that_is_flushed_while_it_is_written_to_gets_no_heartbeat(either, monkeypatch, log):
-    from feature_access.unavailable import OnlineStoreEmptyError
+    from feature_access.errors import OnlineStoreEmptyError
 
     store, flush = either
     materialize(store, PRESENT - HOUR)
@@ -245,7 +245,7 @@ def test_what_an_older_copy_lacks_is_written_again(fresh, redis_server, log):
 
 
 def test_each_view_has_a_heartbeat_of_its_own(either, log):
-    from feature_access.unavailable import OnlineStoreEmptyError
+    from feature_access.errors import OnlineStoreEmptyError
 
     store, _ = either
     materialize(store, PRESENT - HOUR)
@@ -261,7 +261,7 @@ def test_each_view_has_a_heartbeat_of_its_own(either, log):
 
 
 def test_a_view_that_goes_takes_its_heartbeat_along(either):
-    from feature_access.unavailable import OnlineStoreEmptyError
+    from feature_access.errors import OnlineStoreEmptyError
 
     store, _ = either
     with_a_second_view(store)
@@ -278,7 +278,7 @@ def test_a_canary_leaves_nothing_in_redis(fresh, redis_server, log):
     import pyarrow as pa
 
     from feature_access.registry import open_store
-    from feature_pipeline.canary import read_back
+    from feature_pipeline.online.canary import read_back
 
     store = open_store(on_redis(fresh, redis_server))
     materialize(store, PRESENT - HOUR)

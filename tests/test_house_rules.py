@@ -12,7 +12,14 @@ from hypothesis import settings
 from loopback import OutsideError
 
 ROOT = Path(__file__).parent.parent
-ROOMS = ("feature_repo", "feature_pipeline", "feature_access", "contract_checks", "scripts")
+ROOMS = (
+    "feature_repo",
+    "feature_pipeline",
+    "feature_access",
+    "contract_checks",
+    "scripts",
+    "storage",
+)
 MODULES = sorted(path for room in ROOMS for path in (ROOT / room).rglob("*.py"))
 CLOCKS = {"now", "utcnow", "today", "localtime", "gmtime", "ctime"}
 TESTS = sorted((ROOT / "tests").rglob("*.py"))
@@ -109,7 +116,7 @@ def test_this_machine_is_reached() -> None:
 
 
 def test_sql_does_not_read_the_clock() -> None:
-    statements = sorted(ROOT.glob("feature_*/*.sql"))
+    statements = sorted(ROOT.glob("feature_*/**/*.sql"))
     assert statements
     words = re.compile(r"\b(now\s*\(|current_(timestamp|date|time)|today\s*\()", re.IGNORECASE)
     assert [path.name for path in statements if words.search(path.read_text("utf-8"))] == []
@@ -118,16 +125,16 @@ def test_sql_does_not_read_the_clock() -> None:
 
 def test_rooms_are_small() -> None:
     assert len(MODULES) > 30
-    lengths = {p.name: len(p.read_text("utf-8").splitlines()) for p in MODULES}
-    assert {name: lines for name, lines in lengths.items() if lines > 250} == {}
+    lengths = {p.relative_to(ROOT): len(p.read_text("utf-8").splitlines()) for p in MODULES}
+    assert {path: lines for path, lines in lengths.items() if lines > 400} == {}
 
 
 def test_a_number_of_the_contract_stands_in_the_contract() -> None:
     """The pipeline is told its window and lateness; it knows neither."""
-    pipeline = [path for path in MODULES if path.parent.name == "feature_pipeline"]
+    pipeline = [path for path in MODULES if (ROOT / "feature_pipeline") in path.parents]
     assert pipeline
     told = re.compile(r"timedelta\((days=30|hours=24|hours=2)\)|INTERVAL\s+'?30'?\s+DAY")
-    sources = [*pipeline, *ROOT.glob("feature_pipeline/*.sql")]
+    sources = [*pipeline, *ROOT.glob("feature_pipeline/**/*.sql")]
     assert [path.name for path in sources if told.search(path.read_text("utf-8"))] == []
 
 

@@ -15,9 +15,9 @@ from oracle import MICROSECOND, Event, row_differences, write_events
 from test_change_log_exactness import DAY, HOUR, LEAP_DAY, MONTH
 from warehouse import PIPELINE, QUARANTINE, SECRET
 
-from feature_pipeline.engine import parquet_at
+from feature_pipeline.compute_engines.postgres.load import load_events
 from feature_pipeline.refreshed import Refreshed, Terms
-from feature_pipeline.warehouse_load import load_events
+from storage.duckdb_session import parquet_at
 
 pytest_plugins = ["engines"]
 pytestmark = pytest.mark.usefixtures("one_engine")

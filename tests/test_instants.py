@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from feature_access.instants import instants
+from feature_access.entities.instants import instants
 
 NOON = datetime(2017, 11, 5, 12, tzinfo=UTC)
 MIDNIGHT = datetime(2017, 11, 5, tzinfo=UTC)

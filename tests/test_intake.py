@@ -11,8 +11,8 @@ import pyarrow.parquet as pq
 import pytest
 from oracle import MICROSECOND, TIMES, Counts, Event, events_table, read_change_log, write_events
 
-from feature_pipeline.change_log import Aggregated, aggregate
-from feature_pipeline.refusal import RefusedError
+from feature_pipeline.change_log.aggregate import Aggregated, aggregate
+from storage.errors import RefusedError
 
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)
 NOON = datetime(2024, 2, 29, 12, tzinfo=UTC)

@@ -11,9 +11,9 @@ import typer
 from kept_evidence import AS_OF, HOUR, VIEW, kept_view
 
 from contract_checks.operations.log import ADDRESS_VARIABLE, OperationsLog, Record
-from feature_pipeline.refusal import RefusedError
 from scripts.command_line import EVENTS, AheadOfClockError, refusals_exit
 from scripts.job_failure import job_failure_told
+from storage.errors import RefusedError
 
 DBT = RefusedError("dbt failed: a test of its project did not pass")
 AHEAD = AheadOfClockError("--as-of has not come")

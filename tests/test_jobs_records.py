@@ -21,7 +21,7 @@ from next_version import NEXT_DOCUMENT, write_document
 from oracle import ZEROS, Event, Oracle, Profile, write_events
 
 from contract_checks.operations.log import OperationsLog, Record
-from feature_pipeline.parquet_table import parts_of
+from storage.parquet_table import parts_of
 
 VIEW = "customer_profile_v1"
 UPSTREAM = ["customer_activity_dbt_model", "customer_events_ingestion_job"]
@@ -460,7 +460,7 @@ def test_a_backfill_reaches_up_to_the_last_refresh(repository: Path) -> None:
     (record,) = records(log_of(repository), "backfill")
     assert (record.subject, record.at, record.passed) == (VIEW, later, True)
     figures = dict(record.figures)
-    assert set(figures.pop("files")) >= {"feature_pipeline/aggregate.sql"}
+    assert set(figures.pop("files")) >= {"feature_pipeline/change_log/aggregate.sql"}
     assert figures.pop("digest").strip("-").isdigit()
     assert figures == {
         "from": (PRESENT - 7 * DAY).isoformat(),
@@ -502,19 +502,21 @@ def test_the_unit_tests_are_on_record_with_the_code_they_tested(unapplied: Path,
     (record,) = records(log, "unit_tests")
     assert (record.subject, record.passed, record.figures["failures"]) == (VIEW, True, 0)
     assert 16 <= record.figures["tests"] <= 24
-    pipeline = unapplied / "feature_pipeline"
+    code = [f for room in ("feature_pipeline", "storage") for f in (unapplied / room).rglob("*")]
     tested = [
         unapplied / "tests" / "test_known_answers.py",
-        *(f for f in pipeline.iterdir() if f.suffix in (".py", ".sql")),
+        *(file for file in code if file.suffix in (".py", ".sql")),
     ]
     assert record.figures["files"] == {
         str(file.relative_to(unapplied)): sha256_of(file) for file in tested
     }
-    assert "feature_pipeline/aggregate.sql" in record.figures["files"]
+    assert {"feature_pipeline/change_log/aggregate.sql", "storage/atomic.py"} <= set(
+        record.figures["files"]
+    )
 
 
 def test_a_defect_of_the_aggregation_fails_them(unapplied: Path, log: Path) -> None:
-    sql = unapplied / "feature_pipeline" / "aggregate.sql"
+    sql = unapplied / "feature_pipeline" / "change_log" / "aggregate.sql"
     right = sql.read_text(encoding="utf-8")
     sql.write_text(right.replace("in_force_until <= $as_of", "in_force_until < $as_of"))
     assert sql.read_text(encoding="utf-8") != right
@@ -524,7 +526,7 @@ def test_a_defect_of_the_aggregation_fails_them(unapplied: Path, log: Path) -> N
     assert done.stdout.count("[SQL]") == 1
     (record,) = records(log, "unit_tests")
     assert (record.passed, record.figures["failures"]) == (False, 1)
-    assert record.figures["files"]["feature_pipeline/aggregate.sql"] == sha256_of(sql)
+    assert record.figures["files"]["feature_pipeline/change_log/aggregate.sql"] == sha256_of(sql)
 
 
 A_TEST = "import pytest\ndef test_one(): assert {}\n"

@@ -25,8 +25,8 @@ from test_killed_refresh import without_version
 from warm_start import warm
 
 from contract_checks.operations.log import OperationsLog
+from feature_pipeline.change_log.watermark import Watermark, read_watermark
 from feature_pipeline.refreshed import Tables, Terms
-from feature_pipeline.watermark import Watermark, read_watermark
 
 pytest_plugins = ["engines"]
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(3600)]
@@ -115,10 +115,9 @@ def refresh_in(
     for name in [name for name in sys.modules if name.partition(".")[0] == "scripts"]:
         del sys.modules[name]  # a helper of the tests has loaded the checkout's, which work there
     from contract_checks.language.loader import load
-    from feature_access.refusal import RefusedError as ReadRefusedError
     from feature_access.registry import open_store
-    from feature_pipeline.refusal import RefusedError
     from scripts.refresh import CONTRACT, EVENTS, refresh
+    from storage.errors import RefusedError
 
     def on_step(step: str) -> None:
         if step == die_at and who == "job":
@@ -131,7 +130,7 @@ def refresh_in(
 
     try:
         refresh(open_store(repository), load(CONTRACT), PRESENT, EVENTS, on_step)
-    except (RefusedError, ReadRefusedError) as refused:
+    except RefusedError as refused:
         if "driver, a Java process, ended" not in str(refused):
             raise
         sys.exit(REFUSED if len(str(refused).splitlines()) == 1 else 1)

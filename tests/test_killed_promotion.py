@@ -289,7 +289,7 @@ def test_a_training_set_asked_for_while_the_pointer_moves_is_of_one_version(copy
     import pandas as pd
 
     from feature_access.registry import open_store
-    from feature_access.training_set import build_training_set
+    from feature_access.training.training_set import build_training_set
 
     store = open_store(copy.folder)
     store.refresh_registry()

@@ -13,7 +13,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from feature_pipeline.change_log import aggregate
+from feature_pipeline.change_log.aggregate import aggregate
 
 MICROSECOND, HOUR, DAY = timedelta(microseconds=1), timedelta(hours=1), timedelta(days=1)
 NOON = datetime(2026, 1, 10, 12, tzinfo=UTC)

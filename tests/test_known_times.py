@@ -19,8 +19,8 @@ from oracle import MICROSECOND, Event, Oracle, Profile
 from postgres_server import Database
 from warehouse import LOG
 
-from feature_access.offline_table import NotYetKnownError
-from feature_access.refusal import RefusedError
+from feature_access.offline_stores.offline_table import NotYetKnownError
+from storage.errors import RefusedError
 
 pytest_plugins = ["engines"]
 
@@ -139,7 +139,9 @@ def services(tmp_path: Path) -> Callable[..., Any]:
                 project="known",
                 provider="local",
                 registry=str(tmp_path / "registry.db"),
-                offline_store={"type": "feature_access.offline_store.PointInTimeOfflineStore"},
+                offline_store={
+                    "type": "feature_access.offline_stores.duckdb_store.PointInTimeOfflineStore"
+                },
                 online_store={"type": "sqlite", "path": str(tmp_path / "online.db")},
                 entity_key_serialization_version=3,
             )
@@ -161,7 +163,7 @@ def services(tmp_path: Path) -> Callable[..., Any]:
 
 
 def built(store: Any, entities: Any, **options: Any) -> Any:
-    from feature_access.training_set import build_training_set
+    from feature_access.training.training_set import build_training_set
 
     return build_training_set(store, "s", entities, KEY, **options)
 

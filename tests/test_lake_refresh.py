@@ -14,9 +14,9 @@ from refreshes import bring_up_to
 from test_change_log_exactness import fractions, oracles, thorough, turning_point
 from test_refresh_exactness import DAY, EVENTS, HOUR, MONTH, NOON, TERMS, bought
 
-from feature_pipeline.parquet_table import parts_of
 from feature_pipeline.refreshed import Tables
-from feature_pipeline.refusal import RefusedError
+from storage.errors import RefusedError
+from storage.parquet_table import parts_of
 
 pytest_plugins = ["engines"]
 pytestmark = pytest.mark.usefixtures("one_engine")

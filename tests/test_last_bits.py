@@ -19,9 +19,9 @@ from postgres_server import Database
 from test_refresh_exactness import DAY, HOUR, MONTH, NOON
 from warehouse import LOG, PIPELINE, REFRESHES, SECRET
 
-from feature_pipeline.parquet_table import parts_of
 from feature_pipeline.refreshed import Terms
-from feature_pipeline.refusal import RefusedError
+from storage.errors import RefusedError
+from storage.parquet_table import parts_of
 
 pytest_plugins = ["engines"]
 pytestmark = pytest.mark.usefixtures("one_engine")

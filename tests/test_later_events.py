@@ -9,7 +9,7 @@ import pyarrow.parquet as pq
 from hypothesis import given
 from hypothesis import strategies as st
 
-from feature_pipeline.events_table import rows_if_all_beyond
+from feature_pipeline.change_log.events_table import rows_if_all_beyond
 from feature_pipeline.refreshed import later_than
 
 INSTANT = datetime(2024, 2, 29, 12, tzinfo=UTC)

@@ -13,9 +13,9 @@ from test_change_log_exactness import DAY, HOUR, MONTH
 
 from contract_checks.language.loader import load
 from feature_pipeline.refreshed import Terms
-from feature_pipeline.refusal import RefusedError
 from scripts.command_line import CONTRACT
 from scripts.ingest import ingest
+from storage.errors import RefusedError
 
 pytest_plugins = ["engines"]
 pytestmark = pytest.mark.usefixtures("one_engine")

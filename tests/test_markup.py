@@ -21,7 +21,7 @@ from contract_checks.console import console
 from contract_checks.language.loader import load
 from contract_checks.operations.log import ADDRESS_VARIABLE, OperationsLog
 from contract_checks.report.text import show
-from feature_pipeline.residue import Searched
+from feature_pipeline.erasure.residual_search import Searched
 from scripts import access_review, drift, erase, freeze_baseline, progress
 from scripts.answers import answers_table
 from scripts.command_line import CONTRACT, refusals_exit
@@ -49,7 +49,7 @@ def test_every_console_is_made_in_one_place() -> None:
     """And so none reads markup; a progress bar's column says so itself."""
     made = [
         path.relative_to(ROOT).as_posix()
-        for room in ("scripts", "contract_checks", "feature_access", "feature_pipeline")
+        for room in ("scripts", "contract_checks", "feature_access", "feature_pipeline", "storage")
         for path in (ROOT / room).rglob("*.py")
         for node in ast.walk(ast.parse(path.read_text("utf-8")))
         if isinstance(node, ast.Call)

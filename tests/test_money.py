@@ -18,10 +18,10 @@ from spark_session import started
 from test_inadmissible_rows import SOUND
 from warehouse import EVENTS, PIPELINE, SECRET, empty
 
-from feature_pipeline.events_table import events_view, refuse_wrong_schema
-from feature_pipeline.intake import accept, judge
-from feature_pipeline.local_days import IN_UTC
-from feature_pipeline.refusal import RefusedError
+from feature_pipeline.change_log.events_table import events_view, refuse_wrong_schema
+from feature_pipeline.change_log.intake import accept, judge
+from feature_pipeline.change_log.local_days import IN_UTC
+from storage.errors import RefusedError
 
 pytest_plugins = ["postgres_server", "warehouse"]
 BOUNDS = {"as_of": SOUND.created_timestamp, "lateness_us": 0}
@@ -123,7 +123,7 @@ def test_duckdb_on_the_edges(kind: pa.DataType, values: list[Any], tmp_path: Pat
 
 
 def test_the_warehouse_is_given_each_amount_as_it_is_written(shared_warehouse, tmp_path) -> None:
-    from feature_pipeline.warehouse_load import load_events
+    from feature_pipeline.compute_engines.postgres.load import load_events
 
     pipeline = shared_warehouse.seen_by(PIPELINE, SECRET)
     for kind, values in SAMPLES:
@@ -144,9 +144,9 @@ def spark() -> Iterator[Any]:
 @pytest.mark.slow
 @pytest.mark.timeout(1800)
 def test_spark_takes_each_amount_as_it_is_written(spark: Any, tmp_path: Path) -> None:
-    from feature_pipeline import spark_sql as sql
-    from feature_pipeline.spark_lake import read_events
-    from spark_start import own_session
+    from feature_pipeline.compute_engines.spark import sql as sql
+    from feature_pipeline.compute_engines.spark.lake import read_events
+    from storage.spark_session import own_session
 
     session = own_session(spark)
     for kind, values in SAMPLES:

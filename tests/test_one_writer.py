@@ -11,9 +11,9 @@ from typing import Any
 import pytest
 from waiting import GIVE_UP_SECONDS
 
-from feature_pipeline.atomic import clear_drafts, scratch_folder
 from scripts import command_line
 from scripts.command_line import NotBegunError, writing_alone
+from storage.atomic import clear_drafts, scratch_folder
 
 
 @pytest.fixture

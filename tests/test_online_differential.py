@@ -239,7 +239,7 @@ def test_times_are_exact(pair: Any) -> None:
 
 
 def test_a_request_that_names_nobody_is_refused_and_never_answered_with_defaults(pair: Any) -> None:
-    from feature_access.entity_value import UnusableKeysError
+    from feature_access.entities.value import UnusableKeysError
 
     ours, _ = pair[1]
     for features, request, words in (

@@ -48,7 +48,7 @@ def terms():
 
 
 def opened(repository, **other):
-    from feature_access.online import OnlineFeatures
+    from feature_access.online_features import OnlineFeatures
 
     chosen = {"service": SERVICE, "consumer": "ML Platform", "terms": terms()} | other
     return OnlineFeatures.open(repository, **chosen)
@@ -144,7 +144,7 @@ def test_a_read_is_one_round_trip_and_touches_no_registry(features, monkeypatch)
 
 
 def test_a_consumer_that_is_not_approved_is_refused(fresh):
-    from feature_access.refusal import RefusedError
+    from storage.errors import RefusedError
 
     with pytest.raises(RefusedError, match=r"Ad Sales may not read .*ML Platform, Marketing"):
         opened(fresh, consumer="Ad Sales")
@@ -152,8 +152,8 @@ def test_a_consumer_that_is_not_approved_is_refused(fresh):
 
 
 def test_another_service_than_the_terms_are_of_is_refused(fresh):
-    from feature_access.refusal import RefusedError
     from feature_access.terms import Terms
+    from storage.errors import RefusedError
 
     with pytest.raises(RefusedError, match=f"no feature service customers: name one of {SERVICE}"):
         opened(fresh, service="customers")
@@ -175,7 +175,7 @@ UNUSABLE = {
 
 @pytest.mark.parametrize("fault", UNUSABLE)
 def test_what_is_no_key_is_refused_and_never_coerced(features, fault):
-    from feature_access.entity_keys import UnusableKeysError
+    from feature_access.entities.keys import UnusableKeysError
 
     asked, why = UNUSABLE[fault]
     for read in ways(features):
@@ -188,7 +188,7 @@ def test_keys_of_every_kind_are_feasts_own(store):
     from feast.types import Int32, Int64, String
     from feast.utils import _get_entity_key_protos
 
-    from feature_access.entity_keys import EntityKeys, UnusableKeysError
+    from feature_access.entities.keys import EntityKeys, UnusableKeysError
 
     fields = {"shop": Int32, "name": String, "id": Int64}
     view = FeatureView(
@@ -239,7 +239,7 @@ def test_the_documented_settings_and_snippet_work(fresh, served_redis):
 
 
 def test_a_stale_store_is_refused_to_the_microsecond(features):
-    from feature_access.unavailable import OnlineStoreStaleError
+    from feature_access.errors import OnlineStoreStaleError
 
     moment = PRESENT + MAX_AGE
     for read in ways(features):
@@ -249,8 +249,8 @@ def test_a_stale_store_is_refused_to_the_microsecond(features):
 
 
 def test_a_store_of_the_future_is_not_fresh(features):
-    from feature_access.freshness import CLOCK_ALLOWANCE
-    from feature_access.unavailable import OnlineStoreStaleError
+    from feature_access.errors import OnlineStoreStaleError
+    from feature_access.online_stores.freshness import CLOCK_ALLOWANCE
 
     for read in ways(features):
         assert read(keys([1]), PRESENT - CLOCK_ALLOWANCE).age == -CLOCK_ALLOWANCE
@@ -261,9 +261,9 @@ def test_a_store_of_the_future_is_not_fresh(features):
 
 @pytest.mark.parametrize("kind", ["materialized", "on_served_redis"])
 def test_plain_feast_can_be_bound_to_an_age_as_well(kind, request):
-    from feature_access.freshness import fresh_within
+    from feature_access.errors import OnlineStoreStaleError
+    from feature_access.online_stores.freshness import fresh_within
     from feature_access.registry import open_store
-    from feature_access.unavailable import OnlineStoreStaleError
 
     store = open_store(request.getfixturevalue(kind))
     with fresh_within(HOUR, at=PRESENT + HOUR) as reading:
@@ -308,13 +308,13 @@ def raises(error, read, repeated: int = 5) -> None:
 
 def answers_again(read) -> None:
     """A server that was hung may take longer than our limits for its first answer."""
-    from feature_access.unavailable import OnlineStoreUnavailableError
+    from feature_access.errors import OnlineStoreUnavailableError
 
     assert eventually(lambda: read(keys([1]), PRESENT), OnlineStoreUnavailableError).rows[0].known
 
 
 def test_a_flushed_store_is_an_error_and_never_zeros(features, served_redis):
-    from feature_access.unavailable import OnlineStoreEmptyError
+    from feature_access.errors import OnlineStoreEmptyError
 
     served_redis.flush()
     for read in ways(features):
@@ -324,7 +324,7 @@ def test_a_flushed_store_is_an_error_and_never_zeros(features, served_redis):
 def test_a_dead_store_is_an_error_at_once_and_answers_again_after_a_restart(
     features, served_redis, connections
 ):
-    from feature_access.unavailable import OnlineStoreDownError
+    from feature_access.errors import OnlineStoreDownError
 
     for read in ways(features):
         read(keys([1]), PRESENT)
@@ -337,7 +337,7 @@ def test_a_dead_store_is_an_error_at_once_and_answers_again_after_a_restart(
 
 
 def test_a_hung_store_costs_a_caller_a_tenth_of_a_second(fresh, served_redis, connections):
-    from feature_access.unavailable import OnlineStoreHungError
+    from feature_access.errors import OnlineStoreHungError
 
     for read in ways(opened(on_redis(fresh, served_redis, limits=""))):
         answers_again(read)
@@ -366,7 +366,7 @@ def unreachable():
 
 
 def test_a_store_that_nobody_can_reach_costs_no_more(fresh, redis_server, connections):
-    from feature_access.unavailable import OnlineStoreHungError
+    from feature_access.errors import OnlineStoreHungError
 
     repository = on_redis(fresh, redis_server, limits="")
     settings = repository / "feature_store.yaml"
@@ -381,7 +381,7 @@ def test_a_store_that_nobody_can_reach_costs_no_more(fresh, redis_server, connec
 def test_a_restart_amid_reads_gives_right_answers_or_the_error_and_no_zeros(
     features, served_redis, log
 ):
-    from feature_access.unavailable import OnlineStoreUnavailableError
+    from feature_access.errors import OnlineStoreUnavailableError
 
     (right,) = expected(log, at(PRESENT, [LEAKY]))
     assert right != ZEROS
@@ -426,7 +426,7 @@ def test_a_connection_that_the_server_closed_costs_no_answer(features, served_re
 
 
 def test_a_file_that_is_no_database_is_a_store_that_is_down(fresh):
-    from feature_access.unavailable import OnlineStoreDownError, OnlineStoreEmptyError
+    from feature_access.errors import OnlineStoreDownError, OnlineStoreEmptyError
 
     features = opened(fresh)
     for read in ways(features):
@@ -441,7 +441,7 @@ def test_a_file_that_is_no_database_is_a_store_that_is_down(fresh):
 
 def without_customers(database, to):
     """A copy of the store that holds its heartbeat and no customer."""
-    from feature_access.forgetting import HEARTBEAT
+    from feature_access.online_stores.row_deletion import HEARTBEAT
 
     copy2(database, to)
     with closing(sqlite3.connect(to)) as connection, connection:
@@ -495,7 +495,7 @@ def test_the_embedded_store_that_lies_there_now_is_read(replaced, materialized, 
 def test_an_embedded_store_that_is_gone_answers_nothing_until_it_is_back(
     folder_too, materialized, tmp_path, log
 ):
-    from feature_access.unavailable import OnlineStoreUnavailableError
+    from feature_access.errors import OnlineStoreUnavailableError
 
     features = opened(copytree(materialized, tmp_path / "embedded"))
     database = tmp_path / "embedded" / "data" / "online_store.db"

@@ -17,7 +17,7 @@ from warehouse import SECRET, TRAINING
 
 pytest_plugins = ["postgres_server", "warehouse"]
 
-OURS = "feature_access.postgres_offline_store.PointInTimePostgresOfflineStore"
+OURS = "feature_access.offline_stores.postgres_store.PointInTimePostgresOfflineStore"
 STOCK = "postgres"
 NOON = datetime(2024, 3, 9, 12, tzinfo=UTC)
 HOUR, MICROSECOND = timedelta(hours=1), timedelta(microseconds=1)
@@ -207,7 +207,7 @@ def test_every_answer_is_the_plain_one(shared, rows, questions, read_only):
 def test_an_empty_table_has_no_answer_not_even_a_default(
     database: Database, tmp_path: Path
 ) -> None:
-    from feature_access.offline_table import OfflineStoreEmptyError
+    from feature_access.offline_stores.offline_table import OfflineStoreEmptyError
 
     with_table(database, "timestamptz", [])
     store = opened(database, tmp_path, OURS)
@@ -255,7 +255,7 @@ VALUES = {
 
 
 def test_every_type_that_feast_knows_is_read(database: Database) -> None:
-    from feature_access.arrow_copy import copied_out
+    from storage.postgres_arrow import copied_out
 
     columns = ", ".join(f"{value} AS c{i}" for i, value in enumerate(VALUES))
     nothing = ", ".join(f"CASE WHEN false THEN c{i} END AS c{i}" for i in range(len(VALUES)))
@@ -273,7 +273,7 @@ def test_every_type_that_feast_knows_is_read(database: Database) -> None:
 def test_an_array_without_a_place_in_arrow_is_refused_in_words(
     database: Database, value: str
 ) -> None:
-    from feature_access.arrow_copy import copied_out
+    from storage.postgres_arrow import copied_out
 
     with database.connect() as session, pytest.raises(ValueError, match="column odd holds arrays"):
         copied_out(session, f"SELECT {value} AS odd")
@@ -313,9 +313,9 @@ KEYS_ON_STANDBY = {
 def test_a_standby_finds_what_its_primary_finds(database: Database, kind: str) -> None:
     import pyarrow as pa
 
-    from feature_access.arrow_copy import copied_out
-    from feature_access.entity_rows_sent import sent_in
-    from feature_access.postgres_keys import KeyKind
+    from feature_access.offline_stores.postgres_entity_rows import sent_in
+    from feature_access.offline_stores.postgres_keys import KeyKind
+    from storage.postgres_arrow import copied_out
 
     found = []
     for read_only in ("off", "on"):

@@ -26,10 +26,17 @@ from contract_checks.language.loader import load
 assert checks.__all__, "importing the package binds the checks"
 
 ROOT = Path(__file__).parent.parent
-ROOMS = ("contracts", "contract_checks", "feature_access", "feature_pipeline", "feature_repo")
+ROOMS = (
+    "contracts",
+    "contract_checks",
+    "feature_access",
+    "feature_pipeline",
+    "feature_repo",
+    "storage",
+)
 CONTRACT = "contracts/customer_profile_v1.md"
 
-ONE_PASS = "feature_pipeline/running_sums.py"
+ONE_PASS = "feature_pipeline/change_log/running_sums.py"
 
 # File, what it says, what it is made to say, and the clauses whose probes must notice.
 WRONG: dict[str, tuple[str, str, str, set[str]]] = {
@@ -75,25 +82,25 @@ WRONG: dict[str, tuple[str, str, str, set[str]]] = {
         },
     ),
     "lateness a microsecond stricter": (
-        "feature_pipeline/intake.py",
+        "feature_pipeline/change_log/intake.py",
         "epoch_us(created_timestamp) - epoch_us(event_timestamp) > $lateness_us",
         "epoch_us(created_timestamp) - epoch_us(event_timestamp) >= $lateness_us",
         {"§3 allowed lateness"},
     ),
     "lateness a microsecond laxer": (
-        "feature_pipeline/intake.py",
+        "feature_pipeline/change_log/intake.py",
         "epoch_us(created_timestamp) - epoch_us(event_timestamp) > $lateness_us",
         "epoch_us(created_timestamp) - epoch_us(event_timestamp) > $lateness_us + 1",
         {"§3 allowed lateness"},
     ),
     "the future let in": (
-        "feature_pipeline/intake.py",
+        "feature_pipeline/change_log/intake.py",
         "WHEN event_timestamp > created_timestamp THEN",
         "WHEN false THEN",
         {"§3 leakage guardrails"},
     ),
     "only who ordered is active": (
-        "feature_pipeline/intake.py",
+        "feature_pipeline/change_log/intake.py",
         "WHERE reason IS NULL\n",
         "WHERE orders > 0 AND reason IS NULL\n",
         set(),  # refused: rows would be lost, and the intake's own reckoning says so
@@ -314,7 +321,7 @@ def test_an_unreadable_probe_set_says_why(written: str, told: str, tmp_path: Pat
 def test_reading_offline_before_there_is_anything_is_an_error(repository: Path) -> None:
     import pandas as pd
 
-    from feature_access.offline_store import OfflineStoreEmptyError
+    from feature_access.offline_stores.duckdb_store import OfflineStoreEmptyError
     from feature_access.registry import open_store
 
     store = open_store(repository)

@@ -168,7 +168,7 @@ def test_probes_run_through_the_warehouses_join(
 def test_probes_are_of_the_statement_that_the_warehouse_runs(
     says: str, instead: str, judged: Path, contract: Contract, view: RegisteredView
 ) -> None:
-    statement = judged / "feature_pipeline" / "aggregate.sql"
+    statement = judged / "feature_pipeline" / "change_log" / "aggregate.sql"
     right = statement.read_text(encoding="utf-8")
     assert says in right
     statement.write_text(right.replace(says, instead), encoding="utf-8")

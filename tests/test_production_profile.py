@@ -33,9 +33,9 @@ from postgres_server import NEW_YORK
 from production import PROFILE, Production, asked_for
 from warehouse import KEPT_FROM, PIPELINE, SECRET, TRAINING
 
-from feature_access.offline_table import BeforeRetentionError
-from feature_access.profile import chosen_profile
-from feature_access.refusal import RefusedError
+from feature_access.offline_stores.offline_table import BeforeRetentionError
+from storage.errors import RefusedError
+from storage.profile import chosen_profile
 
 pytest_plugins = ["feast_repository", "postgres_server", "warehouse", "production"]
 
@@ -144,7 +144,7 @@ def test_a_row_without_a_customer_has_the_defaults(in_production: Any) -> None:
 def test_materialized_it_answers_online_as_offline(
     production: Production, in_production: Any, log: ChangeLog
 ) -> None:
-    from feature_pipeline.materialize import materialize_up_to
+    from feature_pipeline.online.materialize import materialize_up_to
 
     materialize_up_to(in_production, PRESENT - HOUR)
     materialize_up_to(in_production, PRESENT)

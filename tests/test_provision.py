@@ -22,10 +22,10 @@ from redis_server import RedisServer
 from sqlalchemy.engine import make_url
 from warehouse import ROLES, TRAINING
 
-from feature_pipeline.refusal import RefusedError
 from scripts.provision import Verdict, main, provision
 from scripts.provisioned_logins import Login, logins_from, refused_entry
 from scripts.provisioned_rights import due_to, judged, rights_of
+from storage.errors import RefusedError
 
 pytest_plugins = ["postgres_server", "warehouse"]
 

@@ -18,7 +18,7 @@ from oracle import Event, Oracle
 from test_change_log_exactness import DAY, LEAP_DAY, MONTH
 from tries import tries
 
-from feature_pipeline.quotient import nearest_quotients
+from feature_pipeline.change_log.quotient import nearest_quotients
 
 pytest_plugins = ["engines"]
 pytestmark = pytest.mark.usefixtures("one_engine")

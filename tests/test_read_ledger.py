@@ -12,8 +12,8 @@ from sqlalchemy.event import listens_for
 from sqlalchemy.exc import DatabaseError
 
 from contract_checks.operations.log import OperationsLog, Record
-from feature_access import read_ledger
-from feature_access.read_ledger import OnlineReads, ReadLedger
+from feature_access.server import read_ledger
+from feature_access.server.read_ledger import OnlineReads, ReadLedger
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
 VIEWS, CONSUMERS = ("v1", "v2"), ("ML Platform", "Marketing Analytics")

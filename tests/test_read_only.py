@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 from postgres_server import Database
 
-from feature_access.entity_frame import DATABASE_VARIABLE, read_entity_frame
-from feature_access.refusal import RefusedError
+from feature_access.training.entity_frame import DATABASE_VARIABLE, read_entity_frame
+from storage.errors import RefusedError
 
 pytest_plugins = ["postgres_server"]
 

@@ -11,7 +11,7 @@ import pandas as pd
 import pytest
 from oracle import ChangeLog, Event, Oracle, differences, read_change_log, read_events
 
-from feature_pipeline.change_log import aggregate
+from feature_pipeline.change_log.aggregate import aggregate
 
 BASKETS = 155_848
 HOUSEHOLDS = 2_469

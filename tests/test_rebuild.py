@@ -19,10 +19,10 @@ from typer.testing import CliRunner
 
 from contract_checks.language.loader import load
 from contract_checks.operations.log import ADDRESS_VARIABLE, OperationsLog
-from feature_access.unavailable import OnlineStoreEmptyError
-from feature_pipeline.refusal import RefusedError
+from feature_access.errors import OnlineStoreEmptyError
 from scripts import command_line, erased, rebuild, recording, refresh
 from scripts.command_line import CONTRACT
+from storage.errors import RefusedError
 
 pytest_plugins = ["engines"]
 
@@ -170,7 +170,7 @@ def test_it_is_told_first_then_done_and_on_record(repository: Path) -> None:
     assert figures["reason"] == "orders of customer type B were doubled"
     assert (figures["withdrawn"], figures["added"]) == (3, 4)
     assert figures["known_to"] == KNOWN.isoformat()
-    assert "feature_pipeline/aggregate.sql" in figures["files"]
+    assert "feature_pipeline/change_log/aggregate.sql" in figures["files"]
     assert figures["history_rows"] == len(read_change_log(repository / HISTORY).rows)
     assert ends_of(opened(repository), VIEW)[-1] == NOW
 
@@ -183,7 +183,7 @@ def test_it_is_told_first_then_done_and_on_record(repository: Path) -> None:
 STEPS = [
     (rebuild, "step_back_in_lake"),
     (rebuild, "aggregated"),
-    ("feature_pipeline.materialize", "materialize_again"),
+    ("feature_pipeline.online.materialize", "materialize_again"),
 ]
 
 

@@ -29,7 +29,7 @@ FAULTS = {
 
 def amid_a_write(monkeypatch, fault) -> None:
     """Write in chunks of a hundred, and let the fault happen once, before the fourth."""
-    from feature_access import redis_writer
+    from feature_access.online_stores import redis_writer
 
     write = redis_writer.RedisWriter._write
     chunks: list[int] = []
@@ -53,9 +53,9 @@ def amid_a_write(monkeypatch, fault) -> None:
 def test_a_fault_amid_a_refresh_is_an_error_and_the_next_refresh_restores_everybody(
     fresh, redis_server, log, monkeypatch, fault, before
 ):
-    from feature_access import unavailable
+    from feature_access import errors as unavailable
     from feature_access.registry import open_store
-    from feature_pipeline.materialize import materialize_up_to
+    from feature_pipeline.online.materialize import materialize_up_to
 
     happen, error, why = FAULTS[fault]
     repository = on_redis(fresh, redis_server, limits=QUICK if fault == "hung" else ONCE)
@@ -80,7 +80,7 @@ def test_a_fault_amid_a_refresh_is_an_error_and_the_next_refresh_restores_everyb
 
 def assert_nobody_reads_zeros_of_an_active_customer(repository, log, before) -> None:
     """A read fails, or says what was right before the refresh or is after it."""
-    from feature_access.unavailable import OnlineStoreUnavailableError
+    from feature_access.errors import OnlineStoreUnavailableError
 
     try:
         answers = told(opened(repository).read(keys(EVERYBODY), at=before or PRESENT))

@@ -43,7 +43,7 @@ def cluster(tmp_path: Path) -> Iterator[list[RedisServer]]:
 
 def answers_like_the_change_log(repository, log) -> None:
     from feature_access.registry import open_store
-    from feature_pipeline.materialize import materialize_up_to
+    from feature_pipeline.online.materialize import materialize_up_to
 
     store = open_store(repository)
     materialize_up_to(store, PRESENT - HOUR)
@@ -79,7 +79,7 @@ def guarded(tmp_path: Path) -> Iterator[RedisServer]:
 
 
 def test_a_password_opens_and_a_wrong_one_is_an_error_that_does_not_tell_it(fresh, guarded, log):
-    from feature_access.unavailable import OnlineStoreDownError
+    from feature_access.errors import OnlineStoreDownError
 
     right, wrong = "password=open sesame", "password=wrong sesame"
     answers_like_the_change_log(with_options(fresh, guarded, guarded.port, right), log)
@@ -149,7 +149,7 @@ def _pass_on(source: socket.socket, target: socket.socket) -> None:
 def test_tls_is_spoken_and_a_stranger_s_certificate_is_not_taken(
     fresh, redis_server, encrypted, log
 ):
-    from feature_access.unavailable import OnlineStoreDownError
+    from feature_access.errors import OnlineStoreDownError
 
     port, certificate = encrypted
     trusting = f"ssl=true,ssl_ca_certs={certificate}"

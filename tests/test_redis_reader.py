@@ -19,7 +19,7 @@ pytest_plugins = ["feast_repository", "feast_online"]
 
 
 def layout_of(store):
-    from feature_access.redis_layout import HashNames, RedisLayout
+    from feature_access.online_stores.redis_layout import HashNames, RedisLayout
 
     view = store.get_feature_view(VIEW)
     layout = RedisLayout(store.config, view)
@@ -67,7 +67,7 @@ def test_a_row_of_which_a_part_is_gone_is_read_as_plain_feast_reads_it(
 
 
 def test_an_error_amid_the_replies_leaves_none_to_the_next_question(on_served_redis, served_redis):
-    from feature_access.unavailable import OnlineStoreDownError
+    from feature_access.errors import OnlineStoreDownError
 
     with served_redis.client() as client:
         client.set(hash_of(on_served_redis, 2), "no hash")

@@ -31,7 +31,7 @@ def as_plain_feast(repository):
     settings_file = copy / "feature_store.yaml"
     text = settings_file.read_text()
     for ours, feasts in {
-        "feature_access.redis_online_store.DefaultingRedisOnlineStore": "redis",
+        "feature_access.online_stores.redis_store.DefaultingRedisOnlineStore": "redis",
         "feature_access.provider.HeartbeatProvider": "local",
     }.items():
         assert ours in text
@@ -100,7 +100,7 @@ def of_many_kinds(store, folder, table):
 
 
 def taken_by_columns(monkeypatch) -> list[bool]:
-    from feature_access.redis_online_store import DefaultingRedisOnlineStore as Store
+    from feature_access.online_stores.redis_store import DefaultingRedisOnlineStore as Store
 
     taken: list[bool] = []
     write = Store.write_columns

@@ -21,10 +21,10 @@ from test_change_log_exactness import (
     turning_point,
 )
 
-from feature_pipeline.erased_customers import ErasedCustomers
-from feature_pipeline.intake import IntakeCounts
+from feature_pipeline.change_log.intake import IntakeCounts
+from feature_pipeline.erasure.erased_customers import ErasedCustomers
 from feature_pipeline.refreshed import Refreshed, Terms
-from feature_pipeline.refusal import RefusedError
+from storage.errors import RefusedError
 
 pytest_plugins = ["engines"]
 pytestmark = pytest.mark.usefixtures("one_engine")

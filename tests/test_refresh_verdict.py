@@ -17,7 +17,7 @@ from slack_channel import Channel
 from test_jobs_records import DAY, HOUR, PRESENT, job, shopping
 
 from contract_checks.language.loader import load
-from feature_pipeline.intake import IntakeCounts
+from feature_pipeline.change_log.intake import IntakeCounts
 from feature_pipeline.refreshed import Refreshed
 from scripts.command_line import CONTRACT
 from scripts.refresh_verdict import Verdict, too_many_set_aside

@@ -24,9 +24,9 @@ from contract_checks.language.loader import load
 from contract_checks.measures.mismatch_causes import Cause
 from contract_checks.measures.proportions import upper_bound
 from contract_checks.operations.log import ADDRESS_VARIABLE, OperationsLog, Record
-from feature_access import offline_store, offline_table
-from feature_access.hashing import HASH_KEY_VARIABLE
-from feature_pipeline.change_log import aggregate
+from feature_access.offline_stores import duckdb_store, offline_table
+from feature_access.training.hashing import HASH_KEY_VARIABLE
+from feature_pipeline.change_log.aggregate import aggregate
 from scripts import canary, load_test, sampling, shadow_compare
 from scripts.command_line import CONTRACT
 
@@ -47,7 +47,7 @@ RETURNING = CUSTOMERS[40:60]
 def world(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """400 customers, applied and materialized at the present; the change log runs on. Read only."""
     from feature_access.registry import open_store
-    from feature_pipeline.materialize import materialize_up_to
+    from feature_pipeline.online.materialize import materialize_up_to
 
     repository = copy_of_the_project(tmp_path_factory.mktemp("world"))
     _write_events(repository / HISTORY.with_name("customer_events.parquet"))
@@ -236,7 +236,7 @@ def test_shadow_compare_sees_what_the_online_store_has_not_heard_of(repository, 
 @pytest.fixture
 def known_to_the_present(monkeypatch: pytest.MonkeyPatch) -> None:
     """The log tells that it is, as one that a refresh has left."""
-    for module in (offline_store, offline_table):
+    for module in (duckdb_store, offline_table):
         monkeypatch.setattr(module, "known_up_to", lambda path: PRESENT)
 
 
@@ -348,7 +348,7 @@ def test_shadow_compare_of_a_flushed_store_is_on_record_as_failed(repository):
 
 
 def test_no_customer_is_named_and_only_a_key_shows_their_hashes(repository, monkeypatch):
-    from feature_access.hashing import hashed
+    from feature_access.training.hashing import hashed
 
     spoil(repository, 400)
     done = run(shadow_compare)
@@ -399,9 +399,10 @@ def untouched(repository: Path) -> Iterator[None]:
 def counted(record):
     """What a canary counted, of which code."""
     figures = dict(record.figures)
-    assert {"feature_access/online_store.py", "feature_pipeline/canary.py"} <= set(
-        figures.pop("files")
-    )
+    assert {
+        "feature_access/online_stores/sqlite_store.py",
+        "feature_pipeline/online/canary.py",
+    } <= set(figures.pop("files"))
     return figures
 
 
@@ -417,7 +418,7 @@ def test_canary_is_kept_and_leaves_no_trace(repository, as_of):
 
 def losing(rows: int) -> Any:
     """A write that loses so many rows."""
-    from feature_access.online_store import DefaultingSqliteOnlineStore as Store
+    from feature_access.online_stores.sqlite_store import DefaultingSqliteOnlineStore as Store
 
     whole = Store.online_write_batch
 
@@ -430,7 +431,9 @@ def losing(rows: int) -> Any:
 
 @pytest.fixture
 def write_path() -> str:
-    return "feature_access.online_store.DefaultingSqliteOnlineStore.online_write_batch"
+    return (
+        "feature_access.online_stores.sqlite_store.DefaultingSqliteOnlineStore.online_write_batch"
+    )
 
 
 @pytest.mark.usefixtures("untouched")
@@ -455,7 +458,7 @@ def test_what_a_killed_canary_left_does_not_pass_for_what_is_written_now(
 
 @pytest.mark.usefixtures("untouched")
 def test_canary_clears_up_after_a_failure(repository, monkeypatch):
-    from feature_pipeline import canary as materializing
+    from feature_pipeline.online import canary as materializing
 
     whole = materializing.materialize_up_to
 

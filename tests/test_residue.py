@@ -9,8 +9,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from feature_pipeline.identity import Identity, without
-from feature_pipeline.residue import search
+from feature_pipeline.erasure.identity import Identity, without
+from feature_pipeline.erasure.residual_search import search
 
 HASH = "ab" * 32
 

@@ -18,7 +18,7 @@ from oracle import Event, Oracle, Profile, read_change_log, read_events, write_e
 from test_jobs_records import ALWAYS, EVENTS, KEY, VIEW, job, log_of, records
 
 from contract_checks.operations.log import OperationsLog, Record
-from feature_pipeline.retention import kept_from
+from feature_pipeline.change_log.retention import kept_from
 
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)
 PRESENT = datetime(2026, 3, 1, 12, tzinfo=UTC)
@@ -250,7 +250,7 @@ from scripts import command_line, old_records
 steps = [(command_line, "clear_drafts"),
          (retain, "let_go_of_history"), (retain, "let_go_of_events"),
          (old_records.OldTrainingSets, "delete"), (old_records.OldRecords, "delete")]
-from feature_access.online_store import DefaultingSqliteOnlineStore as online
+from feature_access.online_stores.sqlite_store import DefaultingSqliteOnlineStore as online
 steps.append((online, "forget_older"))
 count, last = 0, int(sys.argv[1])
 def wrapped(step):

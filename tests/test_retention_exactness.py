@@ -23,10 +23,8 @@ from test_change_log_exactness import (
     turning_point,
 )
 
-from feature_pipeline.recount import recount
-from feature_pipeline.refreshed import Tables, Terms
-from feature_pipeline.refusal import RefusedError
-from feature_pipeline.retention import (
+from feature_pipeline.change_log.reset_watermark import recount
+from feature_pipeline.change_log.retention import (
     kept_from,
     let_go_of_events,
     let_go_of_history,
@@ -34,7 +32,9 @@ from feature_pipeline.retention import (
     old_history,
     refuse_to_begin,
 )
-from feature_pipeline.step_back import step_back_in_lake
+from feature_pipeline.change_log.step_back import step_back_in_lake
+from feature_pipeline.refreshed import Tables, Terms
+from storage.errors import RefusedError
 
 pytestmark = pytest.mark.usefixtures("one_engine")
 

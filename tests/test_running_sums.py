@@ -22,8 +22,8 @@ from test_change_log_exactness import (
     turning_point,
 )
 
-from feature_pipeline import running_sums
-from feature_pipeline.refusal import RefusedError
+from feature_pipeline.change_log import running_sums
+from storage.errors import RefusedError
 
 pytestmark = pytest.mark.usefixtures("one_engine")
 

@@ -290,7 +290,7 @@ def test_a_stale_store_is_503_and_tells_its_age(repository):
         assert metric(server, age) == as_of.timestamp() - PRESENT.timestamp()
         # Within the grace of the contract once it is refreshed, and without a restart.
         from feature_access.registry import open_store
-        from feature_pipeline.materialize import materialize_up_to
+        from feature_pipeline.online.materialize import materialize_up_to
 
         materialize_up_to(open_store(repository), PRESENT + HOUR)
         assert columns(server.read([1]))

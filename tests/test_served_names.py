@@ -49,8 +49,8 @@ def store(made):
 
 
 def of_ours(store, request):
-    from feature_access.catalogue import Catalogue
-    from feature_access.feast_json import answer
+    from feature_access.server.catalogue import Catalogue
+    from feature_access.server.feast_json import answer
 
     asked = Catalogue(store, {"drivers": terms()}, 10).asked(json.dumps(request).encode())
     return json.loads(answer(asked.entities, asked.names, asked.reader.read(asked.each)))
@@ -89,7 +89,7 @@ def test_every_service_is_answered_as_feast_answers_it(store, full):
 def test_a_list_of_features_names_the_view_and_never_an_alias(store, full):
     from feast.errors import FeatureViewNotFoundException
 
-    from feature_access.catalogue import BadRequestError
+    from feature_access.server.catalogue import BadRequestError
 
     request = {"entities": {"driver_id": [1, 9]}, "full_feature_names": full}
     listed = request | {"features": ["drivers:tips"]}
@@ -103,9 +103,9 @@ def test_a_list_of_features_names_the_view_and_never_an_alias(store, full):
 
 
 def test_an_entity_is_named_as_the_service_names_it(store):
-    from feature_access.catalogue import BadRequestError
-    from feature_access.entity_keys import UnusableKeysError
-    from feature_access.online import OnlineFeatures
+    from feature_access.entities.keys import UnusableKeysError
+    from feature_access.online_features import OnlineFeatures
+    from feature_access.server.catalogue import BadRequestError
 
     features = OnlineFeatures(store, "other keys", "ML Platform", terms())
     asked = [{"chauffeur": 1}, {"chauffeur": 9}]
@@ -125,8 +125,8 @@ def test_an_entity_is_named_as_the_service_names_it(store):
 
 
 def server_at(store, now):
-    from feature_access.callers import Callers
-    from feature_access.server import FeatureServer
+    from feature_access.server.application import FeatureServer
+    from feature_access.server.authentication import Callers
 
     record = SimpleNamespace()
     return FeatureServer(store, {"drivers": terms()}, Callers({}), lambda: now, 10, record)

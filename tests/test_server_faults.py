@@ -129,7 +129,7 @@ def deliver_again(stage: Stage) -> None:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    from feature_access.arrow_copy import copied_out
+    from storage.postgres_arrow import copied_out
 
     columns = "customer_id, event_timestamp, created_timestamp, orders, order_value, sessions"
     with stage.warehouse.connect() as owner:

@@ -21,9 +21,9 @@ from contract_checks.evidence.declared import Warehouse
 from contract_checks.failure import one_line
 from contract_checks.operations.log import OperationsLog
 from contract_checks.server_faults import server_fault
-from feature_pipeline.refusal import RefusedError
-from feature_pipeline.warehouse import session
+from feature_pipeline.compute_engines.postgres.warehouse import session
 from postgres_limits import limited
+from storage.errors import RefusedError
 
 pytest_plugins = ["postgres_server", "warehouse"]
 
@@ -39,11 +39,11 @@ def of_pipeline(database: Database) -> Iterator[ENTERED]:
 
 @contextmanager
 def of_reader(database: Database) -> Iterator[ENTERED]:
-    from feature_access.postgres_offline_store import PointInTimePostgresOfflineStoreConfig
-    from feature_access.warehouse_session import session_in_utc
+    from feature_access.offline_stores.postgres_session import session_in_utc
+    from feature_access.offline_stores.postgres_store import PointInTimePostgresOfflineStoreConfig
 
     options = PointInTimePostgresOfflineStoreConfig(
-        type="feature_access.postgres_offline_store.PointInTimePostgresOfflineStore",
+        type="feature_access.offline_stores.postgres_store.PointInTimePostgresOfflineStore",
         host="127.0.0.1",
         port=database.port,
         database=database.name,
@@ -264,7 +264,7 @@ def test_what_is_no_servers_fault_is_told_as_before(error: Exception) -> None:
 
 
 def test_a_job_asks_a_redis_that_hangs_once() -> None:
-    from feature_access.redis_online_store import (
+    from feature_access.online_stores.redis_store import (
         DefaultingRedisOnlineStore,
         DefaultingRedisOnlineStoreConfig,
     )
@@ -272,7 +272,7 @@ def test_a_job_asks_a_redis_that_hangs_once() -> None:
     with socket.create_server(("127.0.0.1", 0)) as mute:
         address = f"127.0.0.1:{mute.getsockname()[1]},socket_timeout=0.1"
         options = DefaultingRedisOnlineStoreConfig(
-            type="feature_access.redis_online_store.DefaultingRedisOnlineStore",
+            type="feature_access.online_stores.redis_store.DefaultingRedisOnlineStore",
             connection_string=address,
         )
         client = DefaultingRedisOnlineStore()._get_client(options)

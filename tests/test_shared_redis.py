@@ -11,7 +11,7 @@ from feast_households import HOUR, PRESENT, TTL, VIEW
 from hypothesis import given
 from hypothesis import strategies as st
 
-from feature_access.redis_names import names_in, project_of
+from feature_access.online_stores.redis_names import names_in, project_of
 
 pytest_plugins = ["feast_repository", "feast_online"]
 
@@ -105,7 +105,7 @@ def erase(shared: Shared) -> None:
 
 
 def make_a_canary(shared: Shared) -> None:
-    from feature_pipeline.canary import read_back
+    from feature_pipeline.online.canary import read_back
 
     read_back(shared.store, VIEW, pa.table({"customer_id": [1, 2, 3]}), PRESENT)
 
@@ -161,7 +161,7 @@ def test_what_a_heartbeat_names_goes_beside_a_view_that_nobody_knows(shared: Sha
     name = shared.row(RETIRED, 9_001, 2 * TTL, "spent")
     shared.row(THEIRS, 9_001, HOUR, "items")
     before = shared.fields(name)
-    from feature_access.refusal import RefusedError
+    from storage.errors import RefusedError
 
     with pytest.raises(RefusedError, match=r"1 entities .* not registered"):
         shared.retain()

@@ -25,7 +25,7 @@ from test_change_log_exactness import DAY, HOUR, LEAP_DAY, MONTH, NOON, state
 from waiting import GIVE_UP_SECONDS
 
 from feature_pipeline.refreshed import Refreshed, Tables, Terms
-from feature_pipeline.refusal import RefusedError
+from storage.errors import RefusedError
 
 pytest_plugins = ["spark_session"]
 
@@ -144,7 +144,7 @@ def opened(folder: Path, rows: pa.Table, *, only_latest: bool = False) -> Any:
             provider="local",
             registry=str(folder / "registry.db"),
             offline_store={
-                "type": "feature_access.spark_offline_store.PointInTimeSparkOfflineStore",
+                "type": "feature_access.offline_stores.spark_store.PointInTimeSparkOfflineStore",
                 "staging_location": str(folder),
             },
             online_store={"type": "sqlite", "path": str(folder / "online.db")},
@@ -215,7 +215,7 @@ def test_materialization_reads_in_utc(spark, tmp_path, only_latest) -> None:
 
 
 def test_what_it_will_not_answer(spark, tmp_path) -> None:
-    from feature_access.offline_table import OfflineStoreEmptyError
+    from feature_access.offline_stores.offline_table import OfflineStoreEmptyError
 
     frame = pd.DataFrame({"sensor": ["a"], "event_timestamp": [datetime(2024, 3, 1, tzinfo=UTC)]})
     store = opened(tmp_path, readings_of({("a", NOON): (1, "x"), ("b", NOON): (2, "x")}))
@@ -229,7 +229,7 @@ def test_what_it_will_not_answer(spark, tmp_path) -> None:
 
 
 def staged_and_killed(config: Any) -> None:
-    from feature_access.spark_staging import staging_folder
+    from feature_access.offline_stores.spark_staging import staging_folder
 
     with staging_folder(config) as staging:
         (staging / "asked.parquet").touch()
@@ -239,7 +239,7 @@ def staged_and_killed(config: Any) -> None:
 def test_what_a_killed_read_staged_goes_with_the_next_and_what_is_being_read_stays(
     tmp_path,
 ) -> None:
-    from feature_access.spark_staging import staging_folder
+    from feature_access.offline_stores.spark_staging import staging_folder
 
     config = SimpleNamespace(offline_store=SimpleNamespace(staging_location=str(tmp_path)))
     (tmp_path / "another's").mkdir()

@@ -18,9 +18,8 @@ from oracle import read_change_log, write_events
 from test_change_log_exactness import DAY, HOUR, NOON
 from test_spark import FEATURES, FEW, by_spark, opened, readings_of
 
-from feature_access.refusal import RefusedError as ReadRefusedError
-from feature_pipeline.parquet_table import parts_of
-from feature_pipeline.refusal import RefusedError
+from storage.errors import RefusedError
+from storage.parquet_table import parts_of
 
 pytest_plugins = ["spark_session"]
 SETTING = "set FEATURE_STORE_SPARK_STAGING"
@@ -52,7 +51,7 @@ STAGING: dict[str, tuple[Callable[[Path], str | None], str]] = {
 def test_a_staging_folder_of_no_use_is_refused_before_spark_starts(
     what: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from feature_access import spark_lake
+    from feature_access.offline_stores import spark_lake
 
     (tmp_path / "file").touch(), (tmp_path / "staging").mkdir()
     monkeypatch.chdir(tmp_path)
@@ -61,7 +60,7 @@ def test_a_staging_folder_of_no_use_is_refused_before_spark_starts(
         monkeypatch.setattr(os, "fsync", full)
     monkeypatch.setattr(spark_lake, "start_silently", lambda settings: pytest.fail("it started"))
     store = SimpleNamespace(staging_location=named(tmp_path), spark_conf={})
-    with pytest.raises(ReadRefusedError) as refused:
+    with pytest.raises(RefusedError) as refused:
         spark_lake.spark_session(SimpleNamespace(offline_store=store))
     assert why in str(refused.value) and SETTING in str(refused.value)
     assert len(str(refused.value).splitlines()) == 1
@@ -95,7 +94,7 @@ def test_what_spark_says_is_one_line_without_a_value(said: str, kind: str) -> No
     from py4j.protocol import Py4JError
     from pyspark.errors import PySparkException
 
-    from spark_start import failures_refused
+    from storage.spark_session import failures_refused
 
     error = PySparkException(said + TRACE)
     if kind == "as py4j":
@@ -112,7 +111,7 @@ def test_what_spark_says_is_one_line_without_a_value(said: str, kind: str) -> No
 def test_a_driver_that_has_ended_is_told_as_such() -> None:
     from py4j.protocol import Py4JError, Py4JNetworkError
 
-    from spark_start import why_it_failed
+    from storage.spark_session import why_it_failed
 
     for error in (
         Py4JNetworkError("Answer from Java side is empty"),
@@ -138,7 +137,7 @@ def test_a_driver_that_does_not_start_is_told_in_a_line_and_shows_no_other(
 ) -> None:
     from pyspark import SparkContext
 
-    from feature_access.spark_lake import spark_session
+    from feature_access.offline_stores.spark_lake import spark_session
 
     java = tmp_path / "bin" / "java"
     java.parent.mkdir()
@@ -150,7 +149,7 @@ def test_a_driver_that_does_not_start_is_told_in_a_line_and_shows_no_other(
     monkeypatch.setenv("JAVA_HOME", str(tmp_path))
     monkeypatch.setattr(SparkContext, "_gateway", None)
     store = SimpleNamespace(staging_location=str(tmp_path), spark_conf={"spark.master": "local"})
-    with pytest.raises(ReadRefusedError) as refused:
+    with pytest.raises(RefusedError) as refused:
         spark_session(SimpleNamespace(offline_store=store))
     assert COMPLAINTS[complaint] in str(refused.value)
     assert len(str(refused.value).splitlines()) == 1
@@ -158,7 +157,7 @@ def test_a_driver_that_does_not_start_is_told_in_a_line_and_shows_no_other(
 
 
 def test_an_error_of_our_own_is_not_spark_s() -> None:
-    from spark_start import failures_refused
+    from storage.spark_session import failures_refused
 
     with pytest.raises(KeyError), failures_refused(RefusedError, "it was not read"):
         raise KeyError("ours")
@@ -192,7 +191,7 @@ def test_an_answer_of_which_a_part_is_missing_is_none(spark, losing, tmp_path, n
     store = opened(tmp_path, readings_of(rows))
     frame = pd.DataFrame({"sensor": [*map(str, range(20))], "event_timestamp": NOON})
     losing(name)
-    with pytest.raises(ReadRefusedError) as refused:
+    with pytest.raises(RefusedError) as refused:
         if name == "pulled":
             store.materialize(NOON - HOUR, NOON)
         else:

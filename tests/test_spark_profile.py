@@ -12,8 +12,8 @@ from feast_households import LOG_END, TTL, at, entity_frame, expected, historica
 from oracle import read_change_log
 from redis_server import RedisServer
 
-from feature_access.profile import chosen_profile
-from feature_access.refusal import RefusedError
+from storage.errors import RefusedError
+from storage.profile import chosen_profile
 
 PROFILE = "profiles/spark.yaml"
 
@@ -52,7 +52,7 @@ def test_from_nothing_to_answers(
         assert "rows offline, online up to" in refreshed.stdout
         assert len(list((repository / HISTORY).glob("*-00000-whole.parquet"))) == 1
 
-        from feature_access.lake_session import lake_session
+        from feature_access.offline_stores.spark_session import lake_session
         from feature_access.registry import open_store
 
         store, log = open_store(repository), read_change_log(repository / HISTORY)

@@ -20,12 +20,12 @@ from warehouse import RETENTION, SECRET
 
 from contract_checks.language.loader import load
 from contract_checks.operations.log import ADDRESS_VARIABLE, OperationsLog, Record
-from feature_access.offline_table import NotYetKnownError
-from feature_access.unavailable import OnlineStoreEmptyError
-from feature_pipeline.refusal import RefusedError
-from feature_pipeline.step_back import step_back_in_lake, step_back_in_warehouse
+from feature_access.errors import OnlineStoreEmptyError
+from feature_access.offline_stores.offline_table import NotYetKnownError
+from feature_pipeline.change_log.step_back import step_back_in_lake, step_back_in_warehouse
 from scripts import command_line, erased, recording, refresh, step_back
 from scripts.command_line import CONTRACT
+from storage.errors import RefusedError
 
 pytest_plugins = ["engines", "feast_repository", "feast_online"]
 
@@ -100,7 +100,7 @@ def test_what_was_known_is_not_told_in_another_way(engine):
 def test_one_view_is_brought_back_and_its_neighbour_is_left_alone(either, log):
     from feast import FeatureView
 
-    from feature_pipeline.materialize import materialize_again, materialize_up_to
+    from feature_pipeline.online.materialize import materialize_again, materialize_up_to
     from scripts.forgetful import forgetful
 
     store, _flush = either
@@ -204,8 +204,8 @@ def test_the_job_is_safe_to_kill_and_leaves_the_stores_as_they_should_be(reposit
     assert f"known by {KNOWN.isoformat()} stays as it is" in told
     assert {f: f.read_bytes() for f in (repository / "data").rglob("*") if f.is_file()} == files
 
-    from feature_access.online_store import DefaultingSqliteOnlineStore
-    from feature_pipeline import materialize
+    from feature_access.online_stores.sqlite_store import DefaultingSqliteOnlineStore
+    from feature_pipeline.online import materialize
 
     def dies(*arguments: Any, **options: Any) -> None:
         raise KilledError

@@ -109,7 +109,7 @@ def ways(store, feature):
 @pytest.mark.parametrize("kind", CHANGES)
 def test_a_field_that_the_heartbeat_does_not_name_is_empty_until_the_next_refresh(made, kind):
     from feature_access.defaults import default_of
-    from feature_access.unavailable import OnlineStoreEmptyError
+    from feature_access.errors import OnlineStoreEmptyError
 
     before, after, name, right = kinds()[kind]
     store = store_of(made, **before)
@@ -134,7 +134,7 @@ def test_a_field_that_the_heartbeat_does_not_name_is_empty_until_the_next_refres
 def test_a_refresh_at_the_same_instant_fills_it_and_one_of_the_past_does_not(made):
     from feast.types import Int64
 
-    from feature_access.unavailable import OnlineStoreEmptyError
+    from feature_access.errors import OnlineStoreEmptyError
 
     store = store_of(made)
     change(made, store, tips=(Int64, "0"))
@@ -162,7 +162,7 @@ def test_a_field_that_is_removed_or_described_anew_changes_nothing(made):
 def leave_an_old_heartbeat(made, store) -> None:
     """As it was left before heartbeats named fields: the defaults of all, under the view's name."""
     from feature_access.defaults import default_proto
-    from feature_access.testimony import heartbeat_key, old_heartbeat_key
+    from feature_access.online_stores.testimony import heartbeat_key, old_heartbeat_key
 
     view = store.get_feature_view("drivers")
     online_store = store._get_provider().online_store
@@ -174,7 +174,7 @@ def leave_an_old_heartbeat(made, store) -> None:
 
 @pytest.mark.parametrize("kind", CHANGES)
 def test_an_old_heartbeat_is_read_and_knows_of_defaults_alone(made, kind):
-    from feature_access.unavailable import OnlineStoreEmptyError
+    from feature_access.errors import OnlineStoreEmptyError
 
     before, after, name, right = kinds()[kind]
     store = store_of(made, **before)
@@ -233,7 +233,7 @@ def test_a_pushed_view_reads_as_feast_reads_it(made):
 
 
 def test_a_pushed_view_that_is_materialized_as_well_is_guarded(made):
-    from feature_access.unavailable import OnlineStoreEmptyError
+    from feature_access.errors import OnlineStoreEmptyError
 
     store = pushed(made)
     store.push("pushes", PUSH)
@@ -273,7 +273,7 @@ def test_rows_that_are_written_directly_are_read_as_feast_reads_them(made):
 
 
 def test_a_view_with_defaults_that_holds_nothing_is_an_error_until_it_is_written(made):
-    from feature_access.unavailable import OnlineStoreEmptyError
+    from feature_access.errors import OnlineStoreEmptyError
 
     store = made.store()
     store.apply([driver(), drivers(made.table(ROWS), **fields())])
@@ -288,8 +288,8 @@ def test_a_view_with_defaults_that_holds_nothing_is_an_error_until_it_is_written
 def test_a_first_materialization_that_is_killed_leaves_an_error(made, monkeypatch):
     from feast.types import Int64
 
-    from feature_access.heartbeat import HeartbeatOnlineStore
-    from feature_access.unavailable import OnlineStoreEmptyError
+    from feature_access.errors import OnlineStoreEmptyError
+    from feature_access.online_stores.heartbeat import HeartbeatOnlineStore
 
     store = made.store()
     store.apply([driver(), drivers(made.table(ROWS), trips=Int64)])
@@ -321,8 +321,8 @@ def test_the_store_itself_is_read_and_written_as_feasts(made):
 
 
 def test_whoever_asks_for_an_age_is_not_given_what_has_none(made):
-    from feature_access.freshness import fresh_within
-    from feature_access.unavailable import OnlineStoreStaleError
+    from feature_access.errors import OnlineStoreStaleError
+    from feature_access.online_stores.freshness import fresh_within
 
     store = pushed(made)
     store.push("pushes", PUSH)
@@ -378,7 +378,7 @@ def test_a_transformation_that_is_written_online_reads_as_feast_reads_it(made):
     ],
 )
 def test_the_remedy_is_the_views_own(name, tags, owner, told):
-    from feature_access.unavailable import empty
+    from feature_access.errors import empty
 
     view = drivers("rows.parquet", name=name)
     view.tags, view.owner = tags, owner

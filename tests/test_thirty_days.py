@@ -26,7 +26,7 @@ from oracle import Oracle, Profile, read_change_log, read_events, row_difference
 from shipped_schedules import MINUTE, SCHEDULES
 
 from contract_checks.operations.log import OperationsLog, Record
-from feature_pipeline.change_log import aggregate
+from feature_pipeline.change_log.aggregate import aggregate
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(7_200)]
 

@@ -20,8 +20,8 @@ from oracle import Oracle, Profile, differences, row_differences
 from spark_session import started
 from test_change_log_exactness import DAY, LEAP_DAY, MONTH
 
-from feature_pipeline.parquet_table import parts_of
 from feature_pipeline.refreshed import Refreshed
+from storage.parquet_table import parts_of
 
 pytest_plugins = ["engines"]
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(1800)]

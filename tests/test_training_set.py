@@ -31,8 +31,8 @@ from feast_households import (
 )
 from oracle import MICROSECOND, ZEROS
 
-from feature_access.hashing import HASH_KEY_VARIABLE, hash_key_from
-from feature_access.refusal import RefusedError
+from feature_access.training.hashing import HASH_KEY_VARIABLE, hash_key_from
+from storage.errors import RefusedError
 
 pytest_plugins = ["feast_repository"]
 
@@ -49,7 +49,7 @@ def hmac_sha256(identifier: int, key: bytes = KEY) -> str:
 
 
 def build(store, entities, key=KEY):
-    from feature_access.training_set import build_training_set
+    from feature_access.training.training_set import build_training_set
 
     return build_training_set(store, SERVICE, entities, key)
 
@@ -233,7 +233,7 @@ def test_a_time_without_a_unit_is_refused(store):
 
 
 def test_an_unknown_service_is_refused_with_those_there_are(store):
-    from feature_access.training_set import build_training_set
+    from feature_access.training.training_set import build_training_set
 
     with pytest.raises(RefusedError, match="customer_profile, customer_profile_v1"):
         build_training_set(store, "nope", entity_frame(at(PRESENT, [LEAKY])), KEY)

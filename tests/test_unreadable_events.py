@@ -13,10 +13,10 @@ from test_change_log_exactness import DAY, HOUR, MONTH
 from test_inadmissible_rows import NOON, SOUND
 from warehouse import EVENTS, PIPELINE, SECRET, empty
 
-from feature_pipeline.outliers import flag_outliers
+from feature_pipeline.change_log.outliers import flag_outliers
+from feature_pipeline.compute_engines.postgres.load import load_events
 from feature_pipeline.refreshed import Terms
-from feature_pipeline.refusal import RefusedError
-from feature_pipeline.warehouse_load import load_events
+from storage.errors import RefusedError
 
 pytest_plugins = ["engines"]
 TERMS = Terms(MONTH, DAY)

@@ -262,7 +262,7 @@ def guarded(tmp_path: Path) -> Iterator[RedisServer]:
 def test_an_online_store_that_cannot_serve_is_refused(guarded: RedisServer) -> None:
     from feast import FeatureView, FileSource
 
-    from feature_access.redis_online_store import (
+    from feature_access.online_stores.redis_store import (
         DefaultingRedisOnlineStore,
         DefaultingRedisOnlineStoreConfig,
     )
@@ -271,7 +271,7 @@ def test_an_online_store_that_cannot_serve_is_refused(guarded: RedisServer) -> N
     view = FeatureView(name="odd", entities=[], ttl=timedelta(days=2), source=source)
 
     def asked(options: str, **more: Any) -> str:
-        kind = "feature_access.redis_online_store.DefaultingRedisOnlineStore"
+        kind = "feature_access.online_stores.redis_store.DefaultingRedisOnlineStore"
         online = DefaultingRedisOnlineStoreConfig(type=kind, connection_string=options, **more)
         try:
             DefaultingRedisOnlineStore().refuse_unusable(

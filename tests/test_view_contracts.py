@@ -12,9 +12,8 @@ from next_version import NEXT_DOCUMENT, V1, V2, edit, write_document
 
 from contract_checks.language.loader import load
 from contract_checks.operations.log import ADDRESS_VARIABLE, OperationsLog, Record
-from feature_pipeline.refusal import RefusedError as NoContractError
 from scripts import build_training_set, view_contracts
-from scripts.build_training_set import RefusedError
+from storage.errors import RefusedError
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
 V3 = "customer_profile_v3"
@@ -81,14 +80,14 @@ def test_whom_one_contract_does_not_approve_is_refused_and_on_record(
 
 
 def test_a_view_without_a_contract_is_read_by_nobody(repository: Path) -> None:
-    with pytest.raises(NoContractError, match=f"no valid contract in contracts/ of {V3}, which"):
+    with pytest.raises(RefusedError, match=f"no valid contract in contracts/ of {V3}, which"):
         read(repository, "ML Platform", V1, V3)
     assert records(repository) == []
 
 
 def test_a_document_that_is_not_valid_approves_nobody(repository: Path) -> None:
     edit(repository / NEXT_DOCUMENT, {"**Version:** v2": "**Version:** two"})
-    with pytest.raises(NoContractError, match=f"no valid contract in contracts/ of {V2}"):
+    with pytest.raises(RefusedError, match=f"no valid contract in contracts/ of {V2}"):
         read(repository, "ML Platform", V1, V2)
 
 
@@ -96,7 +95,7 @@ def test_two_documents_of_one_view_approve_nobody(repository: Path) -> None:
     document = repository / NEXT_DOCUMENT
     shutil.copy(document, document.with_name("another.md"))
     shutil.copy(document.with_suffix(".probes.toml"), document.with_name("another.probes.toml"))
-    with pytest.raises(NoContractError, match=f"2 valid contracts in contracts/ of {V2}"):
+    with pytest.raises(RefusedError, match=f"2 valid contracts in contracts/ of {V2}"):
         read(repository, "ML Platform", V1, V2)
 
 

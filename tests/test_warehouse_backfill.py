@@ -12,10 +12,15 @@ from test_change_log_exactness import DAY, HOUR, fractions, thorough, turning_po
 from test_warehouse_refresh import FEW, FIRST, SECOND, refresh, whole_numbered
 from warehouse import EVENTS, JUDGE, LOG, SECRET, change_log, empty, fill
 
-from feature_pipeline.backfill import Backfill
-from feature_pipeline.backfill_causes import EVENT_CAME, OTHER_TERMS, ROW_CHANGED, ROW_GONE
-from feature_pipeline.refusal import RefusedError
-from feature_pipeline.warehouse_backfill import compare_in_warehouse
+from feature_pipeline.change_log.backfill import Backfill
+from feature_pipeline.change_log.backfill_causes import (
+    EVENT_CAME,
+    OTHER_TERMS,
+    ROW_CHANGED,
+    ROW_GONE,
+)
+from feature_pipeline.compute_engines.postgres.backfill import compare_in_warehouse
+from storage.errors import RefusedError
 
 pytest_plugins = ["postgres_server", "warehouse"]
 

@@ -13,12 +13,12 @@ from postgres_server import Database
 from refreshes import refresh_warehouse
 from warehouse import ERASED, EVENTS, LOG, PIPELINE, RETENTION, SECRET, change_log, empty, fill
 
-from feature_pipeline.erased_customers import ErasedCustomers
-from feature_pipeline.refusal import RefusedError
-from feature_pipeline.warehouse_backfill import compare_in_warehouse
-from feature_pipeline.warehouse_letting_go import TABLES, forget_customer
-from feature_pipeline.warehouse_load import load_events
+from feature_pipeline.compute_engines.postgres.backfill import compare_in_warehouse
+from feature_pipeline.compute_engines.postgres.load import load_events
+from feature_pipeline.compute_engines.postgres.row_deletion import TABLES, forget_customer
+from feature_pipeline.erasure.erased_customers import ErasedCustomers
 from scripts import erased
+from storage.errors import RefusedError
 
 pytest_plugins = ["postgres_server", "warehouse"]
 

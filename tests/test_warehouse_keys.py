@@ -5,8 +5,8 @@ import pytest
 from postgres_server import Database
 from warehouse import LOG, PIPELINE, SECRET
 
-from feature_pipeline.warehouse import session
-from feature_pipeline.warehouse_keys import lend_keys, near
+from feature_pipeline.compute_engines.postgres.keys import lend_keys, near
+from feature_pipeline.compute_engines.postgres.warehouse import session
 
 pytest_plugins = ["postgres_server", "warehouse"]
 

@@ -18,9 +18,9 @@ from test_change_log_exactness import HOUR, NOON, state
 from waiting import eventually
 from warehouse import EVENTS, KEPT_FROM, LOG, PIPELINE, RETENTION, SECRET, TRAINING
 
-from feature_pipeline.refusal import RefusedError
-from feature_pipeline.warehouse import session, writing_alone
-from feature_pipeline.warehouse_load import load_events
+from feature_pipeline.compute_engines.postgres.load import load_events
+from feature_pipeline.compute_engines.postgres.warehouse import session, writing_alone
+from storage.errors import RefusedError
 
 pytest_plugins = ["postgres_server", "warehouse"]
 
@@ -170,8 +170,8 @@ def test_a_whole_delivery_after_a_retention_and_an_erasure_is_no_arrival_of_then
     refreshed: Database, tmp_path: Path
 ) -> None:
     """What was let go of and whoever was erased are in it again, and stay gone."""
-    from feature_pipeline.erased_customers import ErasedCustomers
-    from feature_pipeline.warehouse_letting_go import TABLES, forget_customer
+    from feature_pipeline.compute_engines.postgres.row_deletion import TABLES, forget_customer
+    from feature_pipeline.erasure.erased_customers import ErasedCustomers
 
     gone, erased = STATES[0], ErasedCustomers(b"k" * 16).with_one_more(7)
     new = [arriving(AS_OF + HOUR), arriving(AS_OF + HOUR, 7)]
@@ -195,8 +195,11 @@ def test_no_identifier_is_in_the_servers_log(
     refreshed: Database, postgres: PostgresServer, tmp_path: Path
 ) -> None:
     """Of an erasure, of a refresh that leaves somebody out, and of one that the server refuses."""
-    from feature_pipeline.erased_customers import ErasedCustomers
-    from feature_pipeline.warehouse_letting_go import forget_customer, rows_of_customer
+    from feature_pipeline.compute_engines.postgres.row_deletion import (
+        forget_customer,
+        rows_of_customer,
+    )
+    from feature_pipeline.erasure.erased_customers import ErasedCustomers
 
     who = 918_273_645_546
     load(refreshed, write_events([arriving(AS_OF + HOUR, who)], tmp_path / "next"))
@@ -235,14 +238,14 @@ WHO = 918_273_645_546
 
 
 def lent(session: "psycopg.Connection[Any]", rows: Iterable[int]) -> None:
-    from feature_pipeline.warehouse_keys import copy_texts
+    from feature_pipeline.compute_engines.postgres.keys import copy_texts
 
     session.execute("CREATE TEMP TABLE whose (customer_id text)")
     copy_texts(session, "whose", 1, ([str(one)] for one in rows))
 
 
 def sent(session: "psycopg.Connection[Any]", rows: Iterable[int]) -> None:
-    from feature_access import arrow_copy
+    from storage import postgres_arrow as arrow_copy
 
     session.execute("CREATE TEMP TABLE asked (customer_id bigint)")
     with pytest.MonkeyPatch.context() as patch:
@@ -251,7 +254,7 @@ def sent(session: "psycopg.Connection[Any]", rows: Iterable[int]) -> None:
 
 
 def binary(rows: Iterable[int]) -> Iterator[bytes]:
-    from feature_access.binary_copy import binary_rows
+    from storage.postgres_copy import binary_rows
 
     header, *_ = binary_rows(pa.table({"customer_id": pa.array([], pa.int64())}))
     yield header

@@ -36,7 +36,7 @@ from warehouse import (
 )
 
 from feature_pipeline.refreshed import Refreshed
-from feature_pipeline.refusal import RefusedError
+from storage.errors import RefusedError
 
 pytest_plugins = ["postgres_server", "warehouse"]
 
@@ -74,7 +74,7 @@ def test_another_aggregation_makes_the_whole_log_again(
     fill(warehouse, FEW.events)
     refresh(warehouse, FEW, FIRST)
     monkeypatch.setattr(
-        "feature_pipeline.warehouse_sql.digest_of_aggregation", lambda zone: "other"
+        "feature_pipeline.compute_engines.postgres.sql.digest_of_aggregation", lambda zone: "other"
     )
     assert refresh(warehouse, FEW, SECOND).made_anew
 

@@ -11,11 +11,9 @@ from test_retention_exactness import CUTOFF, ORACLE, START, left_something
 from test_warehouse_refresh import refresh, whole_numbered
 from warehouse import EVENTS, KEPT_FROM, LOG, PIPELINE, RETENTION, SECRET, change_log, empty, fill
 
-from feature_pipeline.refusal import RefusedError
-from feature_pipeline.step_back import step_back_in_warehouse
-from feature_pipeline.warehouse import session
-from feature_pipeline.warehouse_admission import kept_from
-from feature_pipeline.warehouse_letting_go import (
+from feature_pipeline.change_log.step_back import step_back_in_warehouse
+from feature_pipeline.compute_engines.postgres.admission import kept_from
+from feature_pipeline.compute_engines.postgres.row_deletion import (
     TABLES,
     forget_customer,
     known_customers_in_warehouse,
@@ -23,6 +21,8 @@ from feature_pipeline.warehouse_letting_go import (
     old_rows,
     rows_of_customer,
 )
+from feature_pipeline.compute_engines.postgres.warehouse import session
+from storage.errors import RefusedError
 
 pytest_plugins = ["postgres_server", "warehouse"]
 

@@ -36,7 +36,14 @@ _LIBRARIES = (
 """What takes long to import. `feast_start` only says how Feast is."""
 _JUDGE = {"check", "gate", "promote.py"}
 """Commands that run the contract's probes."""
-_OURS = ("feature_repo", "feature_pipeline", "feature_access", "contract_checks", "scripts")
+_OURS = (
+    "feature_repo",
+    "feature_pipeline",
+    "feature_access",
+    "contract_checks",
+    "scripts",
+    "storage",
+)
 
 
 def warm() -> ForkServerContext:

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from difflib import get_close_matches
 from pathlib import Path
 
-from feature_pipeline.refusal import RefusedError
+from storage.errors import RefusedError
 
 Place = tuple[str, ...]
 """The keys that lead to a value of a TOML file, from its top."""

@@ -18,7 +18,7 @@ _UNITS = {
 }
 _LONGEST = timedelta(days=36_500)
 DECIMALS = 12
-"""Digits after the point of a decimal: `feature_pipeline/money.py`."""
+"""Digits after the point of a decimal: `feature_pipeline/change_log/money.py`."""
 WHOLE_DIGITS = 38 - DECIMALS
 
 

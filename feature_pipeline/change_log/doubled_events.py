@@ -1,0 +1,59 @@
+"""Events that stand there more than once: one customer, happened and arrived in the same instants.
+
+Of rows that say the same, one counts and the others are set aside. Where they say different things
+nobody can tell which is true, and all are set aside. A row that is inadmissible by itself says
+nothing.
+"""
+
+import duckdb
+
+from feature_pipeline.change_log.event_columns import KEYS
+from feature_pipeline.change_log.money import MONEY_OF_ORDER_VALUE
+from storage.duckdb_session import one_row
+
+REPEATED = "doubled: stands there more than once"
+CONFLICTING = "doubled: stands there more than once, with other amounts"
+OF_ONE_HELD = "doubled: the warehouse holds it with other amounts"
+
+_HASHES_AT_ONCE = 20_000_000
+_KEYS = ", ".join(KEYS)
+
+
+def set_doubles_aside(connection: duckdb.DuckDBPyConnection, judged: str) -> None:
+    """Give those among the admissible rows of the table `judged` their reason."""
+    if not _some_stand_twice(connection, judged):
+        return
+    said = f"struct_pack(orders, sessions, value := {MONEY_OF_ORDER_VALUE})"
+    connection.execute(
+        f"""
+        UPDATE {judged} SET reason = doubled.reason FROM (
+            SELECT place, CASE
+                WHEN min(said) OVER event <> max(said) OVER event THEN '{CONFLICTING}'
+                WHEN row_number() OVER (event ORDER BY place) > 1 THEN '{REPEATED}'
+            END AS reason
+            FROM (
+                SELECT rowid AS place, {_KEYS}, {said} AS said FROM {judged} SEMI JOIN (
+                    SELECT {_KEYS} FROM {judged} WHERE reason IS NULL
+                    GROUP BY {_KEYS} HAVING count(*) > 1
+                ) USING ({_KEYS}) WHERE reason IS NULL
+            ) WINDOW event AS (PARTITION BY {_KEYS})
+        ) AS doubled WHERE {judged}.rowid = doubled.place AND doubled.reason IS NOT NULL
+        """
+    )
+
+
+def _some_stand_twice(connection: duckdb.DuckDBPyConnection, judged: str) -> bool:
+    """Whether two have one hash; a fifth of the time that it takes to group them by their keys.
+
+    The hashes lie in memory, 8 bytes each, so many at a time.
+    """
+    admissible = f"FROM {judged} WHERE reason IS NULL"
+    (count,) = one_row(connection, f"SELECT count(*) {admissible}")
+    for part in range(parts := -(-count // _HASHES_AT_ONCE)):
+        keys = f"SELECT hash({_KEYS}) AS event {admissible}"
+        of_part = f"SELECT event FROM ({keys}) WHERE event % {parts} = {part}"
+        hashes = connection.execute(of_part).fetchnumpy()["event"]
+        hashes.sort()
+        if (hashes[1:] == hashes[:-1]).any():
+            return True
+    return False
