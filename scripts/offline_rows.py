@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING
 import duckdb
 import psycopg
 
-from feature_pipeline.compute_engines.postgres.warehouse import first_line, session
+from feature_pipeline.compute_engines.postgres.warehouse import session
 from scripts.command_line import ROOT
 from storage.duckdb_session import parquet_at
 from storage.errors import RefusedError
 from storage.parquet_table import is_table
+from storage.postgres_session import first_line
 from storage.profile import VARIABLE
 
 if TYPE_CHECKING:

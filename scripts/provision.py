@@ -14,7 +14,6 @@ from sqlalchemy.exc import ArgumentError, DBAPIError
 from sqlalchemy.pool import NullPool
 
 from contract_checks.console import console
-from feature_pipeline.compute_engines.postgres.warehouse import first_line
 from scripts.command_line import refusals_exit, run_job
 from scripts.provisioned_logins import (
     LOGINS_VARIABLE,
@@ -28,6 +27,7 @@ from scripts.provisioned_redis import REDIS_VARIABLE, why_redis_may_lose
 from scripts.provisioned_rights import MAY, Session, grant_what_lacks, judged
 from scripts.provisioned_schemas import make_roles, make_tables, migrate
 from storage.errors import RefusedError
+from storage.postgres_session import first_line
 
 OWNER_VARIABLE = "FEATURE_STORE_MIGRATIONS_DATABASE"
 BROKEN = 1

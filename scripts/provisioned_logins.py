@@ -8,9 +8,9 @@ import psycopg
 from psycopg import sql
 from sqlalchemy.engine import URL
 
-from feature_pipeline.compute_engines.postgres.warehouse import first_line
 from scripts.provisioned_rights import MAY, PREFIX, Session
 from storage.errors import RefusedError
+from storage.postgres_session import first_line
 
 LOGINS_VARIABLE = "FEATURE_STORE_LOGINS"
 

@@ -13,9 +13,10 @@ from contract_checks.clock import now
 from contract_checks.language.contract import Contract
 from contract_checks.language.loader import InvalidContract
 from feature_pipeline.change_log.backfill import Backfill, compare_with_rebuild
-from feature_pipeline.change_log.retention import kept_from
 from feature_pipeline.change_log.step_back import step_back_in_lake, step_back_in_warehouse
-from feature_pipeline.compute_engines.postgres.admission import kept_from as kept_from_in_warehouse
+from feature_pipeline.compute_engines.postgres.admission import (
+    retained_since as retained_since_in_warehouse,
+)
 from feature_pipeline.compute_engines.postgres.backfill import compare_in_warehouse
 from feature_pipeline.compute_engines.postgres.warehouse import session
 from scripts.command_line import (
@@ -36,6 +37,7 @@ from scripts.recording import digests_of, recorded
 from scripts.refresh import aggregated
 from scripts.versions import versions_of_log
 from storage.errors import RefusedError
+from storage.table_bounds import retained_since
 
 if TYPE_CHECKING:
     from feast import FeatureStore
@@ -161,9 +163,9 @@ def _begins(contract: Contract, address: str | None) -> datetime:
     """From when on rows can be made again; after a retention the first window's stay."""
     if address:
         with session(address) as warehouse:
-            kept = kept_from_in_warehouse(warehouse)
+            kept = retained_since_in_warehouse(warehouse)
     else:
-        kept = kept_from(HISTORY)
+        kept = retained_since(HISTORY)
     return kept + contract.time.lookback if kept else _EPOCH
 
 

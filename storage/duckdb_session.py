@@ -30,13 +30,14 @@ def embedded_engine(spill_beside: Path) -> Iterator[duckdb.DuckDBPyConnection]:
         yield connection
 
 
-def parquet_at(table: Path) -> str:
+def parquet_at(table: Path | str) -> str:
     """A table for `read_parquet`: a file, or every part of a folder as it stands now.
 
-    Its path is no pattern, whatever `*`, `?` and `[` it holds.
+    Its path is no pattern, whatever `*`, `?` and `[` it holds. An address such as `s3://` is text,
+    which no path keeps as it is.
     """
-    if table.is_dir():
-        return f"{glob.escape(str(table.resolve()))}/*.parquet"
+    if Path(table).is_dir():
+        return f"{glob.escape(str(Path(table).resolve()))}/*.parquet"
     return glob.escape(str(table))
 
 

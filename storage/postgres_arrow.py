@@ -1,7 +1,6 @@
 """Arrow tables into and out of PostgreSQL by COPY, typed on both sides."""
 
 from collections.abc import Sequence
-from typing import Any
 
 import psycopg
 import pyarrow as pa
@@ -10,6 +9,7 @@ from psycopg.pq import Format
 from pyarrow import csv
 
 from storage.postgres_copy import binary_rows
+from storage.postgres_session import Session
 
 _NAIVE, _UTC = pa.timestamp("us"), pa.timestamp("us", "UTC")
 
@@ -53,8 +53,6 @@ _ARROW_TYPES = {
 }
 _READ_AS = {1231: 1022, 199: 1009, 2951: 1009, 3807: 1009}
 """Arrays whose text is read as that of another type: decimals as doubles, documents as text."""
-
-Session = psycopg.Connection[tuple[Any, ...]]
 
 
 def copied_in(connection: Session, rows: pa.Table, target: str) -> None:

@@ -18,7 +18,7 @@ from oracle import Event, Oracle, Profile, read_change_log, read_events, write_e
 from test_jobs_records import ALWAYS, EVENTS, KEY, VIEW, job, log_of, records
 
 from contract_checks.operations.log import OperationsLog, Record
-from feature_pipeline.change_log.retention import kept_from
+from storage.table_bounds import retained_since
 
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)
 PRESENT = datetime(2026, 3, 1, 12, tzinfo=UTC)
@@ -157,7 +157,7 @@ def test_the_record_tells_what_went(retained: Retained) -> None:
 def test_nobody_who_is_gone_keeps_a_row(retained: Retained) -> None:
     log = read_change_log(retained.repository / HISTORY)
     assert set(log.of_customer) == {1, 2, 4}
-    assert kept_from(retained.repository / HISTORY) == CUTOFF
+    assert retained_since(retained.repository / HISTORY) == CUTOFF
     assert min(row.event_timestamp for row in log.rows) == CUTOFF
     assert {e.customer_id for e in read_events(retained.repository / EVENTS)} == {1, 4}
 
@@ -240,7 +240,7 @@ def test_a_time_that_is_gone_is_refused_and_not_answered_with_defaults(
 
 def test_what_will_be_too_old_by_the_next_run_can_go_now(repository: Path) -> None:
     assert retain(repository, "--ahead-hours", "24").returncode == 0
-    assert kept_from(repository / HISTORY) == CUTOFF + DAY
+    assert retained_since(repository / HISTORY) == CUTOFF + DAY
 
 
 KILLED = """

@@ -25,7 +25,6 @@ from test_change_log_exactness import (
 
 from feature_pipeline.change_log.reset_watermark import recount
 from feature_pipeline.change_log.retention import (
-    kept_from,
     let_go_of_events,
     let_go_of_history,
     old_events,
@@ -35,6 +34,7 @@ from feature_pipeline.change_log.retention import (
 from feature_pipeline.change_log.step_back import step_back_in_lake
 from feature_pipeline.refreshed import Tables, Terms
 from storage.errors import RefusedError
+from storage.table_bounds import retained_since
 
 pytestmark = pytest.mark.usefixtures("one_engine")
 
@@ -81,7 +81,7 @@ def test_every_value_since_the_cutoff_stays(oracle, times, randoms):
         stores.refresh(later + window)  # which must not refuse
         log = read_change_log(stores.history)
         assert old_history(stores.history, second) == old_events(stores.events, second) == 0
-        assert kept_from(stores.history) == second
+        assert retained_since(stores.history) == second
     twin = by_duckdb(oracle, later + window).log
 
     instants = {moment(oracle, one) for one in randoms} | {second, second + window, later}
@@ -111,7 +111,7 @@ def test_again_is_the_same_as_once(oracle, fraction):
         let_go_of_history(stores.history, cutoff)
         let_go_of_events(stores.events, cutoff)
         assert [pq.read_table(file) for file in (stores.events, stores.history)] == once
-        assert kept_from(stores.history) == cutoff
+        assert retained_since(stores.history) == cutoff
 
 
 # By hand: a customer who is active at the cutoff, one long gone, and an event on its very edge.
@@ -192,7 +192,7 @@ def test_a_rebuild_after_retention_leaves_the_first_window_as_it_was(tmp_path):
         CUTOFF + MONTH: (5 / 7, 7, 1, 1),
         CUTOFF + DAY + MONTH: (0.0, 0, 0, 0),
     }
-    assert kept_from(stores.history) == CUTOFF
+    assert retained_since(stores.history) == CUTOFF
 
 
 def test_history_that_is_not_known_yet_cannot_be_cut(stores, tmp_path):

@@ -39,7 +39,7 @@ def of_pipeline(database: Database) -> Iterator[ENTERED]:
 
 @contextmanager
 def of_reader(database: Database) -> Iterator[ENTERED]:
-    from feature_access.offline_stores.postgres_session import session_in_utc
+    from feature_access.offline_stores.postgres_session import read_session
     from feature_access.offline_stores.postgres_store import PointInTimePostgresOfflineStoreConfig
 
     options = PointInTimePostgresOfflineStoreConfig(
@@ -52,7 +52,7 @@ def of_reader(database: Database) -> Iterator[ENTERED]:
         sslmode="disable",
         db_schema="data_warehouse",
     )
-    with session_in_utc(SimpleNamespace(offline_store=options)) as connection:
+    with read_session(SimpleNamespace(offline_store=options)) as connection:
         yield lambda query: connection.execute(query).fetchone()
 
 

@@ -12,7 +12,7 @@ from test_warehouse_refresh import refresh, whole_numbered
 from warehouse import EVENTS, KEPT_FROM, LOG, PIPELINE, RETENTION, SECRET, change_log, empty, fill
 
 from feature_pipeline.change_log.step_back import step_back_in_warehouse
-from feature_pipeline.compute_engines.postgres.admission import kept_from
+from feature_pipeline.compute_engines.postgres.admission import retained_since
 from feature_pipeline.compute_engines.postgres.row_deletion import (
     TABLES,
     forget_customer,
@@ -61,7 +61,7 @@ def test_every_value_since_the_cutoff_stays(
     refresh(warehouse, oracle, later + window)  # which must not refuse
     assert old(warehouse, second) == [0, 0, 0]
     with session(address(warehouse, PIPELINE)) as connection:
-        assert kept_from(connection) == second
+        assert retained_since(connection) == second
     log = change_log(warehouse)
 
     instants = {moment(oracle, one) for one in randoms} | {second, second + window, later}
@@ -124,7 +124,7 @@ def test_a_rebuild_after_retention_leaves_the_first_window_as_it_was(stores: Dat
     refresh(stores, ORACLE, CUTOFF + MONTH + HOUR)
     assert change_log(stores).rows == before
     with session(address(stores, PIPELINE)) as connection:
-        assert kept_from(connection) == CUTOFF
+        assert retained_since(connection) == CUTOFF
 
 
 def test_an_erased_customer_leaves_each_table_and_the_others_stay(stores: Database) -> None:

@@ -9,6 +9,7 @@ included, stays Feast's.
 from copy import deepcopy
 from datetime import UTC, datetime
 from functools import partial
+from pathlib import Path
 from typing import Any, Literal
 
 import ibis
@@ -42,8 +43,6 @@ from feature_access.offline_stores.offline_table import (
 from feature_access.offline_stores.offline_table import (
     columns_of,
     first_part,
-    known_up_to,
-    parquet_at,
 )
 from feature_access.offline_stores.point_in_time import Found, point_in_time_job
 from feature_access.offline_stores.saved_dataset import (
@@ -53,6 +52,8 @@ from feature_access.offline_stores.saved_dataset import (
     save_as_parquet,
 )
 from feature_access.offline_stores.source_columns import Columns
+from storage.duckdb_session import parquet_at
+from storage.table_bounds import known_up_to
 
 
 class PointInTimeOfflineStoreConfig(DuckDBOfflineStoreConfig):  # type: ignore[misc]
@@ -98,7 +99,7 @@ class PointInTimeOfflineStore(DuckDBOfflineStore):  # type: ignore[misc]
     @staticmethod
     def known_up_to(config: RepoConfig, source: FileSource) -> datetime | None:
         """How far what the source holds is known; None where nothing says so."""
-        return known_up_to(_path(source, config))
+        return known_up_to(Path(_path(source, config)))
 
     @staticmethod
     def columns_there(config: RepoConfig, source: FileSource) -> Columns | None:

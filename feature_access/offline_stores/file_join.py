@@ -16,7 +16,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from feature_access.entities.rows import ROW, EntityRows
-from feature_access.offline_stores.offline_table import columns_of, parts_of, refuse_unless_it_knows
+from feature_access.offline_stores.offline_table import columns_of, refuse_unless_it_knows
 from feature_access.offline_stores.ordered_rows import (
     OrderedRows,
     in_order,
@@ -26,6 +26,7 @@ from feature_access.offline_stores.ordered_rows import (
 from feature_access.offline_stores.parquet_rows import Integers, ParquetRows
 from feature_access.offline_stores.point_in_time import MATCHED, Asked
 from feature_access.offline_stores.source_columns import refuse_unlike_the_source
+from storage.parquet_table import parts_of
 
 _BLOCK = 16_384
 """Rows whose search stays within a core's cache."""
@@ -53,7 +54,7 @@ class FileJoin:
         """
         times = entity_rows.rows[entity_rows.time_column]
         refuse_unless_it_knows(self.path, self.asked.view, times)
-        parts = parts_of(Path(self.path).resolve())
+        parts = parts_of(Path(self.path))
         as_it_was = _identity(parts)
         refuse_unlike_the_source(self.asked, columns_of(pq.read_schema(parts[0])))
         rows = self._rows(parts, _integers(times.cast(pa.int64())))

@@ -3,8 +3,6 @@
 A table is a parquet file, or a folder of them that a link leads to: the version that counts.
 """
 
-import glob
-import json
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -12,11 +10,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from storage.parquet_table import parts_of
+from storage.table_bounds import known_up_to, retained_since
+
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_BEGINNING = "_kept_from"
-"""Where feature_pipeline/change_log/retention.py writes the instant that the table begins at."""
-_WATERMARK = "_watermark.json"
-"""Where feature_pipeline/change_log/watermark.py writes how far the table is known."""
 
 
 class OfflineStoreEmptyError(RuntimeError):
@@ -31,18 +28,6 @@ class NotYetKnownError(ValueError):
     """A time beyond what has arrived: the next refresh may give it another answer."""
 
 
-def parquet_at(path: str) -> str:
-    """A table for `read_parquet`: a file, or every part of a folder as it stands now."""
-    if Path(path).is_dir():
-        return f"{glob.escape(str(Path(path).resolve()))}/*.parquet"
-    return glob.escape(path)
-
-
-def parts_of(table: Path) -> list[Path]:
-    """The parquet files of a table; a single file is its own part."""
-    return [table] if table.is_file() else sorted(table.glob("*.parquet"))
-
-
 def columns_of(schema: pa.Schema) -> dict[str, pa.DataType]:
     """The columns by their names."""
     return dict(zip(schema.names, schema.types, strict=True))
@@ -50,15 +35,7 @@ def columns_of(schema: pa.Schema) -> dict[str, pa.DataType]:
 
 def first_part(path: str) -> Path | None:
     """A parquet file of the table, which tells its columns; None where none is written yet."""
-    return next(iter(parts_of(Path(path).resolve())), None)
-
-
-def known_up_to(path: str) -> datetime | None:
-    """How far a table is known; None for one that no refresh of ours has left."""
-    watermark = Path(path) / _WATERMARK
-    if not watermark.is_file():
-        return None
-    return datetime.fromisoformat(json.loads(watermark.read_text(encoding="utf-8"))["as_of"])
+    return next(iter(parts_of(Path(path))), None)
 
 
 def refuse_unless_it_knows(path: str, view: str, times: pa.ChunkedArray) -> None:
@@ -74,9 +51,8 @@ def refuse_unless_it_knows(path: str, view: str, times: pa.ChunkedArray) -> None
             f"the offline store holds nothing of {view} ({path}): run "
             "scripts/refresh.py before reading it"
         )
-    beginning = Path(path) / _BEGINNING
-    begins = datetime.fromisoformat(beginning.read_text()) if beginning.is_file() else None
-    refuse_times_outside(begins, known_up_to(path), view, times)
+    table = Path(path)
+    refuse_times_outside(retained_since(table), known_up_to(table), view, times)
 
 
 def refuse_times_outside(

@@ -4,12 +4,12 @@ import re
 from datetime import datetime
 
 from storage.errors import RefusedError
-from storage.postgres_arrow import Session
+from storage.postgres_session import Session
 
 _PLAIN = re.compile(r"[a-z_]\w*(\.[a-z_]\w*)?")
 
 
-def kept_from(session: Session, table: str) -> datetime | None:
+def retained_since(session: Session, table: str) -> datetime | None:
     """Where a table begins since its last retention, as the table beside it says."""
     return _newest(session, "begins", _beside(session, table, "kept_from"))
 

@@ -9,8 +9,9 @@ from collections.abc import Mapping
 
 import pyarrow as pa
 
-from storage.postgres_arrow import Session, copied_in
+from storage.postgres_arrow import copied_in
 from storage.postgres_copy import binary_type
+from storage.postgres_session import Session
 
 _SETTING = "feature_store.entity_rows"
 

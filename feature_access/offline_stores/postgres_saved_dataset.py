@@ -7,7 +7,7 @@ import pyarrow as pa
 from feast.errors import SavedDatasetLocationAlreadyExists
 
 from feature_access.offline_stores.saved_dataset import Read
-from storage.postgres_arrow import Session
+from storage.postgres_session import Session
 
 _NAME = re.compile(r'([A-Za-z_]\w*|"[^"]+")(\.([A-Za-z_]\w*|"[^"]+"))?')
 _BATCH = 10_000

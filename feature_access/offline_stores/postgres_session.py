@@ -1,9 +1,7 @@
 """The warehouse as reads meet it: one state of it, in UTC, and answers by COPY."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 
-import psycopg
 import pyarrow as pa
 from feast import RepoConfig
 from feast.infra.offline_stores.contrib.postgres_offline_store.postgres import (
@@ -18,26 +16,22 @@ from psycopg.conninfo import conninfo_to_dict
 
 from feature_access.offline_stores.postgres_saved_dataset import save_as_table
 from feature_access.offline_stores.saved_dataset import Read, refuse_other_storage
-from postgres_limits import asking, limited
-from storage.postgres_arrow import Session, copied_out
+from storage.postgres_arrow import copied_out
+from storage.postgres_session import Session, session_in_utc
 
 
-@contextmanager
-def session_in_utc(config: RepoConfig) -> Iterator[Session]:
-    """One transaction in UTC that sees one state of the warehouse, and leaves nothing there."""
+def read_session(config: RepoConfig) -> AbstractContextManager[Session]:
+    """One transaction in UTC that sees one state of the warehouse; see `session_in_utc`."""
     options = config.offline_store
     given = conninfo_to_dict(_get_conninfo(options), **_get_conn_kwargs(options))
-    with asking("warehouse"), psycopg.connect(**limited(given)) as connection:
-        connection.isolation_level = psycopg.IsolationLevel.REPEATABLE_READ
-        connection.execute("SET TIME ZONE 'UTC'")
-        yield connection
+    return session_in_utc(given)
 
 
 class PulledInUtc(PostgreSQLRetrievalJob):  # type: ignore[misc]
     """A query of Feast's, run in a session in UTC."""
 
     def _to_arrow_internal(self, timeout: int | None = None) -> pa.Table:
-        with session_in_utc(self.config) as session:
+        with read_session(self.config) as session:
             return copied_out(session, self.to_sql())
 
 
@@ -51,5 +45,5 @@ def save_in_warehouse(
             is no table of PostgreSQL's.
     """
     refuse_other_storage(storage, SavedDatasetPostgreSQLStorage)
-    with session_in_utc(config) as session:
+    with read_session(config) as session:
         save_as_table(session, read, storage.postgres_options._table, allow_overwrite)

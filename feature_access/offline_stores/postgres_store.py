@@ -39,18 +39,19 @@ from feature_access.offline_stores.point_in_time import (
     Found,
     point_in_time_job,
 )
-from feature_access.offline_stores.postgres_bounds import kept_from, known_up_to
+from feature_access.offline_stores.postgres_bounds import known_up_to, retained_since
 from feature_access.offline_stores.postgres_columns import columns_there, read_as
 from feature_access.offline_stores.postgres_entity_rows import sent_in
 from feature_access.offline_stores.postgres_keys import KeyKind
 from feature_access.offline_stores.postgres_session import (
     PulledInUtc,
+    read_session,
     save_in_warehouse,
-    session_in_utc,
 )
 from feature_access.offline_stores.source_columns import refuse_unlike_the_source
 from postgres_limits import limit_sqlalchemy
-from storage.postgres_arrow import Session, copied_out
+from storage.postgres_arrow import copied_out
+from storage.postgres_session import Session
 from storage.profile import refuse_unset
 
 # Whoever has this store, plain Feast included, has its registry beside it.
@@ -111,7 +112,7 @@ class PointInTimePostgresOfflineStore(PostgreSQLOfflineStore):  # type: ignore[m
         Raises:
             RefusedError: see `known_up_to`.
         """
-        with session_in_utc(config) as session:
+        with read_session(config) as session:
             return known_up_to(session, source.get_table_query_string())
 
     columns_there = staticmethod(columns_there)
@@ -183,7 +184,7 @@ class _IndexJoin:
             ValueError: a join key cannot be compared with the table's.
         """
         asked, kinds = self.asked, self._key_kinds(session)
-        begins, known = kept_from(session, self.table), known_up_to(session, self.table)
+        begins, known = retained_since(session, self.table), known_up_to(session, self.table)
         times = entity_rows.rows[entity_rows.time_column]
         refuse_times_outside(begins, known, asked.view, times)
         rows = entity_rows.asked({key: kind.held for key, kind in kinds.items()}, asked.view)
@@ -239,7 +240,7 @@ class _IndexJoin:
 
 
 def _read(config: RepoConfig, joins: list[_IndexJoin], entity_rows: EntityRows) -> Found:
-    with session_in_utc(config) as session:
+    with read_session(config) as session:
         for join in joins:
             yield join.asked, join.read(entity_rows, session)
 

@@ -11,10 +11,11 @@ from pyspark.sql import SparkSession
 
 from feature_access.defaults import with_defaults
 from feature_access.entities.rows import ROW, EntityRows
-from feature_access.offline_stores.offline_table import columns_of, parts_of, refuse_unless_it_knows
+from feature_access.offline_stores.offline_table import columns_of, refuse_unless_it_knows
 from feature_access.offline_stores.point_in_time import MATCHED, Asked
 from feature_access.offline_stores.source_columns import refuse_unlike_the_source
 from feature_access.offline_stores.spark_lake import read_columns, refuse_unread, written_and_read
+from storage.parquet_table import parts_of
 from storage.spark_parquet import LostRowsError, as_stored
 
 
@@ -35,7 +36,7 @@ class SortedJoin:
         """
         asked, time_column = self.asked, entity_rows.time_column
         refuse_unless_it_knows(self.path, asked.view, entity_rows.rows[time_column])
-        parts = parts_of(Path(self.path).resolve())
+        parts = parts_of(Path(self.path))
         schema = pq.read_schema(parts[0])
         pq.write_table(self._keyed(entity_rows, parts, schema), staging / "asked.parquet")
         session.read.parquet(str(staging / "asked.parquet")).createOrReplaceTempView("asked")

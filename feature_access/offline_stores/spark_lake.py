@@ -24,7 +24,7 @@ from feast.saved_dataset import SavedDataset, SavedDatasetStorage
 from pyspark.sql import DataFrame, SparkSession
 
 from feature_access.entities.compared_keys import of_somebody
-from feature_access.offline_stores.offline_table import first_part, parts_of
+from feature_access.offline_stores.offline_table import first_part
 from feature_access.offline_stores.saved_dataset import (
     Read,
     refuse_other_format,
@@ -34,6 +34,7 @@ from feature_access.offline_stores.saved_dataset import (
 from feature_access.offline_stores.source_columns import Columns
 from feature_access.offline_stores.spark_staging import refuse_unusable_staging, staging_folder
 from storage.errors import RefusedError
+from storage.parquet_table import parts_of
 from storage.spark_parquet import (
     as_stored,
     parts_by_schema,
@@ -126,7 +127,7 @@ def pulled_in_utc(
         ValueError: see `refuse_unread`.
         RefusedError: see `spark_session`.
     """
-    parts = parts_of(Path(data_source.path).resolve())
+    parts = parts_of(Path(data_source.path))
     stamps = [timestamp_field, *([created_timestamp_column] if created_timestamp_column else [])]
     columns = dict.fromkeys([*join_key_columns, *feature_name_columns, *stamps])
     if not feature_name_columns:  # Feast asks for all there are

@@ -8,6 +8,7 @@ shared out by a hash of the customer. Frame and answer travel as parquet, throug
 
 from datetime import datetime
 from functools import partial
+from pathlib import Path
 from typing import Any, Literal
 
 import pandas as pd
@@ -23,7 +24,6 @@ from feast.infra.registry.base_registry import BaseRegistry
 from pydantic import model_validator
 
 from feature_access.entities.rows import EntityRows
-from feature_access.offline_stores.offline_table import known_up_to
 from feature_access.offline_stores.point_in_time import Found, point_in_time_job
 from feature_access.offline_stores.spark_join import SortedJoin
 from feature_access.offline_stores.spark_lake import (
@@ -35,6 +35,7 @@ from feature_access.offline_stores.spark_lake import (
 )
 from feature_access.offline_stores.spark_staging import staging_folder
 from storage.profile import refuse_unset
+from storage.table_bounds import known_up_to
 
 
 class PointInTimeSparkOfflineStoreConfig(SparkOfflineStoreConfig):  # type: ignore[misc]
@@ -90,7 +91,7 @@ class PointInTimeSparkOfflineStore(SparkOfflineStore):  # type: ignore[misc]
     @staticmethod
     def known_up_to(config: RepoConfig, source: SparkSource) -> datetime | None:
         """How far what the source holds is known; None where nothing says so."""
-        return known_up_to(source.path)
+        return known_up_to(Path(source.path))
 
     columns_there = staticmethod(columns_there)
 

@@ -11,13 +11,13 @@ from feature_pipeline.change_log.aggregate import aggregate
 from feature_pipeline.change_log.backfill_causes import causes_of_differences
 from feature_pipeline.change_log.intake import stage_events
 from feature_pipeline.change_log.local_days import IN_UTC
-from feature_pipeline.change_log.retention import kept_from
 from feature_pipeline.change_log.watermark import digest_of_terms, read_watermark
 from feature_pipeline.erasure.erased_customers import NOBODY, ErasedCustomers
 from storage.atomic import scratch_folder
 from storage.duckdb_session import embedded_engine, one_row, parquet_at
 from storage.errors import RefusedError
 from storage.parquet_table import is_table
+from storage.table_bounds import retained_since
 
 _SAMPLE_ROWS = 4
 
@@ -67,7 +67,7 @@ def compare_with_rebuild(
     """
     if not is_table(history):
         raise RefusedError(f"no change log at {history}: run scripts/refresh.py first")
-    refuse_what_has_gone(kept_from(history), as_of - stretch, lookback_window)
+    refuse_what_has_gone(retained_since(history), as_of - stretch, lookback_window)
     with scratch_folder(history.parent, "backfill") as folder:
         rebuild = folder / "rebuild.parquet"
         aggregate(

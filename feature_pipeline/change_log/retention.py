@@ -10,7 +10,7 @@ leaves, and its values are carried to the cutoff. A customer whose values are al
 no row: the default says the same (§5.2).
 """
 
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import duckdb
@@ -27,23 +27,10 @@ from storage.parquet_table import (
     part_up_to,
     parts_of,
 )
+from storage.table_bounds import mark_retained_since, retained_since
 
 EVENT_TIMES = ("event_timestamp", "created_timestamp")
-_BEGINNING = "_kept_from"  # whoever reads a folder of parquet files passes over such a name
 _KEYS = ("customer_id", "event_timestamp")
-
-
-def kept_from(history: Path) -> datetime | None:
-    """Where the change log begins since its last retention; None where it holds all there was."""
-    beginning = history / _BEGINNING
-    return datetime.fromisoformat(beginning.read_text()) if beginning.is_file() else None
-
-
-def begin_at(version: Path, kept: datetime | None) -> None:
-    """Say so in a version of the change log that is being written."""
-    if kept is not None:
-        (version / _BEGINNING).unlink(missing_ok=True)  # perhaps a link to the version before
-        (version / _BEGINNING).write_text(kept.astimezone(UTC).isoformat())
 
 
 def old_history(history: Path, cutoff: datetime) -> int:
@@ -66,7 +53,7 @@ def let_go_of_history(history: Path, cutoff: datetime) -> None:
 
     The change log must be known up to a look-back window after the cutoff.
     """
-    begins = max(cutoff, kept_from(history) or cutoff)
+    begins = max(cutoff, retained_since(history) or cutoff)
     parts = parts_of(history)
     features = [c for c in pq.read_schema(parts[0]).names if c not in _KEYS]
     active = " OR ".join(f'"{feature}" <> 0' for feature in features)
@@ -89,7 +76,7 @@ def let_go_of_history(history: Path, cutoff: datetime) -> None:
                     version / part_up_to(cutoff, whole=True),
                     {"parts": [parquet_at(part) for part in reaching_back], "cutoff": cutoff},
                 )
-            begin_at(version, begins)
+            mark_retained_since(version, begins)
     forget_other_versions(history)
 
 

@@ -13,13 +13,13 @@ from feature_pipeline.change_log.watermark import read_watermark
 from feature_pipeline.compute_engines.postgres.warehouse import (
     HISTORY,
     REFRESHES,
-    one_row,
     refusals,
     session,
     writing_alone,
 )
 from storage.duckdb_session import copy_to, embedded_engine, parquet_at
 from storage.parquet_table import is_table, new_version, notes_of, part_up_to, rows_of
+from storage.postgres_session import one_row
 
 _TERMS = "stepped back"
 """Not those of any aggregation, so that no refresh goes on from here without looking."""

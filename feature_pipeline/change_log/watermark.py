@@ -9,8 +9,7 @@ from pathlib import Path
 
 from feature_pipeline.change_log.intake import IntakeCounts
 from feature_pipeline.refreshed import Refreshed
-
-_FILE = "_watermark.json"  # whoever reads a folder of parquet files passes over such a name
+from storage.table_bounds import WATERMARK
 
 
 @dataclass(frozen=True)
@@ -35,8 +34,8 @@ class Watermark:
         """Into the folder of a version of the log."""
         told = {name: _spelled(value) for name, value in asdict(self).items()}
         # It may stand there as a link to that of the version before, which must not change.
-        (version / _FILE).unlink(missing_ok=True)
-        (version / _FILE).write_text(json.dumps(told, indent=1) + "\n", encoding="utf-8")
+        (version / WATERMARK).unlink(missing_ok=True)
+        (version / WATERMARK).write_text(json.dumps(told, indent=1) + "\n", encoding="utf-8")
 
     def continued(
         self,
@@ -87,7 +86,7 @@ class Watermark:
 
 def read_watermark(history: Path) -> Watermark | None:
     """The log's; None where it was not left by a refresh."""
-    file = history / _FILE
+    file = history / WATERMARK
     if not file.is_file():
         return None
     told = json.loads(file.read_text(encoding="utf-8"))

@@ -7,11 +7,11 @@ from pathlib import Path
 
 from feature_pipeline.change_log.aggregate import refuse_one_for_another
 from feature_pipeline.change_log.events_table import refuse_wrong_schema
-from feature_pipeline.change_log.retention import begin_at, kept_from
 from feature_pipeline.change_log.watermark import Watermark, digest_of_terms, read_watermark
 from feature_pipeline.compute_engines.engine import EventCounts, Extent, Plan, Run
 from feature_pipeline.refreshed import Refreshed, Tables, later_than
 from storage.parquet_table import known_by, parts_of, rows_of
+from storage.table_bounds import mark_retained_since, retained_since
 
 
 class LakeEngine:
@@ -95,5 +95,5 @@ class LakeEngine:
         else:
             extent = Extent(written, written - rows_of(parts_of(self.log)), newest)
         now.with_rows(extent.rows, newest).write(self.new_log)
-        begin_at(self.new_log, kept_from(self.log))
+        mark_retained_since(self.new_log, retained_since(self.log))
         return extent

@@ -4,14 +4,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from feature_pipeline.compute_engines.postgres.keys import copy_texts, lend
-from feature_pipeline.compute_engines.postgres.warehouse import (
-    ERASED,
-    Session,
-    one_row,
-    refusals,
-    session,
-)
+from feature_pipeline.compute_engines.postgres.warehouse import ERASED, refusals, session
 from feature_pipeline.erasure.erased_customers import ErasedCustomers, refuse_another_key
+from storage.postgres_session import Session, one_row
 
 
 def is_anybody_erased(address: str) -> bool:

@@ -9,12 +9,12 @@ from typing import Any
 from feature_pipeline.change_log.aggregate import write_log
 from feature_pipeline.change_log.arrivals import stage_arrivals
 from feature_pipeline.change_log.intake import stage_events
-from feature_pipeline.change_log.retention import kept_from
 from feature_pipeline.compute_engines.engine import Accepted, Arrivals, Plan, Revisions, Run
 from feature_pipeline.compute_engines.lake import LakeEngine
 from feature_pipeline.refreshed import extent, newest_arrival
 from storage.duckdb_session import copy_to, embedded_engine, one_row, parquet_at
 from storage.parquet_table import adding_to, is_table, new_version, part_up_to, rows_of
+from storage.table_bounds import retained_since
 
 _ORDER = "customer_id, event_timestamp"
 
@@ -84,7 +84,7 @@ class DuckDBEngine(LakeEngine):
     def _rows_of_the_log(self, run: Run, plan: Plan) -> tuple[str, dict[str, Any]]:
         if plan.since:
             return "FROM change_log WHERE event_timestamp > $since", {"since": plan.since}
-        if begins := kept_from(self.log):
+        if begins := retained_since(self.log):
             whole_again = begins + run.terms.lookback_window
             return _CONTINUED, {"served": parquet_at(self.log), "whole_again": whole_again}
         return "FROM change_log", {}

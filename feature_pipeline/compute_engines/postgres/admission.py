@@ -6,8 +6,9 @@ from feature_pipeline.change_log.instants import arrives_after
 from feature_pipeline.change_log.local_days import IN_UTC, unknown_zone
 from feature_pipeline.compute_engines.postgres.keys import lend
 from feature_pipeline.compute_engines.postgres.sql import ADMITTED
-from feature_pipeline.compute_engines.postgres.warehouse import EVENTS, KEPT_FROM, Session, one_row
+from feature_pipeline.compute_engines.postgres.warehouse import EVENTS, KEPT_FROM
 from feature_pipeline.erasure.erased_customers import ErasedCustomers
+from storage.postgres_session import Session, one_row
 
 
 def admit(connection: Session, erased: ErasedCustomers) -> None:
@@ -64,7 +65,7 @@ def left_out(
     return int(count)
 
 
-def kept_from(connection: Session) -> datetime | None:
+def retained_since(connection: Session) -> datetime | None:
     """Where the change log begins since its last retention; None where it holds all there was."""
     (begins,) = one_row(connection, f"SELECT max(begins) FROM {KEPT_FROM}")
     return begins  # type: ignore[no-any-return]

@@ -16,8 +16,8 @@ from feature_pipeline.change_log.local_days import IN_UTC
 from feature_pipeline.compute_engines.postgres import sql as sql
 from feature_pipeline.compute_engines.postgres.admission import (
     admit,
-    kept_from,
     refuse_unknown_zone,
+    retained_since,
 )
 from feature_pipeline.compute_engines.postgres.change_log_copy import (
     ACCEPTED_EVENTS,
@@ -28,13 +28,13 @@ from feature_pipeline.compute_engines.postgres.sql import without_zone
 from feature_pipeline.compute_engines.postgres.warehouse import (
     HISTORY,
     REFRESHES,
-    Session,
     refusals,
     session,
 )
 from feature_pipeline.erasure.erased_customers import NOBODY, ErasedCustomers
 from storage.atomic import scratch_folder
 from storage.duckdb_session import embedded_engine
+from storage.postgres_session import Session
 
 
 def compare_in_warehouse(
@@ -72,7 +72,7 @@ def compare_in_warehouse(
     }
     columns = ", ".join(CHANGE_LOG)
     with refusals("feature_store_judge"), session(address) as warehouse, warehouse.transaction():
-        refuse_what_has_gone(kept_from(warehouse), after, lookback_window)
+        refuse_what_has_gone(retained_since(warehouse), after, lookback_window)
         on_step("aggregating")
         admit(warehouse, erased)
         refuse_unknown_zone(warehouse, zone)

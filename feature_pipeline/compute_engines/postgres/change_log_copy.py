@@ -4,7 +4,7 @@ from pathlib import Path
 
 import duckdb
 
-from feature_pipeline.compute_engines.postgres.warehouse import Session
+from storage.postgres_session import Session
 
 CHANGE_LOG = {
     "customer_id": "BIGINT",

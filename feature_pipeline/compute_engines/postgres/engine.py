@@ -27,20 +27,19 @@ from feature_pipeline.compute_engines.engine import (
 from feature_pipeline.compute_engines.postgres import sql as sql
 from feature_pipeline.compute_engines.postgres.admission import (
     admit,
-    kept_from,
     left_out,
     refuse_unknown_zone,
+    retained_since,
 )
 from feature_pipeline.compute_engines.postgres.warehouse import (
     EVENTS,
     HISTORY,
-    Session,
-    one_row,
     refusals,
     session,
     writing_alone,
 )
 from feature_pipeline.refreshed import Refreshed
+from storage.postgres_session import Session, one_row
 
 _EVER = "-infinity"
 _MICROSECOND = timedelta(microseconds=1)
@@ -127,7 +126,7 @@ class PostgreSQLEngine:
             "since": since or _EVER,
             "made_since": since or _EVER,
         }
-        begins = kept_from(self._connection)
+        begins = retained_since(self._connection)
         if begins and since is None:
             # What was served of the first window is made of events that have left.
             bounds["made_since"] = begins + terms.lookback_window - _MICROSECOND

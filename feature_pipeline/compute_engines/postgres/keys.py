@@ -11,7 +11,7 @@ from hashlib import md5
 import pyarrow as pa
 from psycopg import sql
 
-from feature_pipeline.compute_engines.postgres.warehouse import Session
+from storage.postgres_session import Session
 
 
 def lend(connection: Session, table: str, identifiers: Iterable[object]) -> None:

@@ -26,13 +26,12 @@ from feature_pipeline.compute_engines.postgres.warehouse import (
     KEPT_FROM,
     QUARANTINE,
     REFRESHES,
-    Session,
-    one_row,
     session,
     writing_alone,
 )
 from feature_pipeline.erasure.erased_customers import NOBODY, ErasedCustomers
 from storage.errors import RefusedError
+from storage.postgres_session import Session, one_row
 
 _NAMED = ", ".join(COLUMNS)
 _SAME_EVENT = " AND ".join(f"held.{key} = arriving.{key}" for key in KEYS)

@@ -16,12 +16,11 @@ from feature_pipeline.compute_engines.postgres.warehouse import (
     HISTORY,
     KEPT_FROM,
     QUARANTINE,
-    Session,
-    one_row,
     refusals,
     session,
     writing_alone,
 )
+from storage.postgres_session import Session, one_row
 
 TABLES = {"offline": HISTORY, "events": EVENTS, "quarantine": QUARANTINE}
 """By the store's name in the records."""

@@ -2,14 +2,13 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
 
 import psycopg
-from psycopg import ClientCursor, Connection, IsolationLevel
+from psycopg import ClientCursor
 from psycopg.conninfo import conninfo_to_dict
 
-from postgres_limits import asking, limited
 from storage.errors import RefusedError
+from storage.postgres_session import Session, first_line, one_row, session_in_utc
 
 EVENTS = "data_warehouse.customer_events"
 HISTORY = "data_warehouse.customer_features_offline"
@@ -21,8 +20,6 @@ ERASED = "data_warehouse.erased_customers"
 _WHOLE_JOB = f"'{REFRESHES}'::regclass::oid::bigint"
 """Another lock than `writing_alone` takes, which is of one session and would bar the job's own."""
 
-Session = Connection[tuple[Any, ...]]
-
 
 class BusyWarehouseError(RefusedError):
     """Another job is writing to the warehouse: nobody is to be told, the next run will do."""
@@ -30,19 +27,14 @@ class BusyWarehouseError(RefusedError):
 
 @contextmanager
 def session(address: str) -> Iterator[Session]:
-    """A session in UTC, whatever the zone of the server, the database or the login.
-
-    A transaction in it sees one state of the warehouse, from its first statement to its last. What
-    the server refuses is told without the rows that it quotes.
+    """A session of the server's own that ends each statement's transaction; see `session_in_utc`.
 
     Raises:
         RefusedError: the warehouse is reached through a pooler.
-        psycopg.Error: it does not answer, or not to this login; or what the block asks fails.
+        psycopg.Error: see `session_in_utc`.
     """
-    how: Any = limited(conninfo_to_dict(address)) | {"cursor_factory": ClientCursor}
-    with asking("warehouse"), psycopg.connect(autocommit=True, **how) as connection:
-        connection.isolation_level = IsolationLevel.REPEATABLE_READ
-        connection.execute("SET TIME ZONE 'UTC'")
+    given = conninfo_to_dict(address)
+    with session_in_utc(given, autocommit=True, cursor_factory=ClientCursor) as connection:
         _refuse_pooler(connection)
         yield connection
 
@@ -102,21 +94,6 @@ def working_alone(address: str) -> Iterator[None]:
         finally:
             if not connection.closed:  # at once: a server is slow to notice that a session ended
                 connection.execute(f"SELECT pg_advisory_unlock({_WHOLE_JOB})")
-
-
-def one_row(
-    connection: Session, query: str, parameters: dict[str, Any] | None = None
-) -> tuple[Any, ...]:
-    """The single row of a query that always has one, such as a count."""
-    row = connection.execute(query, parameters).fetchone()
-    if row is None:
-        raise LookupError(f"a query that always has a row gave none: {query}")
-    return row
-
-
-def first_line(error: Exception) -> str:
-    """What the server said, without the hints below it."""
-    return (str(error).strip() or type(error).__name__).splitlines()[0]
 
 
 @contextmanager

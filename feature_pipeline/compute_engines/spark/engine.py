@@ -13,7 +13,6 @@ from pyspark.sql import SparkSession
 
 from feature_pipeline.change_log.event_columns import KEYS
 from feature_pipeline.change_log.local_days import whole_days_from
-from feature_pipeline.change_log.retention import kept_from
 from feature_pipeline.compute_engines.engine import Accepted, Arrivals, Plan, Revisions, Run
 from feature_pipeline.compute_engines.lake import LakeEngine
 from feature_pipeline.compute_engines.spark import sql as sql
@@ -29,6 +28,7 @@ from storage.errors import RefusedError
 from storage.parquet_table import is_table, new_version, parts_of, rows_of
 from storage.spark_parquet import read_parts
 from storage.spark_session import failures_refused
+from storage.table_bounds import retained_since
 
 _ORDER = ("customer_id", "event_timestamp")
 _EVER = datetime(1, 1, 1, tzinfo=UTC)
@@ -102,7 +102,7 @@ class SparkEngine(LakeEngine):
             rows = spark.view("new", sql.NEW)
         elif is_table(self.log):
             read_parts(spark.session, parts_of(self.log)).createOrReplaceTempView("served")
-            if begins := kept_from(self.log):
+            if begins := retained_since(self.log):
                 spark.bounds["whole_again"] = begins + run.terms.lookback_window
                 rows = spark.view("continued", sql.CONTINUED)
         written = write_parts(
