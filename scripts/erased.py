@@ -35,12 +35,13 @@ def erased_customers() -> ErasedCustomers:
     if not listed:
         return ErasedCustomers(b"")
     try:
-        return listed_with(hash_key_from(os.environ))
+        key = hash_key_from(os.environ)
     except RefusedError as error:
         raise RefusedError(
             f"customers were erased ({' and '.join(listed)}), and only the {HASH_KEY_VARIABLE} "
             "they were erased with recognises them in new events: set it"
         ) from error
+    return listed_with(key)
 
 
 def erased_customers_of_all_hosts() -> ErasedCustomers:

@@ -29,6 +29,7 @@ def read_requests(
             no time, or one after `as_of`, or a key that names no entity.
     """
     # Imported late: it takes pandas, which --help should not.
+    import feast_start  # noqa: F401  (before Feast)
     from feast.types import String
 
     from feature_access.training.entity_frame import read_entity_frame

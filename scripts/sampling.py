@@ -25,6 +25,7 @@ def pinned_service(store: "FeatureStore", contract: Contract) -> "FeatureService
     Raises:
         RefusedError: it is not registered.
     """
+    import feast_start  # noqa: F401  (before Feast)
     from feast.errors import FeatureServiceNotFoundException
 
     try:
