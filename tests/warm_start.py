@@ -25,13 +25,14 @@ from waiting import GIVE_UP_SECONDS
 
 _LIBRARIES = (
     *("feast_start", "feast", "feast.repo_operations", "feast.infra.passthrough_provider"),
+    *("feast.cli.cli", "feast.infra.registry.file", "feast.infra.registry.sql"),
     *("feast.infra.online_stores.sqlite", "feast.infra.online_stores.redis"),
     *("feast.infra.offline_stores.duckdb", "feast.infra.compute_engines.local.compute"),
     *("ibis.backends.duckdb", "duckdb", "pyarrow.parquet", "pyarrow.compute", "scipy.stats"),
     *("sqlalchemy.dialects.sqlite", "sqlalchemy.dialects.postgresql", "psycopg", "psycopg_pool"),
     *("filelock", "jinja2", "junitparser", "markdown_it", "pandas", "rich.console"),
-    *("rich.progress", "rich.table", "slack_sdk", "starlette.applications", "tenacity", "typer"),
-    *("fastapi", "gunicorn.arbiter", "prometheus_client", "uvicorn_worker"),
+    *("rich.progress", "rich.table", "slack_sdk", "starlette.applications", "tenacity", "tomllib"),
+    *("typer", "fastapi", "gunicorn.arbiter", "prometheus_client.core", "uvicorn_worker"),
 )
 """What takes long to import. `feast_start` only says how Feast is."""
 _JUDGE = {"check", "gate", "promote.py"}
