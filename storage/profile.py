@@ -13,6 +13,14 @@ from storage.errors import RefusedError
 VARIABLE = "FEAST_FS_YAML_FILE_PATH"
 """Feast's own: the path of the profile, from the repository's root."""
 
+_MOVED = {
+    "feature_access.offline_store.": "feature_access.offline_stores.duckdb_store.",
+    "feature_access.postgres_offline_store.": "feature_access.offline_stores.postgres_store.",
+    "feature_access.spark_offline_store.": "feature_access.offline_stores.spark_store.",
+    "feature_access.online_store.": "feature_access.online_stores.sqlite_store.",
+    "feature_access.redis_online_store.": "feature_access.online_stores.redis_store.",
+}
+"""Where the stores were that a profile of before names, and where they are."""
 _OFFLINE_STORE = re.compile(r"^offline_store:\s+type: (\S+)", re.MULTILINE)
 _ASKED_FOR = re.compile(r"\$\{(\w+)\}")
 
@@ -21,12 +29,16 @@ def chosen_profile(repository: Path, environment: Mapping[str, str]) -> Path:
     """The profile's file; the embedded one where none is chosen.
 
     Raises:
-        RefusedError: there is no such file, or a variable that it asks for is not set.
+        RefusedError: there is no such file, it names a store where it was before, or a variable
+            that it asks for is not set.
     """
     profile = repository / (environment.get(VARIABLE) or "feature_store.yaml")
     if not profile.is_file():
         raise RefusedError(f"no profile at {profile}: set {VARIABLE} to one, or to nothing")
-    asked = _ASKED_FOR.findall(profile.read_text(encoding="utf-8"))
+    text = profile.read_text(encoding="utf-8")
+    if old := next((old for old in _MOVED if re.search(rf"type:\s+{re.escape(old)}", text)), None):
+        raise RefusedError(f"{profile} names {old}…, which has moved: write {_MOVED[old]}… there")
+    asked = _ASKED_FOR.findall(text)
     if unset := sorted({name for name in asked if not environment.get(name)}):
         raise RefusedError(f"{profile} asks for {', '.join(unset)}, not set in the environment")
     return profile
