@@ -94,7 +94,7 @@ def test_whatever_else_lies_there_is_named_and_refused(events: Path, name: str) 
 def test_a_folder_named_after_a_column_of_events_is_refused(events: Path, column: str) -> None:
     for name in (f"{column}=1", f"month=1/{column.upper()}=1"):
         part(events / name / "c.parquet")
-        with pytest.raises(RefusedError, match="which is a column of customer_events"):
+        with pytest.raises(RefusedError, match="which is a column of the events"):
             event_parts(events)
         shutil.rmtree(events / Path(name).parts[0])
 

@@ -138,7 +138,7 @@ def test_by_hand(place: Place, zone: str, one: str, other: str, days: int) -> No
 def test_a_zone_that_an_engine_does_not_know_is_refused(place: Place, zone: str) -> None:
     at = datetime(2024, 1, 1, tzinfo=UTC)
     place.deliver([Event(1, at, at, 1, Decimal(10), 1)])
-    with pytest.raises(RefusedError, match=r"does not know the time zone .* name it in"):
+    with pytest.raises(RefusedError, match=r"does not know the time zone .* name it there"):
         place.bring_up_to(at + HOUR, Terms(MONTH, DAY, zone=zone))
     assert place.log().rows == []
 

@@ -72,35 +72,34 @@ class Kernel:
         Raises:
             OverflowError: a sum is beyond what a feature can hold.
         """
-        looked_at = self._looked_at(batch)
+        looked_at = self.looked_at(batch)
+        self.counts.filtered += len(batch) - len(looked_at)
         if not len(looked_at):
             none = [pa.array([], kind) for kind in self.log_schema.types]
             return pa.record_batch(none, schema=self.log_schema)
         states, key_begins = self._states(looked_at)
         first = pa.array(np.flatnonzero(key_begins)[states.timeline.key])
-        keys = [looked_at[name].take(first) for name in self._keys]
+        keys = [looked_at[name].take(first) for name in self.keys]
         stamps = pa.array(states.timeline.instant).cast(ARROW["timestamp"])
         features = values_of(self.declaration.features, states)
         return pa.record_batch([*keys, stamps, *features], schema=self.log_schema)
 
     @property
-    def _keys(self) -> list[str]:
+    def keys(self) -> list[str]:
+        """The keys by their names in a batch."""
         return [f"key_{place}" for place in range(len(self.declaration.keys))]
 
-    def _looked_at(self, batch: pa.RecordBatch) -> pa.RecordBatch:
-        """The events that meet the declaration's own `where`; the others are counted."""
+    def looked_at(self, batch: pa.RecordBatch) -> pa.RecordBatch:
+        """The events that meet the declaration's own `where`."""
         named = {column.name: name for name, column in self.columns.items()}
         there = np.ones(len(batch), bool)
         for condition in self.declaration.where:
             there &= Values.of(batch[named[condition.column]]).meets(condition)
-        if there.all():
-            return batch
-        self.counts.filtered += int(np.count_nonzero(~there))
-        return batch.filter(pa.array(there))
+        return batch if there.all() else batch.filter(pa.array(there))
 
     def _states(self, batch: pa.RecordBatch) -> tuple[States, Array]:
         """The events as states, and where a key begins."""
-        key_begins = _begins([batch[name] for name in self._keys])
+        key_begins = row_begins([batch[name] for name in self.keys])
         happened, arrived = batch[HAPPENED].to_numpy(), batch[ARRIVED].to_numpy()
         timeline = Timeline.of(
             np.cumsum(key_begins) - 1,
@@ -118,7 +117,7 @@ class Kernel:
         if THING not in batch.schema.names:
             self.counts.kept += len(batch)
             return np.full(len(batch), NEVER)
-        begins = key_begins | _begins([batch[THING]])
+        begins = key_begins | row_begins([batch[THING]])
         kept = int(np.count_nonzero(begins))
         self.counts.kept += kept
         self.counts.superseded += len(batch) - kept
@@ -143,7 +142,7 @@ def superseded(thing_begins: Array, arrived: Array) -> Array:
     return taken
 
 
-def _begins(columns: list[pa.Array]) -> Array:
+def row_begins(columns: list[pa.Array]) -> Array:
     """True where a row differs from the one before in any of the columns, and for the first."""
     begins = np.zeros(len(columns[0]), bool)
     for column in columns:

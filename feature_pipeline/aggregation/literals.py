@@ -26,13 +26,16 @@ class UnreadableError(ValueError):
     """A value that is not what it should be; the message says what it should be."""
 
 
-def duration(written: Any) -> timedelta:
-    """A span of `90s`, `90min`, `24h` or `30d`, a day being 24 hours; raises UnreadableError."""
+def duration(written: Any, *, at_once: bool = False) -> timedelta:
+    """A span of `90s`, `90min`, `24h` or `30d`, a day being 24 hours; raises UnreadableError.
+
+    A window is of more than nothing; how late something may come is nothing where it is `at_once`.
+    """
     found = re.fullmatch("([0-9]{1,12})(s|min|h|d)", written) if isinstance(written, str) else None
     if found is None:
         raise UnreadableError(f'{shown(written)} is no span such as "90min", "24h" or "30d"')
     count, unit = int(found[1]), _UNITS[found[2]]
-    if not 0 < count <= _LONGEST // unit:
+    if not (count or at_once) or count > _LONGEST // unit:
         raise UnreadableError(f"{written} is no span of more than nothing and up to 36500d")
     return count * unit
 

@@ -108,7 +108,14 @@ def values_of(features: Iterable[Feature], states: States) -> list[pa.Array]:
     Raises:
         OverflowError: a sum is beyond what a feature can hold.
     """
-    return [_Made(feature, states).values for feature in features]
+    return [_values_of(feature, states) for feature in features]
+
+
+def _values_of(feature: Feature, states: States) -> pa.Array:
+    try:
+        return _Made(feature, states).values
+    except OverflowError as error:
+        raise OverflowError(f"{feature.name}: {error}") from error
 
 
 @dataclass(frozen=True)

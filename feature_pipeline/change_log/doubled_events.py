@@ -5,6 +5,8 @@ nobody can tell which is true, and all are set aside. A row that is inadmissible
 nothing.
 """
 
+from collections.abc import Sequence
+
 import duckdb
 
 from feature_pipeline.change_log.event_columns import KEYS
@@ -16,33 +18,42 @@ CONFLICTING = "doubled: stands there more than once, with other amounts"
 OF_ONE_HELD = "doubled: the warehouse holds it with other amounts"
 
 _HASHES_AT_ONCE = 20_000_000
-_KEYS = ", ".join(KEYS)
+_AMOUNTS = f"struct_pack(orders, sessions, value := {MONEY_OF_ORDER_VALUE})"
 
 
-def set_doubles_aside(connection: duckdb.DuckDBPyConnection, judged: str) -> None:
-    """Give those among the admissible rows of the table `judged` their reason."""
-    if not _some_stand_twice(connection, judged):
+def set_doubles_aside(
+    connection: duckdb.DuckDBPyConnection,
+    judged: str,
+    event: Sequence[str] = KEYS,
+    said: str = _AMOUNTS,
+    conflicting: str = CONFLICTING,
+) -> None:
+    """Give those among the admissible rows of the table `judged` their reason.
+
+    Rows are one `event` where these columns of theirs are equal; what it says is `said`, in SQL.
+    """
+    one_event = ", ".join(event)
+    if not _some_stand_twice(connection, judged, one_event):
         return
-    said = f"struct_pack(orders, sessions, value := {MONEY_OF_ORDER_VALUE})"
     connection.execute(
         f"""
         UPDATE {judged} SET reason = doubled.reason FROM (
             SELECT place, CASE
-                WHEN min(said) OVER event <> max(said) OVER event THEN '{CONFLICTING}'
+                WHEN min(said) OVER event <> max(said) OVER event THEN '{conflicting}'
                 WHEN row_number() OVER (event ORDER BY place) > 1 THEN '{REPEATED}'
             END AS reason
             FROM (
-                SELECT rowid AS place, {_KEYS}, {said} AS said FROM {judged} SEMI JOIN (
-                    SELECT {_KEYS} FROM {judged} WHERE reason IS NULL
-                    GROUP BY {_KEYS} HAVING count(*) > 1
-                ) USING ({_KEYS}) WHERE reason IS NULL
-            ) WINDOW event AS (PARTITION BY {_KEYS})
+                SELECT rowid AS place, {one_event}, {said} AS said FROM {judged} SEMI JOIN (
+                    SELECT {one_event} FROM {judged} WHERE reason IS NULL
+                    GROUP BY {one_event} HAVING count(*) > 1
+                ) USING ({one_event}) WHERE reason IS NULL
+            ) WINDOW event AS (PARTITION BY {one_event})
         ) AS doubled WHERE {judged}.rowid = doubled.place AND doubled.reason IS NOT NULL
         """
     )
 
 
-def _some_stand_twice(connection: duckdb.DuckDBPyConnection, judged: str) -> bool:
+def _some_stand_twice(connection: duckdb.DuckDBPyConnection, judged: str, one_event: str) -> bool:
     """Whether two have one hash; a fifth of the time that it takes to group them by their keys.
 
     The hashes lie in memory, 8 bytes each, so many at a time.
@@ -50,7 +61,7 @@ def _some_stand_twice(connection: duckdb.DuckDBPyConnection, judged: str) -> boo
     admissible = f"FROM {judged} WHERE reason IS NULL"
     (count,) = one_row(connection, f"SELECT count(*) {admissible}")
     for part in range(parts := -(-count // _HASHES_AT_ONCE)):
-        keys = f"SELECT hash({_KEYS}) AS event {admissible}"
+        keys = f"SELECT hash({one_event}) AS event {admissible}"
         of_part = f"SELECT event FROM ({keys}) WHERE event % {parts} = {part}"
         hashes = connection.execute(of_part).fetchnumpy()["event"]
         hashes.sort()

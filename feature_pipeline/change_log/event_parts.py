@@ -8,7 +8,7 @@ a running writer. Whatever else lies there is named and refused, for one engine 
 the next would pass it over.
 """
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from pathlib import Path
 
 from feature_pipeline.change_log.event_columns import COLUMNS
@@ -19,8 +19,10 @@ _LIKE_PARQUET = (".parquet", ".parq", ".pq")
 _IS_A_LOG_OF_PARTS = ("_delta_log", "_spark_metadata")
 
 
-def event_parts(events: Path) -> list[Path]:
+def event_parts(events: Path, columns: Collection[str] = COLUMNS) -> list[Path]:
     """The parts in the order of their paths; a single file is its own part, none is no table.
+
+    No Hive folder may name one of the `columns`, which are read of the parts.
 
     Raises:
         RefusedError: something lies there that is neither a part nor may lie beside one, a part is
@@ -33,22 +35,22 @@ def event_parts(events: Path) -> list[Path]:
     root = events.resolve()
     if not root.is_dir():
         return []
-    parts = sorted(_parts_in(root, events), key=lambda part: part.relative_to(root))
+    parts = sorted(_parts_in(root, events, columns), key=lambda part: part.relative_to(root))
     _refuse_one_by_two_names(parts, events)
     return parts
 
 
-def _parts_in(folder: Path, events: Path) -> Iterator[Path]:
+def _parts_in(folder: Path, events: Path, columns: Collection[str]) -> Iterator[Path]:
     for entry in _entries(folder):
         hidden = entry.name.startswith(_NO_DATA)
         if entry.is_dir():
-            if _is_hive_folder(entry, events):
+            if _is_hive_folder(entry, events, columns):
                 _refuse_ring(entry)
-                yield from _parts_in(entry, events)
+                yield from _parts_in(entry, events, columns)
             elif entry.name in _IS_A_LOG_OF_PARTS:
                 raise RefusedError(
                     f"{entry} tells which parts of {events} count, which is not read here: write "
-                    "customer_events as plain parquet"
+                    "the events as plain parquet"
                 )
             elif not (entry.name == "_temporary" or entry.name.startswith(".")):
                 _refuse(entry, events, "a folder beside the parts is named column=value")
@@ -73,13 +75,13 @@ def _refuse_ring(folder: Path) -> None:
         raise RefusedError(f"{folder} leads back to where it lies: remove that link")
 
 
-def _is_hive_folder(folder: Path, events: Path) -> bool:
+def _is_hive_folder(folder: Path, events: Path, columns: Collection[str]) -> bool:
     column, equals, _ = folder.name.partition("=")
     if not equals or not column or column.startswith(_NO_DATA):
         return False
-    if column.lower() in COLUMNS:
+    if column.lower() in map(str.lower, columns):
         raise RefusedError(
-            f"{folder} names {column}, which is a column of customer_events: write it into the "
+            f"{folder} names {column}, which is a column of the events: write it into the "
             f"parts of {events}, and name the folder after another column"
         )
     return True

@@ -1,6 +1,6 @@
 """What `customer_events` must be, part by part, and how its parts are read."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
@@ -104,7 +104,7 @@ def _by_schema(parts: Iterable[Path]) -> list[list[Path]]:
 
 
 @contextmanager
-def readable(parts: Iterable[Path]) -> Iterator[None]:
+def readable(parts: Iterable[Path], columns: Collection[str] = COLUMNS) -> Iterator[None]:
     """Tell of a part that the engine cannot read to its end as a refusal that names it.
 
     Raises:
@@ -114,7 +114,7 @@ def readable(parts: Iterable[Path]) -> Iterator[None]:
         yield
     except duckdb.Error as error:
         for part in parts:
-            if why := _why_unreadable(part):
+            if why := _why_unreadable(part, columns):
                 raise RefusedError(
                     f"{part} cannot be read to its end ({why}): write it anew from where its "
                     "events came; nothing was written"
@@ -122,11 +122,12 @@ def readable(parts: Iterable[Path]) -> Iterator[None]:
         raise
 
 
-def _why_unreadable(part: Path) -> str | None:
+def _why_unreadable(part: Path, columns: Collection[str]) -> str | None:
     with duckdb.connect() as connection:
         try:
             rows = connection.read_parquet(parquet_at(part), hive_partitioning=False)
-            rows.aggregate(", ".join(f"max({column})" for column in COLUMNS)).execute()
+            quoted = (column.replace('"', '""') for column in columns)
+            rows.aggregate(", ".join(f'max("{column}")' for column in quoted)).execute()
         except duckdb.Error as error:
             return str(error).splitlines()[0]
     return None

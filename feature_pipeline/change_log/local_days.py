@@ -17,10 +17,21 @@ _LONGEST_DAY = timedelta(days=2)  # on Kwajalein a date came twice
 
 def duckdb_day(naive_utc: str, zone: str) -> str:
     """The day of a naive time in UTC, as DuckDB spells it."""
+    return f"CAST({_local(naive_utc, zone)} AS DATE)"
+
+
+def duckdb_hour(naive_utc: str, zone: str) -> str:
+    """A number of the local hour; one that comes twice, as a clock goes back, is two."""
+    local = _local(naive_utc, zone)
+    offset = f"(epoch_us({local}) - epoch_us({naive_utc})) // 1000000"  # seconds, less than a day
+    return f"epoch_us(date_trunc('hour', {local})) + {offset}"
+
+
+def _local(naive_utc: str, zone: str) -> str:
     if zone == IN_UTC:
-        return f"CAST({naive_utc} AS DATE)"
+        return naive_utc
     quoted = zone.replace("'", "''")
-    return f"CAST(timezone('{quoted}', timezone('UTC', {naive_utc})) AS DATE)"
+    return f"timezone('{quoted}', timezone('UTC', {naive_utc}))"
 
 
 def whole_days_from(moment: datetime, zone: str) -> datetime:
@@ -29,7 +40,9 @@ def whole_days_from(moment: datetime, zone: str) -> datetime:
     return midnight if zone == IN_UTC else midnight - _LONGEST_DAY
 
 
-def refuse_unknown_zone(connection: duckdb.DuckDBPyConnection, zone: str) -> None:
+def refuse_unknown_zone(
+    connection: duckdb.DuckDBPyConnection, zone: str, named_in: str = "the contract, §3"
+) -> None:
     """Make sure that this engine knows the zone by its name.
 
     Raises:
@@ -40,13 +53,12 @@ def refuse_unknown_zone(connection: duckdb.DuckDBPyConnection, zone: str) -> Non
     query = "SELECT count(*) FROM pg_timezone_names() WHERE name = $zone"
     (known,) = connection.execute(query, {"zone": zone}).fetchone() or (0,)
     if not known:
-        raise unknown_zone(zone, "DuckDB")
+        raise unknown_zone(zone, "DuckDB", named_in)
 
 
-def unknown_zone(zone: str, engine: str) -> RefusedError:
+def unknown_zone(zone: str, engine: str, named_in: str = "the contract, §3") -> RefusedError:
     """What is said of a zone in whose days an engine cannot count."""
     return RefusedError(
-        f"{engine} does not know the time zone {zone!r} (contract §3) by that name, so its days "
-        "cannot be counted: name it in the contract as Area/City, such as Europe/Berlin; nothing "
-        "was written"
+        f"{engine} does not know the time zone {zone!r} ({named_in}) by that name, so its days "
+        "cannot be counted: name it there as Area/City, such as Europe/Berlin; nothing was written"
     )

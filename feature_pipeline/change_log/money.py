@@ -14,25 +14,40 @@ MONEY = "DECIMAL(38, 12)"
 # and one of 5e-324 1e-12. Text takes seven times as long as the cast, so whole cents do without:
 # of the decimals of at most 15 digits no two are one float, so what cents name is what is written.
 # And NaN is asked for first: parquet's statistics leave it out, and DuckDB trusts them.
-_FLOAT = "CAST(order_value AS DOUBLE)"
-IS_NO_NUMBER = f"isnan({_FLOAT})"
-_IS_FLOAT = "typeof(order_value) IN ('FLOAT', 'DOUBLE')"
-_AS_WRITTEN = f"CAST({_FLOAT} AS VARCHAR)"
-_CENTS = f"round({_FLOAT} * 100)"
+_ORDER_VALUE = "order_value"
+
+
+def _is_float(column: str) -> str:
+    return f"typeof({column}) IN ('FLOAT', 'DOUBLE')"
+
+
+def is_no_number(column: str) -> str:
+    """DuckDB's condition for a float that names none."""
+    return f"isnan(CAST({column} AS DOUBLE))"
+
+
+def money_of(column: str) -> str:
+    """DuckDB's SQL for the amount in a column of numbers; null where it is no amount."""
+    size, double = f"abs({column})", f"CAST({column} AS DOUBLE)"
+    written, cents = f"CAST({double} AS VARCHAR)", f"round({double} * 100)"
+    return f"""
+        CASE
+            WHEN NOT {_is_float(column)} THEN TRY_CAST({column} AS {MONEY})
+            WHEN {is_no_number(column)} OR {size} >= 1e26 THEN NULL
+            WHEN {size} < 5e-13 THEN 0
+            WHEN {size} < 1000000 AND {cents} / 100 = {double}
+                THEN CAST(CAST({cents} AS DECIMAL(9, 0)) * 0.01 AS {MONEY})
+            WHEN {size} < 1000000 THEN CAST(TRY_CAST({written} AS DECIMAL(18, 12)) AS {MONEY})
+            ELSE TRY_CAST({written} AS {MONEY})
+        END
+    """
+
+
+IS_NO_NUMBER = is_no_number(_ORDER_VALUE)
 IS_NO_AMOUNT = f"""
-    CASE WHEN {_IS_FLOAT} THEN {IS_NO_NUMBER} OR order_value >= 1e26
-    ELSE TRY_CAST(order_value AS {MONEY}) IS NULL END
+    CASE WHEN {_is_float(_ORDER_VALUE)} THEN {IS_NO_NUMBER} OR {_ORDER_VALUE} >= 1e26
+    ELSE TRY_CAST({_ORDER_VALUE} AS {MONEY}) IS NULL END
 """
 """DuckDB's condition for a value that is not negative."""
-MONEY_OF_ORDER_VALUE = f"""
-    CASE
-        WHEN NOT {_IS_FLOAT} THEN TRY_CAST(order_value AS {MONEY})
-        WHEN {IS_NO_NUMBER} OR order_value >= 1e26 THEN NULL
-        WHEN order_value < 5e-13 THEN 0
-        WHEN order_value < 1000000 AND {_CENTS} / 100 = {_FLOAT}
-            THEN CAST(CAST({_CENTS} AS DECIMAL(9, 0)) * 0.01 AS {MONEY})
-        WHEN order_value < 1000000 THEN CAST(TRY_CAST({_AS_WRITTEN} AS DECIMAL(18, 12)) AS {MONEY})
-        ELSE TRY_CAST({_AS_WRITTEN} AS {MONEY})
-    END
-"""
+MONEY_OF_ORDER_VALUE = money_of(_ORDER_VALUE)
 """DuckDB's SQL for it; null where it is no amount."""
