@@ -48,7 +48,7 @@ class Clause:
     group: bool = False
     parent: str = ""
 
-    @property
+    @cached_property
     def id(self) -> str:
         """Such as `§6 freshness`."""
         return f"§{self.section} {_short(self.label)}"

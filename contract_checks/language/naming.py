@@ -3,6 +3,7 @@
 import re
 from dataclasses import replace
 from difflib import get_close_matches
+from functools import lru_cache
 
 from contract_checks.language.form import CLAUSES, TITLES, Clause, same_title, title_words
 from contract_checks.language.marks import plain
@@ -38,9 +39,10 @@ def is_title(heading: str) -> bool:
     )
 
 
-def clauses_of(section: str) -> list[Clause]:
+@lru_cache(maxsize=32)  # each label of a section is held against them
+def clauses_of(section: str) -> tuple[Clause, ...]:
     """The clauses of a section, those of its subsections included."""
-    return [c for c in CLAUSES if c.section == section or c.section.startswith(f"{section}.")]
+    return tuple(c for c in CLAUSES if f"{c.section}.".startswith(f"{section}."))
 
 
 def clause_of(section: str, label: str) -> Clause | None:

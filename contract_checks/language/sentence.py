@@ -9,6 +9,7 @@ import re
 import unicodedata
 from datetime import timedelta
 from decimal import Decimal
+from functools import lru_cache
 from types import TracebackType
 from typing import Literal, Self
 
@@ -32,6 +33,7 @@ from contract_checks.language.symbols import SYMBOLS
 FLAGS = re.ASCII | re.IGNORECASE
 IDENTIFIER = r"[A-Za-z_]\w*"
 
+_SYMBOLS = [(re.compile(spelling, FLAGS), symbol) for spelling, symbol in SYMBOLS]
 _UNIT = rf"(?:%|per\s?cent\b|(?:st|nd|rd|th)?\s*percentile\b|(?:{UNIT})\b)"
 _AFTER = "and|or|on|for|in|per|over|across|of|at|is|are"  # words that are no unit of a number
 _QUANTITY = (
@@ -91,11 +93,12 @@ def spell(length: timedelta) -> str:
     return f"{length / UNITS['ms']:.15g}ms"
 
 
+@lru_cache(maxsize=256)  # each way of reading a text begins with it
 def tidy(text: str) -> str:
     """One spelling of what can be typed in several ways: spaces, comparisons, minus, code ticks."""
     line = in_figures(" ".join(text.replace("`", "").split()).rstrip("."))
-    for spelling, symbol in SYMBOLS:
-        line = re.sub(spelling, symbol, line, flags=FLAGS)
+    for spelling, symbol in _SYMBOLS:
+        line = spelling.sub(symbol, line)
     return line
 
 
