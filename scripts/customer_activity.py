@@ -8,7 +8,7 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from importlib.resources import as_file, files
 from pathlib import Path
 
@@ -30,6 +30,8 @@ MADE = _PROJECT / "made"
 
 _DBT = Path(sys.prefix).parent / _PROJECT.name / ".venv" / "bin" / "dbt"
 """As the environment this runs in is the repository's `.venv`, dbt's stands beside it."""
+
+_LOOK_SECONDS = 60.0
 
 _EVENTS = "model.customer_activity.customer_events"
 
@@ -93,10 +95,10 @@ def append_events(address: str, erased: ErasedCustomers) -> int:
         RefusedError: dbt failed; what its model appended before a test failed stays.
         psycopg.Error: the warehouse does not answer, or not to this login.
     """
-    with session(address):
-        pass  # what keeps a job out is told in one line, which dbt takes many for
+    _look_in(address)  # what keeps a job out is told in one line, which dbt takes many for
     with left_out_of_purchases(address, erased) as left_out:
-        _build("production", MADE, {"erased": left_out} if left_out else {})
+        told = {"erased": left_out} if left_out else {}
+        _build("production", MADE, told, look=lambda: _look_in(address))
     results = json.loads((MADE / "target" / "run_results.json").read_text(encoding="utf-8"))
     (appended,) = (
         int(result["adapter_response"]["rows_affected"])
@@ -106,32 +108,64 @@ def append_events(address: str, erased: ErasedCustomers) -> int:
     return appended
 
 
+def _look_in(address: str) -> None:
+    """See whether the warehouse lets a job in."""
+    with session(address):
+        pass
+
+
 def _build(
-    target: str, made: Path, variables: Mapping[str, str] | None = None, **environment: str
+    target: str,
+    made: Path,
+    variables: Mapping[str, str] | None = None,
+    look: Callable[[], None] = lambda: None,
+    **environment: str,
 ) -> None:
-    """All models and all tests of the project; dbt stands in its folder, so paths are whole."""
+    """All models and all tests of the project; dbt stands in its folder, so paths are whole.
+
+    Every minute that dbt takes, `look` sees whether what it asks is still there: dbt's driver would
+    wait without end for a server that hangs.
+    """
     if not _DBT.is_file():
         raise RefusedError(f"there is no dbt at {_DBT}: run `make setup`")
     made.mkdir(parents=True, exist_ok=True)
-    done = subprocess.run(
+    code, everything = _ended(
         [
             *(_DBT, "--quiet", "--no-use-colors", "build", "--profiles-dir", "."),
             *("--target", target, "--vars", json.dumps(variables or {})),
         ],
-        cwd=_PROJECT,
-        env=os.environ
+        os.environ
         | {"PGOPTIONS": limited({})["options"]}
         | {"DBT_TARGET_PATH": str(made / "target"), "DBT_LOG_PATH": str(made / "logs")}
         | environment,
-        capture_output=True,
-        text=True,
-        check=False,
+        look,
     )
-    if done.returncode:
-        said, _, _ = f"{done.stdout}{done.stderr}".partition("Traceback")
+    if code:
+        said, _, _ = everything.partition("Traceback")
         _, _, of_server = said.partition("Database Error")
         told = [line.strip() for line in of_server.strip().splitlines()[:2]]
         why = "; ".join(told) or f"\n{said.strip()}"
         raise RefusedError(
             f"dbt build of {_PROJECT.name} failed, see {made / 'logs' / 'dbt.log'}: {why}"
         )
+
+
+def _ended(
+    words: Sequence[str | Path], environment: Mapping[str, str], look: Callable[[], None]
+) -> tuple[int, str]:
+    """The exit code of dbt and all it said; it is killed where `look` raises or this is stopped."""
+    pipe = subprocess.PIPE
+    with subprocess.Popen(
+        words, cwd=_PROJECT, env=environment, stdout=pipe, stderr=pipe, text=True
+    ) as dbt:
+        try:
+            while True:
+                try:
+                    out, err = dbt.communicate(timeout=_LOOK_SECONDS)
+                except subprocess.TimeoutExpired:
+                    look()
+                else:
+                    return dbt.returncode, f"{out}{err}"
+        except BaseException:
+            dbt.kill()
+            raise

@@ -4,10 +4,9 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
-import psycopg
 from psycopg import Connection, IsolationLevel
 
-from postgres_limits import asking, limited
+from postgres_limits import asking, connect
 
 Session = Connection[tuple[Any, ...]]
 
@@ -23,8 +22,7 @@ def session_in_utc(given: Mapping[str, Any], **how: Any) -> Iterator[Session]:
     Raises:
         psycopg.Error: it does not answer, or not to this login; or what the block asks fails.
     """
-    options: dict[str, Any] = limited(given) | how
-    with asking("warehouse"), psycopg.connect(**options) as connection:
+    with asking("warehouse"), connect({**given, **how}) as connection:
         connection.isolation_level = IsolationLevel.REPEATABLE_READ
         connection.execute("SET TIME ZONE 'UTC'")
         yield connection

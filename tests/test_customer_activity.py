@@ -22,7 +22,7 @@ from oracle import write_events as write_events_to_parquet
 from postgres_server import Database
 from warehouse import PIPELINE, PURCHASES, SECRET, fill_raw
 
-from scripts.customer_activity import _refuse_to_take_back, write_events
+from scripts.customer_activity import _build, _refuse_to_take_back, write_events
 from storage.errors import RefusedError
 
 pytest_plugins = ["postgres_server", "warehouse"]
@@ -141,6 +141,26 @@ def test_without_dbt_it_is_told_how_to_get_it(tmp_path, monkeypatch):
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("ends", [RefusedError("it hangs"), KeyboardInterrupt()])
+def test_dbt_does_not_wait_for_a_warehouse_that_hangs(tmp_path, monkeypatch, ends):
+    hung = tmp_path / "dbt"
+    hung.write_text(f"#!/bin/sh\necho $$ > {tmp_path}/process\nexec sleep 600\n")
+    hung.chmod(0o700)
+    monkeypatch.setattr("scripts.customer_activity._DBT", hung)
+    monkeypatch.setattr("scripts.customer_activity._LOOK_SECONDS", 0.05)
+    looks = []
+
+    def look() -> None:
+        looks.append("still there")
+        if len(looks) > 2 and (tmp_path / "process").exists():
+            raise ends
+
+    with pytest.raises(type(ends)):
+        _build("production", tmp_path, look=look)
+    with pytest.raises(ProcessLookupError):
+        os.kill(int((tmp_path / "process").read_text()), 0)
+
+
 def test_hours_are_added_once_and_none_before_it_is_over(tmp_path, rows, real_events):
     steps = ["2017-01-05T10:00:00", "2017-01-05T10:59:59", "2017-01-05T11:00:00"]
     counts = []

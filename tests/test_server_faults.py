@@ -4,7 +4,9 @@ Each job that asks the server is run while it fails. What it says names the serv
 and no secret; the stores are as before, and the next run does what it should.
 """
 
+import os
 import re
+import signal
 import socket
 import threading
 from collections.abc import Callable, Iterator
@@ -201,6 +203,37 @@ def locked(stage: Stage, options: str = "", ending: bool = False) -> Iterator[di
 
 
 @contextmanager
+def hung(stage: Stage) -> Iterator[dict[str, str]]:
+    """The warehouse's process that serves the job stops amid a statement, its socket open."""
+    stop, stopped = threading.Event(), []
+
+    def halt() -> None:
+        with stage.warehouse.connect() as operator:
+            while not stop.wait(0.05):
+                waiting = operator.execute(
+                    "SELECT pid FROM pg_stat_activity "
+                    "WHERE wait_event_type = 'Lock' AND datname = current_database()"
+                ).fetchall()
+                for (process,) in waiting:
+                    os.kill(process, signal.SIGSTOP)
+                    stopped.append(process)
+                if waiting:
+                    return
+
+    with stage.warehouse.connect() as other, other.transaction():
+        other.execute(f"LOCK TABLE {EVENTS}, {LOG} IN ACCESS EXCLUSIVE MODE")
+        operator = threading.Thread(target=halt)
+        operator.start()
+        try:
+            yield {"PGOPTIONS": "-c statement_timeout=3s"}
+        finally:
+            stop.set()
+            operator.join()
+            for process in stopped:
+                os.kill(process, signal.SIGCONT)
+
+
+@contextmanager
 def mute(stage: Stage, variable: str) -> Iterator[dict[str, str]]:
     """A socket that takes every connection and never answers."""
     with socket.create_server(("127.0.0.1", 0), backlog=100) as listening:
@@ -292,6 +325,11 @@ FAULTS: dict[str, tuple[Fault, list[str], str]] = {
         partial(mute, variable="FEATURE_STORE_WAREHOUSE_PORT"),
         ["refresh", "ingest", "build_training_set"],
         "the warehouse does not answer: ",
+    ),
+    "warehouse hung amid a statement": (
+        hung,
+        ["refresh", "retain", "backfill", "build_training_set"],
+        "the warehouse does not answer: see whether it hangs",
     ),
     "warehouse without connections": (
         partial(altered, EVERY_JOB, *ONE_MORE),

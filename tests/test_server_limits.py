@@ -1,6 +1,7 @@
 """No server is waited for without limit, and what one fails of is told in words of our own."""
 
 import os
+import signal
 import socket
 import threading
 from collections.abc import Callable, Iterator
@@ -14,7 +15,7 @@ import redis
 from postgres_server import Database
 from sqlalchemy import create_engine, text
 from sqlalchemy.exc import DBAPIError
-from warehouse import LOG, PIPELINE, SECRET
+from warehouse import LOG, PIPELINE, QUARANTINE, SECRET
 
 from contract_checks.evidence import warehouse as evidence
 from contract_checks.evidence.declared import Warehouse
@@ -22,11 +23,12 @@ from contract_checks.failure import one_line
 from contract_checks.operations.log import OperationsLog
 from contract_checks.server_faults import server_fault
 from feature_pipeline.compute_engines.postgres.warehouse import session
-from postgres_limits import limited
+from postgres_limits import connect, limited
 from storage.errors import RefusedError
 
 pytest_plugins = ["postgres_server", "warehouse"]
 
+PATIENT = "-c statement_timeout=100s"  # the server; not the client, with its slack
 SHOWN = "SELECT current_setting('lock_timeout'), current_setting('statement_timeout')"
 ENTERED = Callable[[str], Any]
 
@@ -149,6 +151,77 @@ def test_who_answers_nothing_is_given_up(
         with pytest.raises(psycopg.Error) as hung, session(there.address):
             pytest.fail("nobody let it in")
     assert one_line(hung.value).startswith("the warehouse does not answer: see whether it hangs")
+
+
+# A server that hangs amid the work: stopped, while its kernel acknowledges what it is sent.
+
+
+@pytest.mark.parametrize(
+    "statement", ["SELECT 1", "SELECT pg_backend_pid() FROM generate_series(1, 9)"]
+)
+def test_who_hangs_amid_the_work_is_given_up(
+    shared_warehouse: Database, way: Any, statement: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PGOPTIONS", PATIENT)
+    monkeypatch.setattr("postgres_limits.SLACK_SECONDS", -99.7)
+    with pytest.raises((psycopg.Error, DBAPIError)) as hung, way(shared_warehouse) as ask:
+        (process,) = ask("SELECT pg_backend_pid()")
+        with stopped(process):
+            ask(statement)
+    server = "the registry" if way is of_sqlalchemy else "the warehouse"
+    assert one_line(hung.value).startswith(f"{server} does not answer: see whether it hangs")
+
+
+@pytest.mark.parametrize("copy", ["COPY (SELECT 1) TO STDOUT", f"COPY {QUARANTINE} FROM STDIN"])
+def test_and_amid_a_copy(
+    shared_warehouse: Database, copy: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with (
+        pytest.raises(psycopg.OperationalError, match=r"said nothing for 0\.3 s"),
+        connect({"conninfo": shared_warehouse.address, "options": PATIENT}, slack=-99.7) as session,
+        stopped(session.info.backend_pid),
+        session.cursor().copy(copy) as data,
+    ):
+        list(data)
+
+
+def test_who_is_slow_within_the_limit_is_waited_for(shared_warehouse: Database) -> None:
+    with connect({"conninfo": shared_warehouse.address}) as session:
+        assert session.execute("SELECT pg_sleep(0.3), 7").fetchone() == ("", 7)
+
+
+@pytest.mark.parametrize(
+    ("limit", "slack", "patience"),
+    [("20s", -19.7, 0.3), ("20500ms", -20.3, 0.2), ("1min", -59.8, 0.2), ("1d", -86399.8, 0.2)],
+)
+def test_the_deadline_is_the_sessions_own_limit_and_slack(
+    shared_warehouse: Database, limit: str, slack: float, patience: float
+) -> None:
+    given = {"conninfo": shared_warehouse.address, "options": f"-c statement_timeout={limit}"}
+    with (
+        pytest.raises(psycopg.OperationalError, match=rf"said nothing for {patience} s"),
+        connect(given, slack) as session,
+        stopped(session.info.backend_pid),
+    ):
+        session.execute("SELECT 1")
+
+
+@pytest.mark.parametrize("autocommit", [False, True])
+def test_without_a_limit_there_is_no_deadline(shared_warehouse: Database, autocommit: bool) -> None:
+    given = {"conninfo": shared_warehouse.address, "options": "-c statement_timeout=0"}
+    with connect({**given, "autocommit": autocommit}, slack=0.01) as session:
+        assert session.autocommit is autocommit
+        assert session.info.transaction_status.name == "IDLE"
+        assert session.execute("SELECT pg_sleep(0.3), 7").fetchone() == ("", 7)
+
+
+@contextmanager
+def stopped(process: int) -> Iterator[None]:
+    os.kill(process, signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        os.kill(process, signal.SIGCONT)
 
 
 # A pooler gives a client another number than the server's process has.

@@ -19,7 +19,7 @@ from psycopg import sql
 from contract_checks.evidence.declared import Warehouse
 from contract_checks.evidence.facts import MissingEvidence
 from contract_checks.server_faults import server_fault
-from postgres_limits import asking, limited
+from postgres_limits import asking, connect
 
 USER_VARIABLE, PASSWORD_VARIABLE = (
     "FEATURE_STORE_WAREHOUSE_USER",
@@ -77,7 +77,7 @@ def session(warehouse: Warehouse) -> Iterator[Session]:
         "password": os.environ[PASSWORD_VARIABLE],
     }
     try:
-        connection = psycopg.connect(**limited(asked))
+        connection = connect(asked)
     except psycopg.OperationalError as error:
         said = (str(error).strip() or "it said nothing").splitlines()[0]
         raise MissingEvidence(
