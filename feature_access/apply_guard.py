@@ -1,22 +1,26 @@
 """What `feast apply` is not to register is refused before anything is registered.
 
 Feast's own hooks come after the registry is written, do not see the services or a view's columns,
-or are left out with `--skip-source-validation`.
+or are left out with `--skip-source-validation`. So `feast apply` is stopped where it makes its
+provider, and `FeatureStore.apply`, which makes none before it has written, where it begins; a
+registry of a class of our own, which would be asked, Feast does not take beside `sql`.
 """
 
-from functools import cache
+from functools import cache, wraps
 from pathlib import Path
 from typing import Any
 
 import click
-from feast import RepoConfig
+from feast import FeatureStore, RepoConfig
 from feast.repo_operations import parse_repo
 from sqlalchemy import Engine, event
 
-from feature_access.declared_pointers import moved_pointers
+from feature_access.declared_pointers import moved_pointers, pointers_moved_by_code
 from feature_access.usable_sources import unusable_online_store, unusable_sources
+from storage.errors import RefusedError
 
 _FEAST = "feast.cli.cli"
+_OURS = "feature_access.provider.HeartbeatProvider"
 
 
 class NotRegisteredError(click.ClickException):
@@ -46,6 +50,33 @@ def guard_apply(config: RepoConfig) -> None:
         refusals += unusable_online_store(config, declared)
     if refusals:
         raise NotRegisteredError("\n".join([*refusals, "Nothing was registered."]))
+
+
+@cache
+def guard_apply_of_code() -> None:
+    """Have `FeatureStore.apply`, called by code, leave a feature's pointer where it is.
+
+    Raises:
+        RefusedError: from then on, where a pointer would move or go; nothing was registered.
+    """
+    its_own = FeatureStore.apply
+
+    @wraps(its_own)
+    def apply(
+        store: FeatureStore,
+        objects: Any,
+        objects_to_delete: list[Any] | None = None,
+        partial: bool = True,
+        **more: Any,
+    ) -> None:
+        if store.config.provider == _OURS and _applying() is None:
+            given = objects if isinstance(objects, list) else [objects]
+            gone = [] if partial else objects_to_delete or []
+            if refusals := pointers_moved_by_code(store, given, gone):
+                raise RefusedError("\n".join([*refusals, "Nothing was registered."]))
+        its_own(store, objects, objects_to_delete, partial, **more)
+
+    FeatureStore.apply = apply
 
 
 @cache

@@ -5,7 +5,9 @@ Feast would register it as `feature_repo/` declares it, and so undo the last mov
 """
 
 import re
+from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
 from feast import FeatureService, FeatureStore, RepoConfig
 from feast.repo_contents import RepoContents
@@ -20,15 +22,31 @@ def moved_pointers(config: RepoConfig, declared: RepoContents) -> list[str]:
     repository = Path(config.repo_path)
     return [
         _refusal(repository, service.name, _views(service), targets)
-        for service in FeatureStore(config=config).list_feature_services()
-        if _is_pointer(service)
-        and (
-            targets := {
-                _views(other) for other in declared.feature_services if other.name == service.name
-            }
-        )
-        != {_views(service)}
+        for service in _pointers(FeatureStore(config=config))
+        if (targets := _targets(service, declared.feature_services)) != {_views(service)}
     ]
+
+
+def pointers_moved_by_code(store: FeatureStore, applied: list[Any], gone: list[Any]) -> list[str]:
+    """What would move of the registered pointers if these were applied and deleted, a line each."""
+    services = [one for one in applied if isinstance(one, FeatureService)]
+    deleted = {one.name for one in gone if isinstance(one, FeatureService)}
+    return [
+        f"service {service.name} serves {(served := _views(service))}, and would "
+        + (f"serve {' and '.join(sorted(others))}" if others else "be deleted")
+        + "; only scripts/promote.py and scripts/rollback.py move it. Apply it with "
+        f"features=[{served}]"
+        for service in (_pointers(store) if services or deleted else [])
+        if (others := _targets(service, services) - {_views(service)}) or service.name in deleted
+    ]
+
+
+def _pointers(store: FeatureStore) -> list[FeatureService]:
+    return [service for service in store.list_feature_services() if _is_pointer(service)]
+
+
+def _targets(pointer: FeatureService, services: Iterable[FeatureService]) -> set[str]:
+    return {_views(other) for other in services if other.name == pointer.name}
 
 
 def _views(service: FeatureService) -> str:

@@ -38,7 +38,10 @@ def promote(store) -> None:
         source=first.batch_source,
     )
     both = FeatureService(name="both", features=[first[["orders_30d"]], second])
-    store.apply([second, FeatureService(name=SERVICE, features=[second]), both])
+    store.apply([second, both])
+    moved = FeatureService(name=SERVICE, features=[second])
+    store.registry.apply_feature_service(moved, project=store.project)
+    store.refresh_registry()
 
 
 def test_a_service_is_served_under_the_terms_of_its_view(fresh_store):

@@ -4,10 +4,13 @@ import re
 from collections.abc import Callable
 from pathlib import Path
 from shutil import copytree
+from typing import Any
 
 import pytest
 from feast_copy import copy_of_the_project, run
 from next_version import POINTER, SERVICES, V1, V2, declare, declare_pointer, edit, withdraw_pinned
+
+from storage.errors import RefusedError
 
 SERVICE = "customer_profile"
 REGISTRY = Path("data", "registry.db")
@@ -99,6 +102,97 @@ def test_what_would_move_the_pointer_is_refused_with_all_that_goes_with_it(
     assert f"features=[{V1}]" in refusal
     assert "Traceback" not in done.stderr
     assert (repository / REGISTRY).read_bytes() == before
+
+
+# The same by code: `FeatureStore.apply`.
+
+
+@pytest.fixture(params=["ours", "Feast's own way", "a list"])
+def apply(request: pytest.FixtureRequest, repository: Path) -> Callable[..., None]:
+    """Apply services of one view each, as {name: view}, and others as given."""
+    from feast import FeatureService, FeatureStore
+
+    from feature_access.registry import open_store
+
+    def apply(services: dict[str, str], **more: Any) -> None:
+        ours = request.param == "ours"
+        store = open_store(repository) if ours else FeatureStore(repo_path=str(repository))
+        given = [
+            FeatureService(name=name, features=[store.get_feature_view(view)])
+            for name, view in services.items()
+        ]
+        alone = len(given) == 1 and not ours and request.param != "a list"
+        store.apply(given[0] if alone else given, **more)
+
+    monkeypatch = request.getfixturevalue("monkeypatch")
+    monkeypatch.chdir(repository)
+    return apply
+
+
+def test_code_does_not_move_the_pointer(repository: Path, apply: Callable[..., None]) -> None:
+    before = (repository / REGISTRY).read_bytes()
+    with pytest.raises(RefusedError) as refusal:
+        apply({SERVICE: V2})
+    assert str(refusal.value).splitlines() == [
+        f"service {SERVICE} serves {V1}, and would serve {V2}; only scripts/promote.py and "
+        f"scripts/rollback.py move it. Apply it with features=[{V1}]",
+        "Nothing was registered.",
+    ]
+    with pytest.raises(RefusedError, match=f"would serve {V2}"):
+        apply({"churn_model": V1, SERVICE: V2})
+    with pytest.raises(RefusedError, match=f"would serve {V2}"):
+        apply({SERVICE: V2}, partial=False)
+    assert (repository / REGISTRY).read_bytes() == before
+
+
+def test_nor_deletes_it_beside_others(repository: Path, apply: Callable[..., None]) -> None:
+    from feature_access.registry import open_store
+
+    pointer = open_store(repository).get_feature_service(SERVICE)
+    with pytest.raises(RefusedError, match="would be deleted"):
+        apply({}, objects_to_delete=[pointer], partial=False)
+    apply({}, objects_to_delete=[pointer])  # of which Feast deletes nothing
+    assert served(repository)[SERVICE] == [V1]
+
+
+def test_but_applies_whatever_else(repository: Path, apply: Callable[..., None]) -> None:
+    apply({SERVICE: V1, "churn_model": V2, "customer_profile_v3": V2})
+    apply({"churn_model": V1})
+    now = served(repository)
+    assert (now[SERVICE], now["churn_model"]) == ([V1], [V1])
+
+
+def test_a_store_of_feasts_own_is_left_alone(repository: Path) -> None:
+    from feast import FeatureService, FeatureStore
+
+    settings = repository / "feature_store.yaml"
+    text = settings.read_text()
+    for ours in re.findall(r"feature_access\.[\w.]+", text):
+        feasts = {"provider": "local", "offline_stores": "duckdb", "online_stores": "sqlite"}
+        text = text.replace(ours, feasts[ours.split(".")[1]])
+    settings.write_text(text.replace("path: sqlite:///", f"path: sqlite:///{repository}/"))
+    store = FeatureStore(repo_path=str(repository))
+    store.apply(FeatureService(name=SERVICE, features=[store.get_feature_view(V2)]))
+    assert served(repository)[SERVICE] == [V2]
+
+
+def test_promotion_moves_it(repository: Path) -> None:
+    from datetime import UTC, datetime
+
+    from feature_access.registry import open_store
+    from feature_pipeline.online.pointer import point
+
+    store = open_store(repository)
+    at = datetime(2024, 3, 1, tzinfo=UTC)
+    target = store.get_feature_view(V2)
+    store.registry.apply_materialization(target, store.project, at, at)
+    point(store, SERVICE, V2)
+    (registered,) = (s for s in store.list_feature_services() if s.name == SERVICE)
+    (projection,) = registered.feature_view_projections
+    assert projection.name == V2
+    assert [f.name for f in projection.features] == [f.name for f in target.features]
+    assert registered.tags["serves"] == V2
+    assert served(repository)[SERVICE] == [V2]
 
 
 def test_what_leaves_the_pointer_alone_is_registered(repository: Path) -> None:

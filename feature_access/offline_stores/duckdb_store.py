@@ -35,6 +35,7 @@ from feast.saved_dataset import SavedDatasetStorage
 from ibis.expr.datatypes import Timestamp
 from ibis.expr.types import Scalar, Table
 
+from feature_access.apply_guard import guard_apply_of_code
 from feature_access.entities.rows import EntityRows
 from feature_access.offline_stores.file_join import FileJoin
 from feature_access.offline_stores.offline_table import (
@@ -54,6 +55,8 @@ from feature_access.offline_stores.saved_dataset import (
 from feature_access.offline_stores.source_columns import Columns
 from storage.duckdb_session import parquet_at
 from storage.table_bounds import known_up_to
+
+guard_apply_of_code()
 
 
 class PointInTimeOfflineStoreConfig(DuckDBOfflineStoreConfig):  # type: ignore[misc]

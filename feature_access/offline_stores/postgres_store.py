@@ -28,7 +28,7 @@ from feast.infra.offline_stores.offline_store import RetrievalJob
 from feast.infra.registry.base_registry import BaseRegistry
 from pydantic import ConfigDict, model_validator
 
-from feature_access.apply_guard import refuse_where_the_registry_does
+from feature_access.apply_guard import guard_apply_of_code, refuse_where_the_registry_does
 from feature_access.defaults import with_defaults
 from feature_access.entities.compared_keys import of_somebody
 from feature_access.entities.rows import ROW, EntityRows
@@ -56,6 +56,7 @@ from storage.profile import refuse_unset
 
 # Whoever has this store, plain Feast included, has its registry beside it.
 limit_sqlalchemy()
+guard_apply_of_code()
 refuse_where_the_registry_does()
 
 

@@ -23,6 +23,7 @@ from feast.infra.offline_stores.offline_store import RetrievalJob
 from feast.infra.registry.base_registry import BaseRegistry
 from pydantic import model_validator
 
+from feature_access.apply_guard import guard_apply_of_code
 from feature_access.entities.rows import EntityRows
 from feature_access.offline_stores.point_in_time import Found, point_in_time_job
 from feature_access.offline_stores.spark_join import SortedJoin
@@ -36,6 +37,8 @@ from feature_access.offline_stores.spark_lake import (
 from feature_access.offline_stores.spark_staging import staging_folder
 from storage.profile import refuse_unset
 from storage.table_bounds import known_up_to
+
+guard_apply_of_code()
 
 
 class PointInTimeSparkOfflineStoreConfig(SparkOfflineStoreConfig):  # type: ignore[misc]

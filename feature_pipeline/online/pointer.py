@@ -45,12 +45,13 @@ def point(store: FeatureStore, service: str, view: str) -> None:
         description, owner, tags = before.description, before.owner, dict(before.tags)
     except FeatureServiceNotFoundException:
         description, owner, tags = "", target.owner, {}
-    store.apply(
-        FeatureService(
-            name=service,
-            features=[target],
-            description=description,
-            owner=owner,
-            tags=tags | {"serves": view},
-        )
+    moved = FeatureService(
+        name=service,
+        features=[target],
+        description=description,
+        owner=owner,
+        tags=tags | {"serves": view},
     )
+    # `FeatureStore.apply` is not to move it.
+    store.registry.apply_feature_service(moved, project=store.project)
+    store.refresh_registry()
