@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from itertools import product
 from pathlib import Path
+from random import Random
 from tempfile import TemporaryDirectory
 from typing import Any, NamedTuple
 
@@ -139,8 +140,11 @@ DEDUPS = (
 
 
 @st.composite
-def cases(draw: st.DrawFn, largest: int = 24) -> Case:
-    """A declaration with functions of every kind, and a life for a few keys."""
+def cases(draw: st.DrawFn, largest: int = 24, crowd: int = 0) -> Case:
+    """A declaration with functions of every kind, and a life for a few keys.
+
+    Of a `crowd` of events none can be left out to make a failing case smaller, but they cost less.
+    """
     keys = draw(st.sampled_from(KEYS))
     key_kinds = {name: kind_of(pool[0]) for name, pool in keys.items()}
     names = {"n": "int64", "paid": "decimal", "w": "double", "tag": "string"}
@@ -163,7 +167,11 @@ def cases(draw: st.DrawFn, largest: int = 24) -> Case:
         dedup=dedup,
         where=before,
     )
-    events = draw(lives(keys, names, optional, largest))
+    if crowd:
+        random = Random(draw(st.integers(0, 2**32)))
+        events = tuple(one_of_many(random, keys, names, optional) for _ in range(crowd))
+    else:
+        events = draw(lives(keys, names, optional, largest))
     return Case(text, events, draw(st.sampled_from(ZONES)))
 
 
@@ -195,16 +203,46 @@ def lives(
     }
     key = st.sampled_from(list(product(*keys.values())))
     one = st.tuples(key, times, delays, st.fixed_dictionaries(row), st.integers(0, 1))
-    events = []
-    for of_key, after, delay, values, number in draw(st.lists(one, min_size=1, max_size=largest)):
-        happened = beginning + after
-        event = dict(zip(keys, of_key, strict=True))
-        event |= {HAPPENED: happened, ARRIVED: happened + delay} | values
-        if "id" in kinds:  # it does not move between keys
-            own = 2 * list(product(*keys.values())).index(of_key) + number
-            event["id"] = own if kinds["id"] == "int64" else f"id {own}"
-        events.append(event)
-    return tuple(events)
+    return tuple(
+        event_of(keys, kinds, of_key, beginning + after, delay, values, number)
+        for of_key, after, delay, values, number in draw(
+            st.lists(one, min_size=1, max_size=largest)
+        )
+    )
+
+
+def one_of_many(
+    random: Random, keys: dict[str, Sequence[Any]], kinds: dict[str, str], optional: set[str]
+) -> Event:
+    """An event of such times and values as `lives` has."""
+    after = random.choice(OFFSETS) + random.choice((0 * HOUR, HOUR, 4 * HOUR * random.random()))
+    delay = random.choice((*DELAYS, LATENESS * random.random()))
+    values = {
+        name: None if name in optional and random.random() < 0.3 else random.choice(POOLS[kind])
+        for name, kind in kinds.items()
+        if name != "id"
+    }
+    of_key = random.choice(list(product(*keys.values())))
+    happened = BEGINNINGS[0] + after
+    return event_of(keys, kinds, of_key, happened, delay, values, random.randrange(4))
+
+
+def event_of(
+    keys: dict[str, Sequence[Any]],
+    kinds: dict[str, str],
+    of_key: tuple[Any, ...],
+    happened: datetime,
+    delay: timedelta,
+    values: dict[str, Any],
+    number: int,
+) -> Event:
+    """The event of a key; where it has an id, that of the number among the key's own."""
+    event = dict(zip(keys, of_key, strict=True))
+    event |= {HAPPENED: happened, ARRIVED: happened + delay} | values
+    if "id" in kinds:  # it does not move between keys
+        own = 4 * list(product(*keys.values())).index(of_key) + number
+        event["id"] = own if kinds["id"] == "int64" else f"id {own}"
+    return event
 
 
 def kind_of(value: Any) -> str:

@@ -8,11 +8,15 @@ import shutil
 import subprocess
 import sys
 import tomllib
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
 import duckdb
 import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 import typer
 from corpus_case import read_case
@@ -27,6 +31,8 @@ from contract_checks.evidence.probes import load_probes
 from contract_checks.judge import CHECKS
 from contract_checks.language.form import CLAUSES, Clause
 from contract_checks.language.loader import load
+from feature_pipeline.aggregation.reading import load as load_declaration
+from feature_pipeline.declared.log import compute_log
 from scripts.command_line import CONTRACT
 from scripts.draw_one_customer import picture
 from scripts.one_customer import EVENTS, PREDICTION, START, events_table, rows_table, tell
@@ -180,6 +186,53 @@ def test_the_answers_the_document_quotes_are_the_rows() -> None:
         int(answer) for *_, answer in quoted
     ]
     assert (str(PREDICTION.day), f"{PREDICTION:%H}") in [(day, hour) for day, hour, _ in quoted]
+
+
+# docs/aggregations.md
+
+
+def test_the_example_of_a_declaration_makes_its_rows(tmp_path: Path) -> None:
+    tables = re.findall(
+        r"(?:^\| account .*\n)(?:^\|.*\n)+", text("docs/aggregations.md"), re.MULTILINE
+    )
+    told, expected = (table_of(table) for table in tables)
+    kinds = {"paid": pa.decimal128(12, 2), "order": pa.int64()}
+    columns = {
+        name: pa.array([row[name] or None for row in told]).cast(kinds.get(name, pa.string()))
+        for name in told[0]
+    }
+    for name in ("event_timestamp", "created_timestamp"):
+        moments = [datetime.fromisoformat(f"{row[name]}+00:00") for row in told]
+        columns[name] = pa.array(moments, pa.timestamp("us", tz="UTC"))
+    events, log = tmp_path / "events.parquet", tmp_path / "log.parquet"
+    pq.write_table(pa.table(columns), events)
+    declaration = tmp_path / "account_v1.aggregation.toml"
+    declaration.write_text(blocks("docs/aggregations.md", "toml")[0], encoding="utf-8")
+    compute_log(
+        events,
+        log,
+        tmp_path / "aside.parquet",
+        load_declaration(declaration),
+        as_of=datetime(2026, 2, 1, tzinfo=UTC),
+        allowed_lateness=timedelta(hours=48),
+    )
+    assert [shown(row) for row in pq.read_table(log).to_pylist()] == expected
+
+
+def table_of(markdown: str) -> list[dict[str, str]]:
+    names, _, *rows = map(cells, markdown.splitlines())
+    return [dict(zip(names, row, strict=True)) for row in rows]
+
+
+def shown(row: dict[str, Any]) -> dict[str, str]:
+    return {
+        name: f"{value:%Y-%m-%d %H:%M}"
+        if isinstance(value, datetime)
+        else f"{value.normalize():f}"
+        if isinstance(value, Decimal)
+        else str(value)
+        for name, value in row.items()
+    }
 
 
 # docs/commands.md
