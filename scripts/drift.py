@@ -105,7 +105,8 @@ def measure(contract: Contract, as_of: datetime) -> Drift:
     Raises:
         MissingEvidence: there is nothing to measure, or nothing to measure it from.
     """
-    metrics = {contract.drift.warn.metric, contract.drift.fail.metric}
+    thresholds = [(contract.warn_of(f), contract.fail_of(f)) for f in contract.features]
+    metrics = {threshold.metric for both in thresholds for threshold in both}
     if {metric.casefold() for metric in metrics} != {"psi"}:
         raise MissingEvidence(f"{' and '.join(sorted(metrics))} cannot be measured yet; PSI can")
     operations = there(read_operations(ROOT, as_of))
@@ -121,15 +122,16 @@ def measure(contract: Contract, as_of: datetime) -> Drift:
 def verdicts_of(contract: Contract, measured: Drift) -> dict[str, Verdict]:
     """What is to be said of each feature."""
     return {
-        feature: verdict(contract, spread) for feature, spread in sorted(measured.features.items())
+        feature: verdict(contract, feature, spread)
+        for feature, spread in sorted(measured.features.items())
     }
 
 
-def verdict(contract: Contract, spread: Distribution) -> Verdict:
+def verdict(contract: Contract, feature: str, spread: Distribution) -> Verdict:
     """A PSI at or above a threshold says nothing while it is within its sampling noise."""
     for threshold, reached in (
-        (contract.drift.fail, Verdict.BLOCK),
-        (contract.drift.warn, Verdict.WARN),
+        (contract.fail_of(feature), Verdict.BLOCK),
+        (contract.warn_of(feature), Verdict.WARN),
     ):
         drifted = reaches(threshold.minimum, spread.psi, spread.noise)
         if drifted is not False:
@@ -154,14 +156,14 @@ def news_of(
             since = f"frozen at {measured.baseline_to.isoformat()}"
             yield News(clause, feature, False, "a new baseline is in use", since)
     for feature, said in verdicts.items():
-        spread = measured.features[feature]
+        spread, block = measured.features[feature], contract.fail_of(feature).minimum
         if said is Verdict.BLOCK:
             # A warning that was told lasts: the feature has passed that threshold, too.
-            yield _news(BLOCK_CLAUSE, feature, True, spread, contract.drift.fail.minimum)
+            yield _news(BLOCK_CLAUSE, feature, True, spread, block)
         elif said is not Verdict.INSUFFICIENT:
             warned = said is Verdict.WARN
-            yield _news(BLOCK_CLAUSE, feature, False, spread, contract.drift.fail.minimum)
-            yield _news(WARN_CLAUSE, feature, warned, spread, contract.drift.warn.minimum)
+            yield _news(BLOCK_CLAUSE, feature, False, spread, block)
+            yield _news(WARN_CLAUSE, feature, warned, spread, contract.warn_of(feature).minimum)
 
 
 def _standing(contract: Contract, as_of: datetime) -> Standing:

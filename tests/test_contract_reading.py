@@ -17,6 +17,7 @@ from typer.testing import CliRunner
 
 from contract_checks.cli import app
 from contract_checks.language.contract import Contract
+from contract_checks.language.feature_columns import ALSO_LANDS
 from contract_checks.language.form import CLAUSES
 from contract_checks.language.loader import load
 from contract_checks.language.reading import FOR_PEOPLE, NOT_UNDERSTOOD, readings, sentence
@@ -26,7 +27,7 @@ from contract_checks.language.wordings import KINDS, NOTHING, SAYS, YES_NO
 ROOT = Path(__file__).parents[1]
 OURS = ROOT / "contracts" / "customer_profile_v1.md"
 INVALID = sorted((ROOT / "tests" / "contracts" / "invalid").glob("re*.md"))
-TERMS = sorted(clause.lands for clause in CLAUSES if clause.lands)
+TERMS = sorted([*(clause.lands for clause in CLAUSES if clause.lands), *ALSO_LANDS])
 
 TEXTS = ["a", "b", "a b", "a and b", '"a"', "a, b", "none", "yes", "", "and", "a; b c", "a, key b"]
 NUMBERS = [0, -1, 1, 0.1, 0.01, 0.001, 98.5, 99.9, 100, 1000, 1e6, 1e-9, 1 / 3, 0.30000000000000004]

@@ -301,7 +301,7 @@ def test_verdict(case: str, repository: Path, channel: Channel, job: Job) -> Non
 
 def test_too_little_data_ends_no_incident() -> None:
     noisy = replace(WARNED, psi=0.3, noise=0.4)
-    assert verdict(TERMS, noisy) is Verdict.INSUFFICIENT
+    assert verdict(TERMS, "orders_30d", noisy) is Verdict.INSUFFICIENT
     begun = standing([alert(clause=clause) for clause in ("§7 warn", "§7 fail")])
     measured = replace(DRIFT, features={"orders_30d": noisy})
     assert list(news_of(TERMS, measured, {"orders_30d": Verdict.INSUFFICIENT}, begun)) == []
@@ -314,10 +314,10 @@ def test_the_edges_of_the_thresholds() -> None:
         (math.nextafter(0.2, 0), Verdict.WARN),
         (0.2, Verdict.BLOCK),
     ):
-        assert verdict(TERMS, replace(WARNED, psi=psi)) is said
-        assert verdict(TERMS, replace(WARNED, psi=psi, noise=psi)) is said
+        assert verdict(TERMS, "orders_30d", replace(WARNED, psi=psi)) is said
+        assert verdict(TERMS, "orders_30d", replace(WARNED, psi=psi, noise=psi)) is said
         over = Verdict.KEPT if said is Verdict.KEPT else Verdict.INSUFFICIENT
-        assert verdict(TERMS, replace(WARNED, psi=psi, noise=0.3)) is over
+        assert verdict(TERMS, "orders_30d", replace(WARNED, psi=psi, noise=0.3)) is over
 
 
 def test_a_new_baseline_ends_what_was_measured_from_the_one_before() -> None:

@@ -16,13 +16,14 @@ from contract_checks.changes.grades import Bump, Grade
 from contract_checks.changes.grading import GRADING, NAMES, version_number
 from contract_checks.language.contract import Contract
 from contract_checks.language.document import Bullet, parse
+from contract_checks.language.feature_columns import ALSO_LANDS, RANGES, feature_of
 from contract_checks.language.form import CLAUSES
 from contract_checks.language.loader import load
 from contract_checks.language.outline import NOTES_CLAUSE
 from contract_checks.language.terms import Terms
 
 BY_ID = {clause.id: clause for clause in CLAUSES}
-LANDING = {clause.lands: clause.id for clause in CLAUSES if clause.lands}
+LANDING = {clause.lands: clause.id for clause in CLAUSES if clause.lands} | ALSO_LANDS
 REWORDED = "worded otherwise; the terms are the same"
 PROSE = "words for people changed, and only they can say whether the promise did"
 
@@ -178,7 +179,7 @@ def _missing(path: tuple[str, ...], members: Any, other: Any) -> list[Any]:
 
 def _plain(path: tuple[str, ...], value: Any) -> Any:
     """The value, with the case of a name for people taken away."""
-    return value.casefold() if isinstance(value, str) and ".".join(path) in NAMES else value
+    return value.casefold() if isinstance(value, str) and row(path) in NAMES else value
 
 
 def _reworded(old: Edition, new: Edition, besides: set[Place]) -> Iterator[Change]:
@@ -213,7 +214,9 @@ def _passages(
     if kind.entry:
         for item in items:
             words = f"{item.label}: {item.text}"
-            yield (clause, kind.entry(item.label, item.text)[0]), Passage(words, item.line)
+            is_feature = clause == RANGES
+            key = feature_of(item)[0] if is_feature else kind.entry(item.label, item.text)[0]
+            yield (clause, key), Passage(words, item.line)
 
 
 def _items(clause: str, line: int, bullets: list[Bullet]) -> tuple[Bullet, ...]:

@@ -103,6 +103,19 @@ def breaks_on_becoming(*words: str, why: str, otherwise: str) -> Rule:
     return _breaks_if(lambda old, new: new in words, why, otherwise)
 
 
+def where_both_are_told(rule: Rule) -> Rule:
+    """A value of its own that comes or goes is another than the general one, whatever that is."""
+
+    def judge(old: Any, new: Any) -> Verdict:
+        if {type(old), type(new)} & {type(None), str}:
+            return Verdict(
+                Grade.BREAKING, "a value of its own took the general one's place, or left it"
+            )
+        return rule(old, new)
+
+    return judge
+
+
 def _limit(is_looser: Callable[[Any, Any], bool], looser: str, tighter: str, rank: Rank) -> Rule:
     def loosened(old: Any, new: Any) -> bool:
         # None is no limit at all: nothing is looser.

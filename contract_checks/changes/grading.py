@@ -15,6 +15,7 @@ from contract_checks.changes.grades import (
     looser_when_higher,
     looser_when_lower,
     removal_breaks,
+    where_both_are_told,
 )
 
 SENSITIVITY = ("public", "internal", "confidential", "restricted")
@@ -36,6 +37,9 @@ _MASKED = any_change_breaks("people are less protected, or masked values no long
 _SCALE = any_change_breaks("on another metric the threshold stops other promotions")
 _OTHER_TIME = any_change_breaks("values are renewed at another time than readers wait for")
 _BLIND = looser_when_higher("drift that was noticed so far goes unnoticed")
+_PROMOTED = looser_when_higher("values that drifted so far are promoted")
+_NULLS = looser_when_higher("readers meet nulls they never had to handle")
+_OF_ONE = any_change_breaks("what one feature promises of its own is not what it was")
 
 GRADING: dict[str, Rule] = {
     # §1 Overview
@@ -100,7 +104,7 @@ GRADING: dict[str, Rule] = {
         "a field that readers select is no longer promised", "one more field is promised"
     ),
     "definition.units": any_change_breaks("the same number means another quantity"),
-    "definition.nullable": looser_when_higher("readers meet nulls they never had to handle"),
+    "definition.nullable": where_both_are_told(_NULLS),
     "definition.default": any_change_breaks("an entity without data gets another value"),
     "definition.allowed.*": removal_breaks(
         "the feature, or the kind of value it takes, is no longer promised",
@@ -112,6 +116,22 @@ GRADING: dict[str, Rule] = {
     "definition.allowed.*.maximum_excluded": looser_when_lower("the bound itself occurs"),
     "definition.allowed.*.unit": any_change_breaks("the same number means another quantity"),
     "definition.allowed.*.values": addition_breaks("a value occurs that readers never met"),
+    "definition.features.*": _OF_ONE,
+    "definition.features.*.data_type": _OF_ONE,
+    "definition.features.*.unit": any_change_breaks("the same number means another quantity"),
+    "definition.features.*.nullable": where_both_are_told(_NULLS),
+    "definition.features.*.default": _OF_ONE,
+    "definition.features.*.default.value": _OF_ONE,
+    "definition.features.*.maximum_null_rate": where_both_are_told(
+        looser_when_higher("more values may be missing")
+    ),
+    "definition.features.*.window": _OF_ONE,
+    "definition.features.*.warn": _OF_ONE,
+    "definition.features.*.warn.metric": _SCALE,
+    "definition.features.*.warn.minimum": _BLIND,
+    "definition.features.*.fail": _OF_ONE,
+    "definition.features.*.fail.metric": _SCALE,
+    "definition.features.*.fail.minimum": _PROMOTED,
     # §6 Data Quality Contract
     "quality.maximum_null_rate": looser_when_higher("more values may be missing"),
     "quality.minimum_value": looser_when_lower("values occur that readers took for invalid"),
@@ -136,7 +156,7 @@ GRADING: dict[str, Rule] = {
     "drift.warn.metric": _SCALE,
     "drift.warn.minimum": _BLIND,
     "drift.fail.metric": _SCALE,
-    "drift.fail.minimum": looser_when_higher("values that drifted so far are promoted"),
+    "drift.fail.minimum": _PROMOTED,
     "drift.alert_channel": any_change_is_compatible("alerts go elsewhere, for the same reasons"),
     # §8 Training–Serving Parity
     "parity.offline_path": _ADDRESS,
@@ -205,6 +225,9 @@ NAMES = frozenset(
         "overview.use_cases",
         "source.owner",
         "definition.units",
+        "definition.features.*.unit",
+        "definition.features.*.warn.metric",
+        "definition.features.*.fail.metric",
         "drift.metrics",
         "drift.warn.metric",
         "drift.fail.metric",

@@ -75,14 +75,13 @@ def null_rate_is_low(contract: Contract, evidence: Evidence) -> Iterator[Verdict
     """The share of nulls in each feature's column is within the limit."""
     history = evidence.offline.history
     rows = history.count()
-    most = contract.quality.maximum_null_rate
     yield Verdict(rows > 0, "the offline table has rows", f"{rows:,} rows")
     for column in (c for c in _row_key(contract) if c in history.columns):
         absent = history.count(f'"{column}" IS NULL')
         yield Verdict(absent == 0, f"every row has its {column}", f"{absent:,} have none", absent)
     for feature in _stored_features(contract, evidence):
         nulls = history.count(f'"{feature}" IS NULL')
-        rate = nulls / rows if rows else 0.0
+        rate, most = nulls / rows if rows else 0.0, contract.null_rate_of(feature)
         yield Verdict(
             rate <= most,
             f"null rate of {feature} ≤ {most:.2%}",

@@ -6,6 +6,7 @@ from datetime import timedelta
 from contract_checks.checks.served_view import served_view
 from contract_checks.evidence.declared import RegisteredService
 from contract_checks.evidence.evidence import Evidence
+from contract_checks.evidence.facts import MissingEvidence
 from contract_checks.judge import Verdict, check
 from contract_checks.language import values
 from contract_checks.language.absence import is_none
@@ -172,7 +173,13 @@ def event_timestamp_is_declared(contract: Contract, evidence: Evidence) -> Itera
 @check("§3 lookback window", held_in="registry")
 def ttl_is_the_lookback(contract: Contract, evidence: Evidence) -> Iterator[Verdict]:
     """The view's ttl is the look-back window: a value is never served beyond it."""
-    yield _same(contract.time.lookback, served_view(contract, evidence).ttl, "ttl")
+    lookback = contract.time.lookback
+    yield _same(lookback, served_view(contract, evidence).ttl, "ttl")
+    windows = [(f, contract.own(f).window) for f in contract.features]
+    if apart := [f"{f} ({spell(own)})" for f, own in windows if own and own != lookback]:
+        raise MissingEvidence(
+            f"windows of single features are not measured yet: {', '.join(apart)}"
+        )
 
 
 @check("§4 source owner", held_in="registry")

@@ -1,7 +1,7 @@
 """§7: has the data moved away from the baseline, and was it told?"""
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from contract_checks.checks.served_view import served_view
 from contract_checks.evidence.evidence import Evidence
@@ -67,8 +67,8 @@ def metrics_are_measured(contract: Contract, evidence: Evidence) -> Iterator[Ver
 @check("§7 warn", held_in="offline, operations")
 def drift_was_told(contract: Contract, evidence: Evidence) -> Iterator[Verdict]:
     """A feature that drifted to the warn threshold is flagged, and an alert of it stands."""
-    threshold = contract.drift.warn
-    for feature, spread, drifted in _drifted(evidence, threshold):
+    for feature, spread, drifted in _drifted(evidence, contract.warn_of):
+        threshold = contract.warn_of(feature)
         told = drifted and _was_told(contract, evidence, feature, spread)
         news = (", told by an alert" if told else ", told to nobody") if drifted else ""
         yield Verdict(
@@ -83,8 +83,8 @@ def drift_was_told(contract: Contract, evidence: Evidence) -> Iterator[Verdict]:
 @check("§7 fail", held_in="offline, operations")
 def drift_stays_below_the_block(contract: Contract, evidence: Evidence) -> Iterator[Verdict]:
     """No feature has drifted to the threshold that blocks a promotion."""
-    threshold = contract.drift.fail
-    for feature, spread, drifted in _drifted(evidence, threshold):
+    for feature, spread, drifted in _drifted(evidence, contract.fail_of):
+        threshold = contract.fail_of(feature)
         yield Verdict(
             not drifted,
             f"{feature} {threshold.metric} < {threshold.minimum:g}",
@@ -151,7 +151,7 @@ def _frozen(evidence: Evidence) -> Drift:
 
 
 def _drifted(
-    evidence: Evidence, threshold: DriftThreshold
+    evidence: Evidence, threshold_of: Callable[[str], DriftThreshold]
 ) -> Iterator[tuple[str, Distribution, bool]]:
     """Every feature with whether it drifted to the threshold.
 
@@ -160,20 +160,24 @@ def _drifted(
             at or above the threshold but no more than sampling noise.
     """
     features = _frozen(evidence).features
-    if threshold.metric.casefold() != _MEASURED or not features:
-        raise MissingEvidence(f"{threshold.metric} is measured for no feature")
-    unclear = []
+    if not features:
+        raise MissingEvidence("PSI is measured for no feature")
+    unclear, unmeasured = [], []
     for feature, spread in sorted(features.items()):
+        threshold = threshold_of(feature)
         drifted = reaches(threshold.minimum, spread.psi, spread.noise)
-        if drifted is None:
-            unclear.append(f"{feature} {_spelt(spread)}")
+        if threshold.metric.casefold() != _MEASURED:
+            unmeasured.append(f"{threshold.metric} is measured for no feature: not for {feature}")
+        elif drifted is None:
+            at = f"{threshold.metric} ≥ {threshold.minimum:g}"
+            unclear.append(f"{at} of {feature} {_spelt(spread)}")
         else:
             yield feature, spread, drifted
+    if unmeasured:
+        raise MissingEvidence("; ".join(unmeasured))
     if unclear:
-        raise MissingEvidence(
-            f"insufficient data to tell drift of {threshold.metric} ≥ {threshold.minimum:g} from "
-            f"sampling noise: {'; '.join(unclear)}"
-        )
+        told = "; ".join(unclear)
+        raise MissingEvidence(f"insufficient data to tell drift from sampling noise: {told}")
 
 
 def _was_told(contract: Contract, evidence: Evidence, feature: str, spread: Distribution) -> bool:
@@ -181,7 +185,7 @@ def _was_told(contract: Contract, evidence: Evidence, feature: str, spread: Dist
 
     A warning does not tell of drift that has since reached the block.
     """
-    blocked = reaches(contract.drift.fail.minimum, spread.psi, spread.noise)
+    blocked = reaches(contract.fail_of(feature).minimum, spread.psi, spread.noise)
     clauses = (_FAIL,) if blocked else (_WARN, _FAIL)
     incidents = standing(evidence.operations.of("alert", contract.view_name)).open
     return any(

@@ -4,22 +4,13 @@ A rule reads a draft of the contract. In a document with unreadable clauses the 
 a rule that runs into one says nothing: the gap has its own problem already.
 """
 
-import re
 from collections.abc import Callable, Iterator
-from typing import NamedTuple
 
 from contract_checks.language.contract import Contract
-from contract_checks.language.sentence import Unreadable, spell
-from contract_checks.language.terms import Column, Range
-from contract_checks.language.values import duration
-
-
-class Conflict(NamedTuple):
-    """A contradiction, at a clause and, where the clause is a list, at one of its items."""
-
-    clause: str
-    message: str
-    item: str = ""
+from contract_checks.language.feature_consistency import FEATURE_RULES
+from contract_checks.language.problems import Conflict
+from contract_checks.language.sentence import spell
+from contract_checks.language.terms import Column
 
 
 def conflicts(draft: Contract) -> Iterator[Conflict]:
@@ -29,37 +20,6 @@ def conflicts(draft: Contract) -> Iterator[Conflict]:
             yield from rule(draft)
         except AttributeError:  # a gap in the draft
             continue
-
-
-def ranges_in_order(draft: Contract) -> Iterator[Conflict]:
-    """A minimum is not above its maximum."""
-    for feature, allowed in _ranges(draft):
-        if allowed.is_empty:
-            message = f"minimum {allowed.minimum:.15g} is above maximum {allowed.maximum:.15g}"
-            yield _of_range(feature, message)
-
-
-def default_in_range(draft: Contract) -> Iterator[Conflict]:
-    """The default is a value the feature may take."""
-    default = draft.definition.default
-    for feature, allowed in _ranges(draft):
-        if default is not None and not (allowed.is_empty or allowed.admits(default)):
-            yield _of_range(feature, f"§5.2 default value {default:.15g} is outside the range")
-
-
-def validity_leaves_room(draft: Contract) -> Iterator[Conflict]:
-    """The least valid value is within reach of every range."""
-    least = draft.quality.minimum_value
-    for feature, allowed in _ranges(draft):
-        if allowed.maximum is not None and least > allowed.maximum:
-            message = f"maximum {allowed.maximum:.15g} is below §6 validity ≥ {least:.15g}"
-            yield _of_range(feature, message)
-
-
-def null_default_is_nullable(draft: Contract) -> Iterator[Conflict]:
-    """A feature that is never null has no null default."""
-    if draft.definition.default is None and not draft.definition.nullable:
-        yield Conflict("§5.2 default value", "null, but §5.2 nullable says no")
 
 
 def windows_agree(draft: Contract) -> Iterator[Conflict]:
@@ -76,20 +36,6 @@ def filter_window_agrees(draft: Contract) -> Iterator[Conflict]:
     if activity and activity.window != lookback:
         message = f"window of {spell(activity.window)}, but §3 lookback window is {spell(lookback)}"
         yield Conflict("§5.1 filters", message)
-
-
-def feature_names_fit_lookback(draft: Contract) -> Iterator[Conflict]:
-    """A feature named for a window (`orders_90d`) does not need more history than §3 allows."""
-    for feature in draft.definition.allowed:
-        suffix = re.search(r"_([0-9]+(?:d|h|w|min))$", feature)
-        try:
-            if suffix and duration(suffix[1]) > draft.time.lookback:
-                message = (
-                    f"needs {suffix[1]}, but §3 lookback window is {spell(draft.time.lookback)}"
-                )
-                yield _of_range(feature, message)
-        except Unreadable as reason:
-            yield _of_range(feature, f"its suffix is no window: {reason}")
 
 
 def match_rates_agree(draft: Contract) -> Iterator[Conflict]:
@@ -131,15 +77,6 @@ def rules_are_about_features(draft: Contract) -> Iterator[Conflict]:
         if not {rule.left, rule.right} & draft.definition.allowed.keys():
             names = f"{rule.left} nor {rule.right}"
             yield Conflict("§6 consistency", f"neither {names} has a §5.2 allowed range")
-
-
-def listed_fields_cover_ranges(draft: Contract) -> Iterator[Conflict]:
-    """Where the data type lists its fields, only those have ranges."""
-    fields = dict.fromkeys(draft.definition.data_type.fields)
-    listed = ", ".join(fields)
-    for feature in draft.definition.allowed:
-        if fields and feature not in fields:
-            yield _of_range(feature, f"not a field of §5.2 data type ({listed})")
 
 
 def thresholds_rise(draft: Contract) -> Iterator[Conflict]:
@@ -187,35 +124,21 @@ def successor_is_newer(draft: Contract) -> Iterator[Conflict]:
 
 
 RULES: tuple[Callable[[Contract], Iterator[Conflict]], ...] = (
-    ranges_in_order,
-    default_in_range,
-    validity_leaves_room,
-    null_default_is_nullable,
+    *FEATURE_RULES,
     windows_agree,
     filter_window_agrees,
-    feature_names_fit_lookback,
     match_rates_agree,
     fanout_follows_event_time,
     fanout_key_is_join_key,
     dedup_key_is_join_key,
     records_unique_per_join_key,
     rules_are_about_features,
-    listed_fields_cover_ranges,
     thresholds_rise,
     thresholds_use_listed_metrics,
     masked_columns_are_personal,
     version_is_in_changelog,
     successor_is_newer,
 )
-
-
-def _ranges(draft: Contract) -> list[tuple[Column, Range]]:
-    allowed = draft.definition.allowed.items()
-    return [(feature, values) for feature, values in allowed if isinstance(values, Range)]
-
-
-def _of_range(feature: Column, message: str) -> Conflict:
-    return Conflict("§5.2 allowed range", f"{feature}: {message}", feature)
 
 
 def _same_key(draft: Contract, clause: str, key: tuple[Column, ...]) -> Iterator[Conflict]:

@@ -9,7 +9,10 @@ from datetime import date
 from pathlib import Path
 from typing import Any, Literal
 
+from pydantic import Field
+
 from contract_checks.language.terms import (
+    PER_FEATURE,
     ActivityFilter,
     AllowedValues,
     Approval,
@@ -23,8 +26,10 @@ from contract_checks.language.terms import (
     DriftThreshold,
     Duration,
     FanOut,
+    FeatureTerms,
     Masking,
     Outliers,
+    PerFeature,
     Performance,
     PersonalData,
     Range,
@@ -84,9 +89,10 @@ class Definition(Terms):
     dedup: Dedup | None
     data_type: DataType
     units: str
-    nullable: bool
-    default: float | None
+    nullable: bool | PerFeature
+    default: float | PerFeature | None
     allowed: dict[Column, Range | AllowedValues]
+    features: dict[Column, FeatureTerms] = Field(default_factory=dict)
 
 
 class Quality(Terms):
@@ -195,9 +201,38 @@ class Contract(Terms):
 
     @property
     def features(self) -> tuple[Column, ...]:
-        """Every feature the document names: in a range, a consistency rule or the data type."""
+        """Every feature the document names: in a range, a row, a relation or the data type."""
         ruled = {name for rule in self.quality.consistency for name in (rule.left, rule.right)}
-        return tuple(sorted(ruled | {*self.definition.allowed, *self.definition.data_type.fields}))
+        defined = self.definition
+        listed = {*defined.allowed, *defined.features, *defined.data_type.fields}
+        return tuple(sorted(ruled | listed))
+
+    def own(self, feature: Column) -> FeatureTerms:
+        """What a feature promises of its own."""
+        return self.definition.features.get(feature, FeatureTerms())
+
+    def is_nullable(self, feature: Column) -> bool:
+        """Whether a served value of the feature may be null."""
+        own = self.own(feature).nullable
+        return self.definition.nullable is True if own is None else own
+
+    def default_of(self, feature: Column) -> float | str | None:
+        """What stands in for a value of the feature that is not there."""
+        own, general = self.own(feature).default, self.definition.default
+        return own.value if own else None if general == PER_FEATURE else general
+
+    def null_rate_of(self, feature: Column) -> float:
+        """The greatest share of nulls of the feature."""
+        own = self.own(feature).maximum_null_rate
+        return self.quality.maximum_null_rate if own is None else own
+
+    def warn_of(self, feature: Column) -> DriftThreshold:
+        """From where drift of the feature is a warning."""
+        return self.own(feature).warn or self.drift.warn
+
+    def fail_of(self, feature: Column) -> DriftThreshold:
+        """From where drift of the feature blocks a promotion."""
+        return self.own(feature).fail or self.drift.fail
 
     def terms(self) -> dict[str, Any]:
         """The machine-checked terms alone, ready for JSON: equal terms, equal promises."""

@@ -5,11 +5,11 @@ import re
 from contract_checks.language import ranges, values
 from contract_checks.language.dates import DATED, calendar_date
 from contract_checks.language.sentence import FLAGS, Unreadable, quote
-from contract_checks.language.terms import Range
+from contract_checks.language.terms import AllowedValues, Range
 from contract_checks.language.units import is_unit
 
 
-def feature(label: str, text: str) -> tuple[str, object]:
+def feature(label: str, text: str) -> tuple[str, Range | AllowedValues]:
     """A feature and the values it may take; its unit may stand in brackets, `length (km)`."""
     beside = re.fullmatch(r"(\S+) \(([^()]+)\)", label)
     if not beside or not is_unit(beside[2]):

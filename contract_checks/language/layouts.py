@@ -21,6 +21,7 @@ from contract_checks.language.blocks import (
     text_of_node,
     with_items,
 )
+from contract_checks.language.feature_tables import joined
 from contract_checks.language.form import TITLES
 from contract_checks.language.groups import ungrouped, with_items_after
 from contract_checks.language.marks import bold_line, labelled, plain, unbroken
@@ -77,7 +78,7 @@ class Outlining:
         self._close()
         between = [text for draft in (self._before, *self._drafts) for text in self._settle(draft)]
         sections = (
-            Section(d.number, d.title, d.line, tuple(sorted(d.bullets, key=lambda b: b.line)))
+            Section(d.number, d.title, d.line, tuple(sorted(joined(d.bullets), key=_line)))
             for d in self._drafts
         )
         last_line = "\n".join(self._lines).rstrip().count("\n") + 1
@@ -212,6 +213,10 @@ class Outlining:
                 self._faults.append(Fault(line, draft.number, message))
             else:
                 yield line, text
+
+
+def _line(bullet: Bullet) -> int:
+    return bullet.line
 
 
 def _is_said(text: str) -> bool:

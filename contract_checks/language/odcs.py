@@ -133,15 +133,23 @@ def _feature(contract: Contract, name: str) -> SchemaProperty:
     bounds = _bounds(allowed) if isinstance(allowed, Range) else {}
     return SchemaProperty(
         name=name,
-        logicalType="string" if isinstance(allowed, AllowedValues) else "number",
+        logicalType=_logical_type(contract, name),
         logicalTypeOptions=bounds or None,
         # Served values are never null where the contract says so: the default stands in for the
         # nulls that the table may hold.
-        required=not contract.definition.nullable and contract.quality.maximum_null_rate == 0,
+        required=not contract.is_nullable(name) and contract.null_rate_of(name) == 0,
         classification=contract.privacy.classification,
         transformSourceObjects=list(contract.source.systems),
         quality=list(_rules_of_a_feature(contract, name)),
     )
+
+
+def _logical_type(contract: Contract, name: str) -> str:
+    own, allowed = contract.own(name).data_type, contract.definition.allowed.get(name)
+    if own is None:
+        return "string" if isinstance(allowed, AllowedValues) else "number"
+    kinds = {"string": "string", "bool": "boolean"}
+    return kinds.get(own, "integer" if own.startswith("int") else "number")
 
 
 def _bounds(allowed: Range) -> dict[str, float]:
@@ -153,7 +161,7 @@ _OUTSIDE = {"≥": "<", ">": "<=", "≤": ">", "<": ">="}
 
 
 def _rules_of_a_feature(contract: Contract, name: str) -> Iterator[DataQuality]:
-    nulls = _percent(contract.quality.maximum_null_rate)
+    nulls = _percent(contract.null_rate_of(name))
     yield _metric(
         "§6 completeness", "completeness", "nullValues", unit="percent", mustBeLessOrEqualTo=nulls
     )

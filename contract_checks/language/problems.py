@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 
 @dataclass(frozen=True)
@@ -23,3 +24,11 @@ class InvalidContract(ValueError):  # noqa: N818  (an invalid contract is a word
         self.path = path
         self.problems = sorted(problems, key=lambda problem: problem.line)
         super().__init__("\n".join(f"{path}:{problem}" for problem in self.problems))
+
+
+class Conflict(NamedTuple):
+    """A contradiction, at a clause and, where the clause is a list, at one of its items."""
+
+    clause: str
+    message: str
+    item: str = ""

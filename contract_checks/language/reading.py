@@ -13,9 +13,12 @@ from decimal import Decimal
 from string import Formatter
 from typing import Any
 
+from pydantic.fields import FieldInfo
+
 from contract_checks.language.contract import Contract
+from contract_checks.language.feature_columns import RANGES
 from contract_checks.language.form import CLAUSES, Clause
-from contract_checks.language.terms import Range, Terms
+from contract_checks.language.terms import PER_FEATURE, Range, Terms
 from contract_checks.language.wordings import KINDS, NOTHING, SAYS, YES_NO
 
 FOR_PEOPLE = "words that only people read: no term is taken from them"
@@ -48,7 +51,9 @@ def sentence(term: str, value: Any) -> str:
     """
     if isinstance(value, bool) and term in YES_NO:
         return YES_NO[term][not value]
-    if term in NOTHING and value in (None, ()):
+    if value == PER_FEATURE:
+        return f"{term.split('.')[1].replace('_', ' ')}: each feature has its own ({RANGES})"
+    if term in NOTHING and value in (None, (), {}):
         return NOTHING[term]
     name = term.split(".")[1]
     return SAYS.get(term, f"{name.replace('_', ' ')}: {{}}").format(_words(name, value))
@@ -59,9 +64,11 @@ def _of_clause(contract: Contract, clause: Clause) -> str:
         return OF_A_GROUP if clause.group else FOR_PEOPLE
     group, field = clause.lands.split(".")
     try:
-        return sentence(clause.lands, getattr(getattr(contract, group), field))
+        said = sentence(clause.lands, getattr(getattr(contract, group), field))
+        own = contract.definition.features if clause.id == RANGES else {}
     except AttributeError:
         return NOT_UNDERSTOOD
+    return f"{said}; {sentence('definition.features', own)}" if own else said
 
 
 def _words(name: str, value: Any) -> str:
@@ -79,7 +86,8 @@ def _words(name: str, value: Any) -> str:
             return _cadence(value) if name == "every" else _length(value)
         case str():
             plain = re.fullmatch(r"\w[\w.:/+-]*|#[\w-]+|[≥≤<>=]", value) and value not in _RESERVED
-            return value if plain else json.dumps(value, ensure_ascii=False)
+            is_name = plain and name != "value"  # a default may be a text of figures
+            return value if is_name else json.dumps(value, ensure_ascii=False)
         case tuple():
             joined = " and ".join(_words(name, each) for each in value) or "none"
             is_key = name in ("key", "unique_per") and len(value) > 1
@@ -102,15 +110,17 @@ def _terms(value: Terms) -> str:
     more = (
         f"{name.replace('_', ' ')} {_words(name, part)}"
         for name, part in value
-        if name not in places and not _is_unsaid(part, fields[name].is_required())
+        if name not in places and not _is_unsaid(part, fields[name])
     )
     return ", ".join(
         filter(None, (said.format(**{p: _words(p, getattr(value, p)) for p in places}), *more))
     )
 
 
-def _is_unsaid(part: Any, required: bool) -> bool:
-    return part is None or part is False or part == () or (part == "" and required)
+def _is_unsaid(part: Any, field: FieldInfo) -> bool:
+    if field.is_required():
+        return part is None or part is False or part in ((), "")
+    return bool(part == field.get_default(call_default_factory=True))
 
 
 def _range(allowed: Range) -> str:

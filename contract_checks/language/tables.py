@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 
+from contract_checks.language.feature_tables import features, is_of_features
 from contract_checks.language.marks import Row, labelled, parts, plain, row
 from contract_checks.language.naming import clause_of
 from contract_checks.language.outline import Bullet, Fault
@@ -33,6 +34,8 @@ def read(
     Markdown, so a table without one has its first clause there.
     """
     header, _, *body = (row(lines[index], index + 1) for index in range(*extent))
+    if is_of_features(section, header):
+        return features(section, header, body)
     is_clause = bool(clause_of(section, plain(header.cells[0]))) and not _is_header(header)
     rows = [header, *body] if is_clause else body
     bullets = [_bullet(each) for each in rows]

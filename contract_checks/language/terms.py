@@ -45,7 +45,11 @@ class Terms(BaseModel):
     def _only_what_is_said(self, default: SerializerFunctionWrapHandler) -> dict[str, Any]:
         told: dict[str, Any] = default(self)
         fields = type(self).model_fields
-        unsaid = {name for name, field in fields.items() if field.default == getattr(self, name)}
+        unsaid = {
+            name
+            for name, field in fields.items()
+            if field.get_default(call_default_factory=True) == getattr(self, name)
+        }
         return {name: value for name, value in told.items() if name not in unsaid}
 
 
@@ -169,6 +173,30 @@ class DriftThreshold(Terms):
 
     metric: str
     minimum: float
+
+
+PER_FEATURE = "per feature"
+"""Stands for a value of the whole document where each feature has its own."""
+PerFeature = Literal["per feature"]
+
+
+class Default(Terms):
+    """What stands in for a value that is not there: a number, a text, or null."""
+
+    value: float | str | None
+
+
+class FeatureTerms(Terms):
+    """What one feature promises of its own; None leaves the document's general value."""
+
+    data_type: _Said | None = None
+    unit: _Said | None = None
+    nullable: bool | None = None
+    default: Default | None = None
+    maximum_null_rate: float | None = None
+    window: Duration | None = None
+    warn: DriftThreshold | None = None
+    fail: DriftThreshold | None = None
 
 
 class PersonalData(Terms):

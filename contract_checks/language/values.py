@@ -89,6 +89,11 @@ def nullable(text: str) -> bool:
     return choice("yes", "no", true="yes", false="no")(text) == "yes"
 
 
+def nullable_column(text: str) -> bool:
+    """As `nullable`, also by the first letter."""
+    return nullable({"y": "yes", "n": "no"}.get(text.strip().lower(), text))
+
+
 def requirement(text: str) -> bool:
     """`required` or `not required`."""
     also = dict.fromkeys(("mandatory", "yes", "yes, required", "yes (required)"), "required")

@@ -12,6 +12,7 @@ from contract_checks.language.terms import (
     ConsistencyRule,
     DataType,
     Dedup,
+    Default,
     Deprecation,
     DriftThreshold,
     FanOut,
@@ -52,6 +53,7 @@ SAYS = {
     "definition.units": "in the unit {}",
     "definition.default": "where a value is not there, it is {}",
     "definition.allowed": "each feature lies within its range: {}",
+    "definition.features": "of its own, {}",
     "quality.maximum_null_rate": "null rate of each feature at most {}, over all rows",
     "quality.minimum_value": "every number is at least {}",
     "quality.unique_per": "one record for each {}",
@@ -116,6 +118,7 @@ NOTHING = {
     "definition.filters": "every entity has features: there is no filter",
     "definition.dedup": "every event counts: none is taken for a duplicate",
     "definition.default": "where a value is not there, it is null",
+    "definition.features": "no feature has terms of its own",
     "quality.consistency": "no relation between features is promised",
     "privacy.masking": "nothing is made unreadable",
 }
@@ -133,6 +136,7 @@ KINDS: dict[type[Terms], str] = {
         " {maximum_fanout_ratio} records"
     ),
     DriftThreshold: "{metric} {minimum} on",
+    Default: "{value}",
     PersonalData: "{present}",
     Masking: "{columns}, which is {method}",
     Deprecation: "{version} is supported for at least {support} once {successor} is released",

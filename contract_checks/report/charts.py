@@ -22,6 +22,7 @@ from contract_checks.evidence.facts import (
 )
 from contract_checks.language.contract import Contract
 from contract_checks.language.sentence import spell
+from contract_checks.language.terms import DriftThreshold
 from contract_checks.measures.psi import reaches
 from contract_checks.report import drawing
 
@@ -125,7 +126,7 @@ def _drift(contract: Contract, evidence: Evidence) -> Iterator[Chart]:
 
 
 def _spread(contract: Contract, drift: Drift, feature: str, spread: Distribution) -> Chart:
-    warn, fail = contract.drift.warn, contract.drift.fail
+    warn, fail = contract.warn_of(feature), contract.fail_of(feature)
     told = (
         f"PSI {spread.psi:.4f}; {warn.metric} ≥ {warn.minimum:g} warns, {fail.metric} ≥ "
         f"{fail.minimum:g} fails, chance alone stays below {spread.noise:.4f}. Entities: "
@@ -134,15 +135,14 @@ def _spread(contract: Contract, drift: Drift, feature: str, spread: Distribution
     )
     counted = zip(spread.bins, spread.baseline, spread.current, strict=True)
     used = [(name, then, now) for name, then, now in counted if then or now]  # as the PSI does
-    figure = drawing.two_histograms(used, _color(contract, spread))
+    figure = drawing.two_histograms(used, _color(warn, fail, spread))
     return Chart(feature, told, figure, height=100 + 34 * len(used))
 
 
-def _color(contract: Contract, spread: Distribution) -> str:
+def _color(warn: DriftThreshold, fail: DriftThreshold, spread: Distribution) -> str:
     """As §7 judges: past a threshold only where the drift is more than sampling noise."""
     fails, warns = (
-        reaches(threshold.minimum, spread.psi, spread.noise)
-        for threshold in (contract.drift.fail, contract.drift.warn)
+        reaches(threshold.minimum, spread.psi, spread.noise) for threshold in (fail, warn)
     )
     if fails:
         return drawing.BROKEN

@@ -79,20 +79,28 @@ def fields(contract: Contract) -> tuple[FieldDefinition, ...]:
 
 
 def _field(contract: Contract, feature: str) -> FieldDefinition:
-    dtype, default = feature_type(contract, feature), contract.definition.default
+    dtype, default = feature_type(contract, feature), contract.default_of(feature)
+    if isinstance(default, str):
+        return FieldDefinition(feature, dtype, default)
     if default is None or dtype == "String":  # the document's default is a number
         return FieldDefinition(feature, dtype, None)
     return FieldDefinition(feature, dtype, str(int(default) if default.is_integer() else default))
 
 
+_OWN = {"int": "Int64", "int64": "Int64", "int32": "Int32", "string": "String", "bool": "Bool"}
+_OWN |= {"float": "Float64", "float64": "Float64", "float32": "Float32"}
+
+
 def feature_type(contract: Contract, feature: str) -> str:
-    """String for listed values, Int64 for a count, Float64 for all else.
+    """Its own type, else String for listed values, Int64 for a count, Float64 for all else.
 
     A count has whole bounds on both sides, no default that is a fraction, and no word in its name
     that says otherwise (`avg`, `rate`, `value`).
     """
-    allowed, default = contract.definition.allowed.get(feature), contract.definition.default
-    if isinstance(allowed, AllowedValues):
+    allowed, default = contract.definition.allowed.get(feature), contract.default_of(feature)
+    if (own := contract.own(feature).data_type) and not own.startswith("decimal"):
+        return _OWN[own]
+    if isinstance(allowed, AllowedValues) or isinstance(default, str):
         return "String"
     bounds = (allowed.minimum, allowed.maximum) if isinstance(allowed, Range) else (None,)
     whole = all(bound is not None and bound.is_integer() for bound in bounds)
