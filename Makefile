@@ -24,7 +24,7 @@ $(READY): requirements.lock pyproject.toml
 	  -r requirements.lock
 	@$(BIN)/python -m compileall -qq -j 0 $(VENV)/lib || true  # on every core; pip takes one
 	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
-	@$(BIN)/python -m compileall -qq contract_checks feature_access feature_pipeline feature_repo scripts storage *.py
+	@$(BIN)/python -m compileall -qq contract_checks feature_access feature_pipeline feature_repo jobs scripts storage *.py
 	@touch $@
 
 demo: setup

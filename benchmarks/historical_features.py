@@ -158,8 +158,8 @@ def _training_set(entities: Path, target: Path) -> Callable[[], None]:
     import_module("feature_access.training.training_set")
     from contract_checks.language.loader import load
     from feature_access.registry import open_store
-    from scripts.build_training_set import build
-    from scripts.command_line import CONTRACT
+    from jobs.repository import CONTRACT
+    from jobs.training.build_training_set import build
 
     assert Path(CONTRACT).is_relative_to(Path.cwd()), "the copy's own code"
     contract = load(CONTRACT)

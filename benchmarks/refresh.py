@@ -144,8 +144,8 @@ def _in_the_repository(repository: Path, runs: int) -> tuple[float, list[float],
 def _measured(repository: Path, runs: int) -> tuple[float, list[float], list[float]]:
     from contract_checks.language.loader import load
     from feature_access.registry import open_store
-    from scripts.command_line import CONTRACT, EVENTS, HISTORY
-    from scripts.refresh import refresh
+    from jobs.refreshing.refresh import refresh
+    from jobs.repository import CONTRACT, EVENTS, HISTORY
 
     assert HISTORY.is_relative_to(repository), "the copy's own code"
     contract, store = load(CONTRACT), open_store(repository)
@@ -172,7 +172,7 @@ def _floor(repository: Path, store: object, as_of: datetime) -> float:
     import pyarrow.parquet as pq
     from feast.infra.passthrough_provider import PassthroughProvider
 
-    from scripts.command_line import HISTORY
+    from jobs.repository import HISTORY
     from storage.parquet_table import parts_of
 
     part = pq.read_table(parts_of(HISTORY)[-1])
@@ -190,7 +190,7 @@ def _floor(repository: Path, store: object, as_of: datetime) -> float:
 def _refuse_another_answer(repository: Path, contract: object, as_of: datetime) -> None:
     """The log that was continued must be the one that all events make at once."""
     from feature_pipeline.change_log.aggregate import aggregate
-    from scripts.command_line import EVENTS, HISTORY
+    from jobs.repository import EVENTS, HISTORY
     from storage.duckdb_session import parquet_at
 
     whole = repository / "whole" / "log.parquet"

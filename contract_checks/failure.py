@@ -29,6 +29,7 @@ _ROOMS = frozenset(
         "feature_access",
         "feature_pipeline",
         "feature_repo",
+        "jobs",
         "scripts",
         "storage",
     }

@@ -1,49 +1,20 @@
 """Backfill validation: recompute a stretch of history and compare it with what is on record."""
 
-from collections.abc import Callable
-from contextlib import ExitStack
 from datetime import datetime
-from functools import partial
 from typing import Annotated
 
 import duckdb
 import typer
 
-from contract_checks.clock import instant
-from contract_checks.evidence.facts import MissingEvidence, there
-from contract_checks.evidence.operations import read_operations
-from contract_checks.evidence.tables import DuckTable, offline_session, stretch_digest
-from contract_checks.findings import Outcome
-from contract_checks.language.contract import Contract
-from contract_checks.language.loader import InvalidContract
 from contract_checks.language.sentence import spell
-from feature_pipeline.change_log.backfill import Backfill, compare_with_rebuild
-from feature_pipeline.compute_engines.postgres.backfill import compare_in_warehouse
-from scripts.command_line import (
-    CONTRACT,
-    EVENTS,
-    HISTORY,
-    ROOT,
-    DocumentOption,
-    present,
-    refusals_exit,
-    run_job,
-)
-from scripts.erased import erased_customers
-from scripts.freeze_baseline import registered
-from scripts.offline_rows import chosen_warehouse
-from scripts.own_tables import contract_of_own_tables
-from scripts.progress import steps
-from scripts.recording import digests_of, recorded
-from storage.duckdb_session import parquet_at
-from storage.errors import RefusedError
+from jobs.own_tables import contract_of_own_tables
+from jobs.rehearsal.backfill import backfill, outcome
+from jobs.repository import CONTRACT, present
+from scripts.command_line import DocumentOption, refusals_exit, run_job, steps, time_option
 
 
 def main(
-    as_of: Annotated[
-        datetime | None,
-        typer.Option(parser=instant, metavar="TIME", help="History up to this; default now."),
-    ] = None,
+    as_of: Annotated[datetime | None, time_option("History up to this; default now.")] = None,
     document: DocumentOption = CONTRACT,
 ) -> None:
     """Recompute the stretch of history that ends with the last refresh, and compare every row.
@@ -51,7 +22,7 @@ def main(
     Exit code 0: equal; 1: some rows differ; 2: refused.
     """
     with (
-        refusals_exit(RefusedError, MissingEvidence, InvalidContract, duckdb.Error),
+        refusals_exit(duckdb.Error),
         steps() as on_step,
     ):
         contract = contract_of_own_tables(document)
@@ -65,76 +36,6 @@ def main(
     for row in compared.sample:
         typer.echo(row)
     raise typer.Exit(outcome(compared).value)
-
-
-def backfill(
-    contract: Contract, as_of: datetime, on_step: Callable[[str], None] = lambda step: None
-) -> Backfill:
-    """Compare the stretch up to the last refresh by `as_of`, and leave a record.
-
-    History is as of its refresh: what the events came to mean since is not its to know yet.
-
-    Raises:
-        MissingEvidence: no refresh is on record.
-        RefusedError: see `compare_with_rebuild` and `erased_customers`.
-    """
-    end, stretch = _last_refresh(contract, as_of), contract.test_plan.backfill_window
-    with recorded("backfill", contract.view_name, as_of) as figures:
-        figures["files"] = digests_of("feature_pipeline", "storage")
-        figures |= {"from": (end - stretch).isoformat(), "to": end.isoformat()}
-        address = chosen_warehouse()
-        compare = (
-            partial(compare_in_warehouse, address, ROOT / "data")
-            if address
-            else partial(compare_with_rebuild, EVENTS, HISTORY)
-        )
-        compared = compare(
-            as_of=end,
-            stretch=stretch,
-            lookback_window=contract.time.lookback,
-            allowed_lateness=contract.time.allowed_lateness,
-            zone=contract.time.timezone,
-            erased=erased_customers(),
-            on_step=on_step,
-        )
-        figures |= {"rows": compared.rows, "differing": compared.differing}
-        if compared.causes:
-            figures["causes"] = dict(compared.causes)
-        figures["digest"] = _digest(contract, end - stretch, end, address)
-        figures["passed"] = outcome(compared) is Outcome.KEPT
-    return compared
-
-
-def outcome(compared: Backfill) -> Outcome:
-    """The same events make the same history: a single difference breaks it."""
-    return Outcome.BROKEN if compared.differing else Outcome.KEPT
-
-
-def _digest(contract: Contract, after: datetime, until: datetime, address: str | None) -> str:
-    """Of what was compared: history that is another one later has not been validated."""
-    with ExitStack() as opened:
-        if address:
-            view = registered(contract.view_name)
-            connection = there(offline_session(contract, view, until, since=after))
-        else:
-            connection = opened.enter_context(duckdb.connect())
-            connection.execute("SET TimeZone = 'UTC'")
-            connection.read_parquet(parquet_at(HISTORY)).create_view("history")
-        history = DuckTable(connection, "history")
-        return stretch_digest(history, contract.time.event_timestamp, after, until)
-
-
-def _last_refresh(contract: Contract, as_of: datetime) -> datetime:
-    operations = read_operations(ROOT, as_of)
-    if isinstance(operations, MissingEvidence):
-        raise operations
-    done = [record.at for record in operations.of("refresh", contract.view_name) if record.passed]
-    if not done:
-        raise MissingEvidence(
-            f"no refresh of {contract.view_name} by {as_of.isoformat()} is on record: run "
-            "scripts/refresh.py"
-        )
-    return done[-1]
 
 
 if __name__ == "__main__":

@@ -1,34 +1,22 @@
 """Freeze the baseline that drift is measured from (contract §7)."""
 
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Annotated, Any
 
 import duckdb
 import typer
 from rich.table import Table
 
-from contract_checks.clock import instant
 from contract_checks.console import console
-from contract_checks.evidence.declared import RegisteredView
-from contract_checks.evidence.drift import freeze
-from contract_checks.evidence.facts import MissingEvidence
-from contract_checks.evidence.operations import read_operations
-from contract_checks.evidence.registry import read_registry
-from contract_checks.language.contract import Contract
-from contract_checks.language.loader import InvalidContract
 from contract_checks.measures.psi import Bins
-from scripts.command_line import CONTRACT, ROOT, DocumentOption, present, refusals_exit, run_job
-from scripts.own_tables import contract_of_own_tables
-from scripts.recording import recorded
-
-_ALWAYS = datetime.max.replace(tzinfo=UTC)
+from jobs.own_tables import contract_of_own_tables
+from jobs.reporting.freeze_baseline import freeze_baseline, promoted_at
+from jobs.repository import CONTRACT, present
+from scripts.command_line import DocumentOption, refusals_exit, run_job, time_option
 
 
 def main(
-    as_of: Annotated[
-        datetime | None,
-        typer.Option(parser=instant, metavar="TIME", help="Freeze as of this time; default now."),
-    ] = None,
+    as_of: Annotated[datetime | None, time_option("Freeze as of this time; default now.")] = None,
     document: DocumentOption = CONTRACT,
 ) -> None:
     """Freeze the features' distributions over the baseline window, before a promotion.
@@ -38,10 +26,10 @@ def main(
 
     Exit code 0: frozen and on record; 2: refused.
     """
-    with refusals_exit(MissingEvidence, InvalidContract, duckdb.Error):
+    with refusals_exit(duckdb.Error):
         contract, moment = contract_of_own_tables(document), present(as_of)
         figures = freeze_baseline(contract, moment)
-        promoted = _promoted_at(contract)
+        promoted = promoted_at(contract)
     console().print(_table(figures))
     typer.echo(f"{figures['rows']:,} entities, {figures['from']} to {figures['to']}")
     typer.echo(f"match rate {figures['match_rate']:.2%}, fan-out {figures['fanout_ratio']:.4f}")
@@ -50,55 +38,6 @@ def main(
             f"{contract.view_name}, promoted at {promoted.isoformat()}, keeps the baseline it was "
             "promoted with; this one counts from the next promotion."
         )
-
-
-def freeze_baseline(contract: Contract, as_of: datetime) -> dict[str, Any]:
-    """Freeze the baseline, and leave its figures on record.
-
-    Raises:
-        MissingEvidence: there is nothing to freeze, or the version was promoted since `as_of`.
-    """
-    view = registered(contract.view_name)
-    promoted = _promoted_at(contract)
-    if promoted and as_of < promoted:
-        raise MissingEvidence(
-            f"{view.name} was promoted at {promoted.isoformat()}: a baseline of an earlier time "
-            "would take the place of the one it was promoted with"
-        )
-    with recorded("baseline", view.name, as_of) as figures:
-        figures |= freeze(contract, view, as_of)
-    return figures
-
-
-def is_frozen(contract: Contract, as_of: datetime) -> bool:
-    """Whether a baseline of the contract's version is on record."""
-    operations = read_operations(ROOT, as_of)
-    if isinstance(operations, MissingEvidence):
-        return False  # no job has run yet
-    return any(record.passed for record in operations.of("baseline", contract.view_name))
-
-
-def registered(name: str) -> RegisteredView:
-    """The feature view as it is registered.
-
-    Raises:
-        MissingEvidence: there is no registry, or no such view in it.
-    """
-    registry = read_registry(ROOT)
-    if isinstance(registry, MissingEvidence):
-        raise registry
-    if name not in registry.views:
-        raise MissingEvidence(f"feature view {name} is not registered: run `feast apply`")
-    return registry.views[name]
-
-
-def _promoted_at(contract: Contract) -> datetime | None:
-    """When the version was last promoted."""
-    operations = read_operations(ROOT, _ALWAYS)
-    if isinstance(operations, MissingEvidence):
-        return None  # no job has run yet
-    promotions = operations.of("promotion", contract.view_name)
-    return max((record.at for record in promotions if record.passed), default=None)
 
 
 def _table(figures: dict[str, Any]) -> Table:

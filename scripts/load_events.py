@@ -5,10 +5,9 @@ from typing import Annotated
 
 import typer
 
-import contract_checks  # noqa: F401  (it heeds Ctrl-C from here on)
-from scripts.command_line import EVENTS, ROOT, refusals_exit, run_job, writing_alone
-from scripts.erased import erased_customers_of_all_hosts
-from storage.errors import RefusedError
+from jobs.refreshing.load_events import load_into_warehouse
+from jobs.repository import EVENTS, feature_store
+from scripts.command_line import refusals_exit, run_job
 
 
 def main(
@@ -24,20 +23,8 @@ def main(
 
     Exit code 0: all of it is there or set aside; 2: refused, nothing written.
     """
-    with refusals_exit(RefusedError):
-        # Imported late: Feast takes seconds, which --help should not.
-        from feature_access.offline_stores.postgres_address import warehouse_address
-        from feature_access.registry import open_store
-        from feature_pipeline.compute_engines.postgres.load import load_events
-
-        address = warehouse_address(open_store(ROOT).config)
-        if address is None:
-            raise RefusedError(
-                "the chosen profile keeps its warehouse in files, where events need no loading: "
-                "set FEAST_FS_YAML_FILE_PATH to profiles/production.yaml"
-            )
-        with writing_alone():  # or a customer who is being erased could come in again
-            loaded = load_events(address, events, erased_customers_of_all_hosts())
+    with refusals_exit():
+        loaded = load_into_warehouse(feature_store(), events)
     typer.echo(f"{loaded.appended:,} events loaded; {loaded.there_already:,} were there already")
     if loaded.left_out:
         typer.echo(f"{loaded.left_out:,} events of erased customers were delivered and left out")

@@ -6,8 +6,8 @@ import typer
 
 from contract_checks.clock import now
 from contract_checks.console import console
-from scripts.answers import answers_table
-from scripts.command_line import ROOT, refusals_exit, run_job
+from jobs.repository import feature_store
+from scripts.command_line import answers_table, refusals_exit, run_job
 
 
 def main(
@@ -27,7 +27,6 @@ def main(
     from feature_access.entities.value import UnusableKeysError
     from feature_access.errors import OnlineStoreUnavailableError
     from feature_access.online_stores.freshness import fresh_within
-    from feature_access.registry import open_store
 
     with (
         refusals_exit(
@@ -35,7 +34,7 @@ def main(
         ),
         fresh_within(None, at=now()) as reading,
     ):
-        store = open_store(ROOT)
+        store = feature_store()
         answer = store.get_online_features(
             features=store.get_feature_service(service),
             entity_rows=[{"customer_id": customer_id} for customer_id in customer_ids],

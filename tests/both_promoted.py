@@ -8,7 +8,7 @@ from next_version import DOCUMENT, NEXT_DOCUMENT, V1, V2
 
 from contract_checks.language.loader import load
 from feature_access.registry import open_store
-from scripts.moving import move
+from jobs.release.pointer_moves import move
 
 
 def main() -> None:

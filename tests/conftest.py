@@ -64,7 +64,7 @@ def real_events(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def _build_with_dbt(folder: Path) -> None:
     # Imported late: a process that is started with this module may want the scripts of a copy.
-    from scripts.customer_activity import write_events
+    from jobs.refreshing.customer_activity import write_events
 
     write_events(folder / "customer_events.parquet", made=folder / "customer_activity")
 

@@ -18,7 +18,7 @@ from warm_start import run_warm
 
 ROOT = Path(__file__).resolve().parent.parent
 COPIED = (
-    *("feature_repo", "feature_access", "feature_pipeline", "contract_checks", "scripts"),
+    *("feature_repo", "feature_access", "feature_pipeline", "contract_checks", "jobs", "scripts"),
     "storage",
 )
 STARTS = ("feast_start.py", "postgres_limits.py")

@@ -20,7 +20,7 @@ from contract_checks.measures.differing_read import Declared
 from contract_checks.measures.likeness import equal
 from contract_checks.measures.mismatch_causes import Cause
 from feature_pipeline.change_log.aggregate import aggregate
-from scripts.mismatch_evidence import Sources
+from jobs.rehearsal.mismatch_evidence import Sources
 
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)
 START = datetime(2026, 1, 1, tzinfo=UTC)

@@ -220,19 +220,20 @@ def stand_ins() -> Iterator[None]:
     """Before the first command: what all of them share is loaded once."""
     import subprocess
 
-    import scripts.ingest
-    import scripts.promote
-    import scripts.rehearse
     from contract_checks.cli import app  # noqa: F401
     from contract_checks.evidence import probe_run
     from contract_checks.language.loader import load
     from feature_access import load_test as measuring
-    from scripts import unit_tests
-    from scripts.command_line import CONTRACT
+    from jobs.refreshing import ingest
+    from jobs.rehearsal import unit_tests
+    from jobs.repository import CONTRACT
 
     load(CONTRACT)  # so that what reads it is compiled
     gc.disable()  # a command ends soon; to look for garbage copies what all the processes share
-    for name in ("drift", "refresh", "retain", "access_review", "build_training_set", "aggregate"):
+    for name in (
+        *("ingest", "promote", "rehearse", "drift", "refresh", "retain", "access_review"),
+        *("build_training_set", "aggregate"),
+    ):
         importlib.import_module(f"scripts.{name}")
 
     def aggregate(command: list[str], **_: Any) -> "subprocess.CompletedProcess[str]":
@@ -247,7 +248,7 @@ def stand_ins() -> Iterator[None]:
         run = staticmethod(aggregate)
 
     probe_run.subprocess = Replayed  # type: ignore[attr-defined]
-    scripts.ingest.write_events = deliver
+    ingest.write_events = deliver
     unit_tests._run = lambda: unit_tests.Tested(9, {})
     measuring.load_test = lambda *_, requests, **__: measuring.LoadTest(
         requests, {}, [1_000_000] * requests

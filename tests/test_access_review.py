@@ -16,9 +16,10 @@ from contract_checks.language.loader import load
 from contract_checks.measures import calendar
 from contract_checks.measures.calendar import turn_of_the_period
 from contract_checks.operations.log import ADDRESS_VARIABLE, OperationsLog, Record
-from scripts.access_review import Reader, access_review, main, outcome, turns_to_review
-from scripts.command_line import CONTRACT
-from scripts.exposed_files import exposed_files, told_of_exposed
+from jobs.privacy.access_review import Reader, access_review, outcome, turns_to_review
+from jobs.privacy.exposed_files import exposed_files, told_of_exposed
+from jobs.repository import CONTRACT
+from scripts.access_review import main
 
 VIEW = "customer_profile_v1"
 MAY = datetime(2026, 5, 31, 12, tzinfo=UTC)

@@ -28,11 +28,13 @@ from contract_checks.language.loader import load
 from contract_checks.operations.incidents import Standing, standing
 from contract_checks.operations.log import ADDRESS_VARIABLE as LOG_VARIABLE
 from contract_checks.operations.log import OperationsLog, Record
-from scripts import alerting, promote, recording
-from scripts import alerts as dropping
-from scripts.alerting import REPORT_VARIABLE, News, alert
-from scripts.command_line import CONTRACT
-from scripts.webhook import ADDRESS_VARIABLE, UndeliveredError, Webhook
+from jobs import repository
+from jobs.reporting import alerting, recording
+from jobs.reporting import alerts as dropping
+from jobs.reporting.alerting import REPORT_VARIABLE, News, alert
+from jobs.reporting.webhook import ADDRESS_VARIABLE, UndeliveredError, Webhook
+from jobs.repository import CONTRACT
+from scripts import promote
 from storage.errors import RefusedError
 
 VIEW = "customer_profile_v1"
@@ -217,7 +219,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     (tmp_path / "data").mkdir()
     for variable in (LOG_VARIABLE, ADDRESS_VARIABLE, REPORT_VARIABLE):
         monkeypatch.delenv(variable, raising=False)
-    for module in (alerting, dropping, recording, promote):
+    for module in (alerting, dropping, recording, repository):
         monkeypatch.setattr(module, "ROOT", tmp_path)
     return tmp_path
 

@@ -61,7 +61,7 @@ def promote(repository: Path, told: Path) -> None:
     store = at_home(repository)
     os.environ["FEATURE_STORE_HASH_KEY"] = "sixteen or more characters"
     from contract_checks.language.loader import load
-    from scripts import promote
+    from jobs.release import promote
 
     try:
         result = promote.promote(store, load(repository / NEXT_DOCUMENT), RELEASE)

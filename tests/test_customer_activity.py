@@ -22,7 +22,7 @@ from oracle import write_events as write_events_to_parquet
 from postgres_server import Database
 from warehouse import PIPELINE, PURCHASES, SECRET, fill_raw
 
-from scripts.customer_activity import _build, _refuse_to_take_back, write_events
+from jobs.refreshing.customer_activity import _build, _refuse_to_take_back, write_events
 from storage.errors import RefusedError
 
 pytest_plugins = ["postgres_server", "warehouse"]
@@ -117,7 +117,7 @@ def test_events_of_another_upstream_are_not_replaced(real_events, tmp_path, monk
     def as_dbt_delivers(*_: str | Path, **environment: str) -> None:
         Path(environment["CUSTOMER_ACTIVITY_EVENTS"]).write_bytes(real_events.read_bytes())
 
-    monkeypatch.setattr("scripts.customer_activity._build", as_dbt_delivers)
+    monkeypatch.setattr("jobs.refreshing.customer_activity._build", as_dbt_delivers)
     events = tmp_path / real_events.name
     assert write_events(events, tmp_path / "customer_activity") > 150_000
     assert write_events(events, tmp_path / "customer_activity") > 150_000  # its own it replaces
@@ -134,7 +134,7 @@ def test_events_of_another_upstream_are_not_replaced(real_events, tmp_path, monk
 
 
 def test_without_dbt_it_is_told_how_to_get_it(tmp_path, monkeypatch):
-    monkeypatch.setattr("scripts.customer_activity._DBT", tmp_path / "dbt")
+    monkeypatch.setattr("jobs.refreshing.customer_activity._DBT", tmp_path / "dbt")
     with pytest.raises(RefusedError, match=r"no dbt at .*: run `make setup`"):
         write_events(tmp_path / "events.parquet", tmp_path / "made")
     assert list(tmp_path.iterdir()) == []
@@ -146,8 +146,8 @@ def test_dbt_does_not_wait_for_a_warehouse_that_hangs(tmp_path, monkeypatch, end
     hung = tmp_path / "dbt"
     hung.write_text(f"#!/bin/sh\necho $$ > {tmp_path}/process\nexec sleep 600\n")
     hung.chmod(0o700)
-    monkeypatch.setattr("scripts.customer_activity._DBT", hung)
-    monkeypatch.setattr("scripts.customer_activity._LOOK_SECONDS", 0.05)
+    monkeypatch.setattr("jobs.refreshing.customer_activity._DBT", hung)
+    monkeypatch.setattr("jobs.refreshing.customer_activity._LOOK_SECONDS", 0.05)
     looks = []
 
     def look() -> None:

@@ -33,9 +33,16 @@ from contract_checks.language.form import CLAUSES, Clause
 from contract_checks.language.loader import load
 from feature_pipeline.aggregation.reading import load as load_declaration
 from feature_pipeline.declared.log import compute_log
-from scripts.command_line import CONTRACT
-from scripts.draw_one_customer import picture
-from scripts.one_customer import EVENTS, PREDICTION, START, events_table, rows_table, tell
+from jobs.demonstration.draw_one_customer import picture
+from jobs.demonstration.one_customer import (
+    EVENTS,
+    PREDICTION,
+    START,
+    events_table,
+    rows_table,
+    tell,
+)
+from jobs.repository import CONTRACT
 from storage.duckdb_session import parquet_at
 from storage.parquet_table import drop
 
@@ -282,6 +289,7 @@ def read_of_the_environment() -> set[str]:
         "feature_access",
         "feature_pipeline",
         "feature_repo",
+        "jobs",
         "scripts",
         "storage",
     )
@@ -400,8 +408,10 @@ def test_every_room_has_its_rule_and_every_place_that_is_named_is_there() -> Non
     assert len(named) > 25
     assert {place for place in named if not (ROOT / place).exists()} == set()
     folders = [
-        p for room in ("feature_pipeline", "feature_access") for p in (ROOT / room).iterdir()
+        p
+        for room in ("feature_pipeline", "feature_access", "jobs")
+        for p in (ROOT / room).iterdir()
     ]
     rooms = {f"{p.relative_to(ROOT)}/" for p in folders if (p / "__init__.py").exists()}
-    assert len(rooms) > 8
+    assert len(rooms) > 17
     assert rooms - named == set()

@@ -29,7 +29,8 @@ from contract_checks.judge import CHECKS
 from contract_checks.language.contract import Contract
 from contract_checks.language.loader import load
 from contract_checks.operations.log import ADDRESS_VARIABLE, OperationsLog, Record
-from scripts import freeze_baseline, recording
+from jobs.reporting import freeze_baseline, recording
+from scripts.freeze_baseline import main
 
 ROOT = Path(__file__).parent.parent
 AS_OF = datetime(2026, 3, 1, 12, tzinfo=UTC)
@@ -676,7 +677,7 @@ def script(project: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Script]:
         return done.exit_code, " ".join(done.stdout.split()), " ".join(done.stderr.split())
 
     app = typer.Typer()
-    app.command()(freeze_baseline.main)
+    app.command()(main)
     monkeypatch.setattr(freeze_baseline, "ROOT", project)
     monkeypatch.setattr(recording, "ROOT", project)
     monkeypatch.delenv(ADDRESS_VARIABLE, raising=False)

@@ -28,11 +28,12 @@ from contract_checks.language.loader import load
 from contract_checks.operations.incidents import standing
 from contract_checks.operations.log import ADDRESS_VARIABLE as LOG_VARIABLE
 from contract_checks.operations.log import OperationsLog, Record
-from scripts import alerting, drift, freeze_baseline, recording
-from scripts.alerting import REPORT_VARIABLE, News
-from scripts.command_line import CONTRACT
-from scripts.drift import Verdict, news_of, verdict
-from scripts.webhook import ADDRESS_VARIABLE
+from jobs.reporting import alerting, drift, freeze_baseline, recording
+from jobs.reporting.alerting import REPORT_VARIABLE, News
+from jobs.reporting.drift import Verdict, news_of, verdict
+from jobs.reporting.webhook import ADDRESS_VARIABLE
+from jobs.repository import CONTRACT
+from scripts.drift import main
 
 HOUR = timedelta(hours=1)
 CUSTOMERS = 1000
@@ -77,7 +78,7 @@ def channel(repository: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Chann
 def job(repository: Path) -> Job:
     """Run the script: exit code, what it says, what it complains of."""
     app = typer.Typer()
-    app.command()(drift.main)
+    app.command()(main)
 
     def run(hours: float, *options: str) -> tuple[int, str, str]:
         at = AS_OF + hours * HOUR

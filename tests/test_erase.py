@@ -391,11 +391,12 @@ def test_a_refused_erasure_changes_nothing(served: Path, options: Any, says: str
 
 KILLED = """
 import os, sys
-import scripts.erase as erase
-import scripts.erased_rows as erased_rows
+import scripts.erase
+import jobs.privacy.erase as erase
+import jobs.privacy.erased_rows as erased_rows
 from feature_access.online_stores.sqlite_store import DefaultingSqliteOnlineStore
 from feature_pipeline.erasure.erased_customers import ErasedCustomers
-from scripts.sets_on_record import SetOnRecord
+from jobs.privacy.sets_on_record import SetOnRecord
 steps = [(erased_rows, "remove"), (ErasedCustomers, "write"),
          (DefaultingSqliteOnlineStore, "forget"), (SetOnRecord, "erase"),
          (erase, "operations_log"), (erase, "search")]
@@ -412,7 +413,7 @@ def wrapped(step):
 for owner, name in steps:
     setattr(owner, name, wrapped(getattr(owner, name)))
 from contract_checks.clock import instant
-erase.main(sys.argv[2], instant(sys.argv[3]))
+scripts.erase.main(sys.argv[2], instant(sys.argv[3]))
 """
 STEPS = 9
 

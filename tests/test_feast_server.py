@@ -26,7 +26,7 @@ from feast_households import (
 )
 from oracle import ZEROS, Profile
 
-from scripts.feature_server import feature_server, online_features
+from jobs.serving.feast_server import feature_server, online_features
 
 pytest_plugins = ["feast_repository"]
 

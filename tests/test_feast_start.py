@@ -64,7 +64,7 @@ def imported(source: str) -> Iterator[str]:
 def test_whoever_asks_feast_sees_to_its_start_first() -> None:
     """The package `feature_access` does; every other module, by itself or by importing that."""
     first = {}
-    for room in ("feature_pipeline", "contract_checks", "scripts", "storage"):
+    for room in ("feature_pipeline", "contract_checks", "jobs", "scripts", "storage"):
         for path in (ROOT / room).rglob("*.py"):
             roots = [m.partition(".")[0] for m in imported(path.read_text(encoding="utf-8"))]
             if "feast" in roots:

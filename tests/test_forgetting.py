@@ -15,7 +15,7 @@ WHOLE = timedelta(seconds=1)
 def served(either):
     """Materialized two months ago and at the present, so that some rows are older than the ttl."""
     from feature_pipeline.online.materialize import materialize_up_to
-    from scripts.forgetful import forgetful
+    from jobs.privacy.forgetful import forgetful
 
     store, _ = either
     for end in (PRESENT - 60 * DAY, PRESENT):
@@ -66,7 +66,7 @@ def test_a_cutoff_between_two_rows_leaves_the_younger(served, log):
 
 
 def test_one_customer_leaves_and_nobody_else(served):
-    from scripts.customer import online_keys
+    from jobs.privacy.customer import online_keys
 
     store, forgetful = served
     who, *others = [c for c in HOUSEHOLDS if answers(store, [c]) != [ZEROS]][:50]

@@ -17,6 +17,7 @@ ROOMS = (
     "feature_pipeline",
     "feature_access",
     "contract_checks",
+    "jobs",
     "scripts",
     "storage",
 )

@@ -11,8 +11,9 @@ import typer
 from kept_evidence import AS_OF, HOUR, VIEW, kept_view
 
 from contract_checks.operations.log import ADDRESS_VARIABLE, OperationsLog, Record
-from scripts.command_line import EVENTS, AheadOfClockError, refusals_exit
-from scripts.job_failure import job_failure_told
+from jobs.reporting.job_failure import job_failure_told
+from jobs.repository import EVENTS, AheadOfClockError
+from scripts.command_line import refusals_exit
 from storage.errors import RefusedError
 
 DBT = RefusedError("dbt failed: a test of its project did not pass")
@@ -22,7 +23,7 @@ AHEAD = AheadOfClockError("--as-of has not come")
 @pytest.fixture(autouse=True)
 def lock_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "data").mkdir()
-    monkeypatch.setattr("scripts.alerting.ROOT", tmp_path)
+    monkeypatch.setattr("jobs.reporting.alerting.ROOT", tmp_path)
 
 
 @pytest.fixture
@@ -108,7 +109,7 @@ def test_a_log_that_is_gone_is_told_once_and_never_begun_anew_in_silence(
     monkeypatch.delenv("FEATURE_STORE_ALERT_WEBHOOK", raising=False)
     view = kept_view(tmp_path)
     view = view if materialized else replace(view, materialized_to=None)
-    monkeypatch.setattr("scripts.lost_log.registered", lambda name: view)
+    monkeypatch.setattr("jobs.reporting.lost_log.registered", lambda name: view)
     for hours in (0, 1):
         ends(job, None, hours, **given)
     said = [line for line in capsys.readouterr().err.splitlines() if "no operations log" in line]

@@ -112,11 +112,12 @@ def refresh_in(
     os.environ.update(environment)
     os.chdir(repository)
     sys.path.insert(0, str(repository))
-    for name in [name for name in sys.modules if name.partition(".")[0] == "scripts"]:
+    for name in [name for name in sys.modules if name.partition(".")[0] in ("jobs", "scripts")]:
         del sys.modules[name]  # a helper of the tests has loaded the checkout's, which work there
     from contract_checks.language.loader import load
     from feature_access.registry import open_store
-    from scripts.refresh import CONTRACT, EVENTS, refresh
+    from jobs.refreshing.refresh import refresh
+    from jobs.repository import CONTRACT, EVENTS
     from storage.errors import RefusedError
 
     def on_step(step: str) -> None:

@@ -95,7 +95,7 @@ def move_to_v2(repository: Path, database: str = LOG, writes: int = NEVER) -> No
     """The last step of a promotion, as a run of it does it that was killed before, or was not."""
     store = at_home(repository)
     from contract_checks.language.loader import load
-    from scripts.moving import finish, move
+    from jobs.release.pointer_moves import finish, move
 
     contract = load(repository / NEXT_DOCUMENT)
     die_before_write(database, writes)
@@ -106,7 +106,7 @@ def move_to_v2(repository: Path, database: str = LOG, writes: int = NEVER) -> No
 def roll_back(repository: Path, database: str = LOG, writes: int = NEVER) -> None:
     store = at_home(repository)
     from contract_checks.language.loader import load
-    from scripts import rollback
+    from jobs.release import rollback
 
     contract = load(repository / DOCUMENT)
     die_before_write(database, writes)
@@ -118,7 +118,7 @@ def promote(repository: Path, death: str = "", told: Path = Path(os.devnull)) ->
     store = at_home(repository)
     from contract_checks.language.loader import load
     from feature_access.provider import HeartbeatProvider
-    from scripts import promote
+    from jobs.release import promote
 
     def on_step(step: str) -> None:
         with told.open("a") as file:

@@ -108,7 +108,8 @@ def refresh_in(repository: Path, die_at: int) -> None:
     os.environ.pop("FEATURE_STORE_OPERATIONS_LOG", None)
     from contract_checks.language.loader import load
     from feature_access.registry import open_store
-    from scripts.refresh import CONTRACT, EVENTS, refresh
+    from jobs.refreshing.refresh import refresh
+    from jobs.repository import CONTRACT, EVENTS
 
     steps = iter(range(die_at))
 

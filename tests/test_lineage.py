@@ -20,8 +20,8 @@ from waiting import GIVE_UP_SECONDS
 from warm_start import run_warm
 
 from contract_checks.language.loader import load
-from scripts import lineage
-from scripts.command_line import CONTRACT
+from jobs.reporting import lineage
+from jobs.repository import CONTRACT
 
 VIEW = "customer_profile_v1"
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
@@ -115,8 +115,8 @@ import sys
 import threading
 from datetime import UTC, datetime
 from contract_checks.language.loader import load
-from scripts import lineage, recording
-from scripts.command_line import CONTRACT
+from jobs.reporting import lineage, recording
+from jobs.repository import CONTRACT
 
 waits, wait_for = [], threading.Condition.wait_for
 

@@ -13,8 +13,8 @@ from test_change_log_exactness import DAY, HOUR, MONTH
 
 from contract_checks.language.loader import load
 from feature_pipeline.refreshed import Terms
-from scripts.command_line import CONTRACT
-from scripts.ingest import ingest
+from jobs.refreshing.ingest import ingest
+from jobs.repository import CONTRACT
 from storage.errors import RefusedError
 
 pytest_plugins = ["engines"]

@@ -18,13 +18,15 @@ from test_report_formats import REPORT
 from typer.testing import CliRunner
 
 from contract_checks.console import console
+from contract_checks.evidence.facts import Distribution, Drift
 from contract_checks.language.loader import load
 from contract_checks.operations.log import ADDRESS_VARIABLE, OperationsLog
 from contract_checks.report.text import show
 from feature_pipeline.erasure.residual_search import Searched
-from scripts import access_review, drift, erase, freeze_baseline, progress
-from scripts.answers import answers_table
-from scripts.command_line import CONTRACT, refusals_exit
+from jobs.reporting.drift import Verdict
+from jobs.repository import CONTRACT
+from scripts import access_review, drift, erase, freeze_baseline
+from scripts.command_line import answers_table, refusals_exit, steps
 
 HOSTILE = [
     "[/x]",
@@ -49,7 +51,14 @@ def test_every_console_is_made_in_one_place() -> None:
     """And so none reads markup; a progress bar's column says so itself."""
     made = [
         path.relative_to(ROOT).as_posix()
-        for room in ("scripts", "contract_checks", "feature_access", "feature_pipeline", "storage")
+        for room in (
+            "jobs",
+            "scripts",
+            "contract_checks",
+            "storage",
+            "feature_access",
+            "feature_pipeline",
+        )
         for path in (ROOT / room).rglob("*.py")
         for node in ast.walk(ast.parse(path.read_text("utf-8")))
         if isinstance(node, ast.Call)
@@ -110,7 +119,7 @@ def test_a_refusal_and_a_step_say_a_name_as_it_is(
 ) -> None:
     with pytest.raises(typer.Exit), refusals_exit(ValueError):
         raise ValueError(f"no file {name}")
-    with progress.steps(lines=True) as on_step:
+    with steps(lines=True) as on_step:
         on_step(f"reading {name}")
     assert capsys.readouterr().err == f"refused: no file {name}\nreading {name}\n"
 
@@ -123,8 +132,8 @@ def test_a_moving_bar_reads_no_markup(monkeypatch: pytest.MonkeyPatch) -> None:
             made.extend(columns)
             super().__init__(*columns, **options)
 
-    monkeypatch.setattr(progress, "Progress", Bars)
-    with progress.steps():
+    monkeypatch.setattr("rich.progress.Progress", Bars)
+    with steps():
         pass
     assert made[0].markup is False
 
@@ -148,9 +157,9 @@ def test_a_document_of_any_name_is_refused_by_its_name(
 def test_a_drifted_feature_is_still_coloured() -> None:
     contract, at = load(CONTRACT), datetime(2026, 3, 1, tzinfo=UTC)
     assert contract.view_name == VIEW
-    spread = drift.Distribution(("a", "b"), (10, 10), (2, 18), 0.5, 0.1)
-    measured = drift.Drift(at, at, {"[/x]": spread}, 1.0, 1.0, intact=True)
+    spread = Distribution(("a", "b"), (10, 10), (2, 18), 0.5, 0.1)
+    measured = Drift(at, at, {"[/x]": spread}, 1.0, 1.0, intact=True)
     paper = console()
     paper.file, paper.width = StringIO(), 200
-    drift._show(measured, {"[/x]": drift.Verdict.BLOCK}, paper)
+    drift._show(measured, {"[/x]": Verdict.BLOCK}, paper)
     assert "[/x]" in paper.file.getvalue() and "block" in paper.file.getvalue()

@@ -16,7 +16,7 @@ from oracle import MICROSECOND
 from contract_checks.measures.differing_read import Declared, LogRow, Read, Values
 from contract_checks.measures.likeness import cast_between
 from contract_checks.measures.mismatch_causes import Cause, causes_of
-from scripts.mismatch_evidence import Sources, reads_of
+from jobs.rehearsal.mismatch_evidence import Sources, reads_of
 
 OF_EACH = 25
 NEED_NO_EVENTS = {Cause.DUPLICATED, Cause.TTL, Cause.TYPE, Cause.DEFAULT, Cause.STALE}

@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 from waiting import GIVE_UP_SECONDS
 
-from scripts import command_line
-from scripts.command_line import NotBegunError, writing_alone
+from jobs import repository
+from jobs.repository import NotBegunError, writing_alone
 from storage.atomic import clear_drafts, scratch_folder
 
 
@@ -27,7 +27,7 @@ def lake(tmp_path: Path) -> Path:
 
 
 def stand_in(monkeypatch: pytest.MonkeyPatch, checkout: Path) -> None:
-    monkeypatch.setattr(command_line, "ROOT", checkout)
+    monkeypatch.setattr(repository, "ROOT", checkout)
 
 
 def test_of_two_checkouts_on_one_lake_one_writes(lake, tmp_path, monkeypatch) -> None:
@@ -44,7 +44,7 @@ def test_of_two_checkouts_on_one_lake_one_writes(lake, tmp_path, monkeypatch) ->
 
 
 def killed_while_writing(checkout: Path) -> None:
-    command_line.ROOT = checkout
+    repository.ROOT = checkout
     with writing_alone():
         os.kill(os.getpid(), signal.SIGKILL)
 

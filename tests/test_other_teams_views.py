@@ -23,9 +23,10 @@ from test_heartbeat import stands_at
 
 from contract_checks.language.loader import load
 from contract_checks.operations.log import ADDRESS_VARIABLE
-from scripts import command_line, refresh
-from scripts.command_line import CONTRACT, NotBegunError
-from scripts.versions import versions_of_log
+from jobs import repository
+from jobs.refreshing import refresh
+from jobs.repository import CONTRACT, NotBegunError
+from jobs.versions import versions_of_log
 
 pytest_plugins = ["feast_repository"]
 
@@ -58,8 +59,7 @@ def crowded(fresh_store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     )
     monkeypatch.setenv(ADDRESS_VARIABLE, f"sqlite:///{tmp_path}/operations.db")
     (tmp_path / "data").mkdir()
-    for module in (command_line, refresh):
-        monkeypatch.setattr(module, "ROOT", tmp_path)
+    monkeypatch.setattr(repository, "ROOT", tmp_path)
     counted = SimpleNamespace(ingested=1, kept=1, superseded=0, quarantined=0)
     made = SimpleNamespace(
         events=counted, history_rows=1, new_rows=1, newest=None, newest_arrival=PRESENT
@@ -109,7 +109,7 @@ def test_a_view_that_is_ahead_bars_nobody_else(crowded, view: str) -> None:
     registered = crowded.get_feature_view(view)
     registered.materialization_intervals.append((PRESENT, PRESENT + DAY))
     crowded.registry.apply_feature_view(registered, crowded.project)
-    refresh._refuse_what_was_given(crowded, load(CONTRACT), PRESENT, refresh.EVENTS)
+    refresh.refuse_what_was_given(crowded, load(CONTRACT), PRESENT, refresh.EVENTS)
     refreshed(crowded, PRESENT)
     assert stands_at(crowded) == PRESENT
     assert ends(crowded, view) == [PRESENT + DAY]
@@ -118,7 +118,7 @@ def test_a_view_that_is_ahead_bars_nobody_else(crowded, view: str) -> None:
 def test_a_version_of_the_same_log_that_is_ahead_does(crowded) -> None:
     crowded.materialize(PRESENT - TTL, PRESENT + HOUR, [SAME_LOG])
     with pytest.raises(NotBegunError, match=SAME_LOG):
-        refresh._refuse_what_was_given(crowded, load(CONTRACT), PRESENT, refresh.EVENTS)
+        refresh.refuse_what_was_given(crowded, load(CONTRACT), PRESENT, refresh.EVENTS)
 
 
 def test_versions_are_told_by_the_log_they_read(crowded) -> None:

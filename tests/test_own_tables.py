@@ -19,11 +19,11 @@ from typer.testing import CliRunner
 
 from contract_checks.language.loader import load
 from contract_checks.operations.log import ADDRESS_VARIABLE
-from scripts import command_line, own_tables, versions, view_contracts
+from jobs import own_tables, repository, versions, view_contracts
 
 ROOT = Path(__file__).resolve().parent.parent
 OTHERS = ROOT / "tests" / "contracts"
-TABLES = (command_line.EVENTS, command_line.HISTORY, command_line.QUARANTINE)
+TABLES = (repository.EVENTS, repository.HISTORY, repository.QUARANTINE)
 MONTHS = {
     "**Lookback window:** 30d": "**Lookback window:** 60d",
     "Rolling 30-day window": "Rolling 60-day window",
@@ -105,12 +105,13 @@ def test_a_contract_of_other_tables_is_refused_by_every_job(job: str, tmp_path: 
 
 def test_every_job_that_is_told_a_document_asks_or_touches_no_table() -> None:
     """Jobs that ask nothing read what Feast serves, or the operations log, by the view's name."""
-    sources = {path.stem: path.read_text("utf-8") for path in (ROOT / "scripts").glob("*.py")}
+    doors = {path.stem: path.read_text("utf-8") for path in (ROOT / "scripts").glob("*.py")}
+    jobs = {path.stem: path.read_text("utf-8") for path in (ROOT / "jobs").rglob("*.py")}
     reads = re.compile(r"^from contract_checks.language.loader import .*\bload$", re.MULTILINE)
-    unasked = {job for job, text in sources.items() if reads.search(text)}
+    unasked = {job for each in (doors, jobs) for job, text in each.items() if reads.search(text)}
     reading = {"access_review", "alerts", "draw_one_customer", "job_failure", "serve"}
     assert unasked == reading | {"own_tables", "view_contracts"}
-    assert all("own_tables(" in sources[job] for job in (*JOBS, "ingest", "demo"))
+    assert all("own_tables(" in doors[job] for job in (*JOBS, "ingest", "demo"))
 
 
 def test_the_computation_alone_refuses_them_too(tmp_path: Path) -> None:
@@ -126,12 +127,12 @@ def test_one_clause_is_enough_and_is_named(clause: str, tmp_path: Path) -> None:
     contract = load(in_v2(tmp_path, ONE_CLAUSE[clause]))
     (said,) = own_tables.differences(contract)
     assert said.startswith(clause)
-    with pytest.raises(command_line.NotBegunError, match="is no contract of the tables"):
+    with pytest.raises(repository.NotBegunError, match="is no contract of the tables"):
         own_tables.contract_of_own_tables(tmp_path / NEXT_DOCUMENT)
 
 
 def test_versions_of_the_same_terms_pass(tmp_path: Path) -> None:
-    for document in (command_line.CONTRACT, tmp_path / "contracts" / f"{V1}.md"):
+    for document in (repository.CONTRACT, tmp_path / "contracts" / f"{V1}.md"):
         assert own_tables.contract_of_own_tables(document).view_name == V1
     assert own_tables.contract_of_own_tables(tmp_path / NEXT_DOCUMENT).view_name == V2
     assert own_tables.contract_to_read_under(tmp_path / NEXT_DOCUMENT).view_name == V2
@@ -164,5 +165,5 @@ def test_a_version_of_other_tables_gets_no_record_of_a_refresh_of_these(
     log = SimpleNamespace(path="log.parquet")
     views = [SimpleNamespace(name=name, batch_source=log) for name in (V1, V2)]
     store: Any = SimpleNamespace(list_batch_feature_views=lambda: views)
-    found = versions.versions_of_log(store, load(command_line.CONTRACT))
+    found = versions.versions_of_log(store, load(repository.CONTRACT))
     assert [view.name for view in found] == with_it

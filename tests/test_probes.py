@@ -112,7 +112,7 @@ WRONG: dict[str, tuple[str, str, str, set[str]]] = {
 def repository(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A copy of the repository with a real registry."""
     copy = tmp_path_factory.mktemp("probed")
-    for name in (*ROOMS, "scripts"):
+    for name in (*ROOMS, "jobs", "scripts"):
         ignored = shutil.ignore_patterns("__pycache__")
         shutil.copytree(ROOT / name, copy / name, ignore=ignored)
     for name in ("feature_store.yaml", ".feastignore"):

@@ -22,9 +22,10 @@ from redis_server import RedisServer
 from sqlalchemy.engine import make_url
 from warehouse import ROLES, TRAINING
 
-from scripts.provision import Verdict, main, provision
-from scripts.provisioned_logins import Login, logins_from, refused_entry
-from scripts.provisioned_rights import due_to, judged, rights_of
+from jobs.provisioning.logins import Login, logins_from, refused_entry
+from jobs.provisioning.provision import Verdict, provision
+from jobs.provisioning.rights import due_to, judged, rights_of
+from scripts.provision import main
 from storage.errors import RefusedError
 
 pytest_plugins = ["postgres_server", "warehouse"]

@@ -20,8 +20,13 @@ from typer.testing import CliRunner
 from contract_checks.language.loader import load
 from contract_checks.operations.log import ADDRESS_VARIABLE, OperationsLog
 from feature_access.errors import OnlineStoreEmptyError
-from scripts import command_line, erased, rebuild, recording, refresh
-from scripts.command_line import CONTRACT
+from jobs import repository as here
+from jobs.privacy import erased
+from jobs.refreshing import rebuild, refresh
+from jobs.rehearsal import backfill
+from jobs.reporting import recording
+from jobs.repository import CONTRACT
+from scripts import rebuild as door
 from storage.errors import RefusedError
 
 pytest_plugins = ["engines"]
@@ -105,9 +110,9 @@ def repository(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path
     copy = copy_of_the_project(tmp_path / "repository")
     events = write_events(DELIVERED, copy / HISTORY.with_name("customer_events.parquet"))
     apply(copy)
-    for script in (command_line, recording, refresh, rebuild):
+    for script in (backfill, here, recording):
         monkeypatch.setattr(script, "ROOT", copy)
-    for script in (refresh, rebuild):
+    for script in (backfill, refresh, rebuild):
         monkeypatch.setattr(script, "HISTORY", copy / HISTORY)
     monkeypatch.setattr(refresh, "QUARANTINE", copy / HISTORY.with_name("quarantine.parquet"))
     monkeypatch.setattr(erased, "ERASED", copy / "data" / "erased_customers.txt")
@@ -123,9 +128,9 @@ def events_of(repository: Path) -> Path:
 
 def run(repository: Path, *arguments: str, code: int = 0) -> str:
     app = typer.Typer()
-    app.command()(rebuild.main)
+    app.command()(door.main)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(rebuild, "now", lambda: NOW)
+        patch.setattr(door, "now", lambda: NOW)
         done = CliRunner().invoke(app, ["--events", str(events_of(repository)), *arguments])
     assert done.exit_code == code, done.output
     return " ".join(done.output.split())

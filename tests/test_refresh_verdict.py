@@ -19,8 +19,8 @@ from test_jobs_records import DAY, HOUR, PRESENT, job, shopping
 from contract_checks.language.loader import load
 from feature_pipeline.change_log.intake import IntakeCounts
 from feature_pipeline.refreshed import Refreshed
-from scripts.command_line import CONTRACT
-from scripts.refresh_verdict import Verdict, too_many_set_aside
+from jobs.reporting.refresh_verdict import Verdict, too_many_set_aside
+from jobs.repository import CONTRACT
 
 EVENTS = HISTORY.with_name("customer_events.parquet")
 METRICS = Path("data", "metrics", "refresh.prom")

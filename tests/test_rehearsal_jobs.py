@@ -5,6 +5,7 @@ import sqlite3
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from fractions import Fraction
+from importlib import import_module
 from pathlib import Path
 from random import Random
 from shutil import copytree
@@ -19,6 +20,7 @@ import typer
 from feast_copy import HISTORY, apply, copy_of_the_project
 from typer.testing import CliRunner
 
+import jobs.repository
 from contract_checks.language.contract import Contract
 from contract_checks.language.loader import load
 from contract_checks.measures.mismatch_causes import Cause
@@ -27,8 +29,8 @@ from contract_checks.operations.log import ADDRESS_VARIABLE, OperationsLog, Reco
 from feature_access.offline_stores import duckdb_store, offline_table
 from feature_access.training.hashing import HASH_KEY_VARIABLE
 from feature_pipeline.change_log.aggregate import aggregate
-from scripts import canary, load_test, sampling, shadow_compare
-from scripts.command_line import CONTRACT
+from jobs.rehearsal import canary, load_test, sampling, shadow_compare
+from jobs.repository import CONTRACT
 
 PRESENT = datetime(2026, 3, 1, 12, tzinfo=UTC)
 LOG_END = PRESENT + timedelta(days=2)
@@ -98,8 +100,7 @@ def repository(world: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
     mine = copytree(world, tmp_path / "repository", symlinks=True)
     monkeypatch.setenv(ADDRESS_VARIABLE, f"sqlite:///{tmp_path}/operations.db")
     monkeypatch.delenv(HASH_KEY_VARIABLE, raising=False)
-    for script in (canary, shadow_compare, load_test):
-        monkeypatch.setattr(script, "ROOT", mine)
+    monkeypatch.setattr(jobs.repository, "ROOT", mine)
     return mine
 
 
@@ -117,7 +118,7 @@ def contract() -> Contract:
 
 def run(script: ModuleType, *arguments: object, as_of: datetime = PRESENT) -> Any:
     app = typer.Typer()
-    app.command()(script.main)
+    app.command()(import_module(f"scripts.{script.__name__.rpartition('.')[2]}").main)
     written = ["--as-of", as_of.isoformat(), *map(str, arguments)]
     return CliRunner().invoke(app, written, catch_exceptions=False)
 
@@ -330,7 +331,7 @@ def test_shadow_compare_is_refused_where_nothing_can_be_compared(repository, mon
     refused = run(shadow_compare, as_of=PRESENT - timedelta(microseconds=1))
     assert refused.exit_code == 2
     assert "the online store stands at 2026-03-01T12:00:00+00:00" in refused.stderr
-    monkeypatch.setattr(shadow_compare, "ROOT", repository / "never_materialized")
+    monkeypatch.setattr(jobs.repository, "ROOT", repository / "never_materialized")
     refused = run(shadow_compare)
     assert refused.exit_code == 2
     assert "never materialized: run scripts/refresh.py" in refused.stderr
@@ -510,7 +511,7 @@ def promising(contract: Contract, latency: timedelta, error_rate: float) -> Any:
 def lenient(contract: Contract, monkeypatch: pytest.MonkeyPatch) -> None:
     """A promise that the busiest machine keeps."""
     monkeypatch.setattr(
-        load_test, "contract_of_own_tables", promising(contract, timedelta(seconds=30), 0.03)
+        "scripts.load_test.contract_of_own_tables", promising(contract, timedelta(seconds=30), 0.03)
     )
 
 
@@ -540,7 +541,7 @@ def test_load_test_with_too_few_requests_to_tell_is_unknown(repository):
 
 def test_load_test_is_broken_by_latency(repository, contract, monkeypatch):
     promised = promising(contract, timedelta(microseconds=1), 0.03)
-    monkeypatch.setattr(load_test, "contract_of_own_tables", promised)
+    monkeypatch.setattr("scripts.load_test.contract_of_own_tables", promised)
     assert run(load_test, "--requests", 100, "--rate", 500).exit_code == 1
     (record,) = records(repository)
     assert (record.passed, record.figures["outcome"]) == (False, "broken")

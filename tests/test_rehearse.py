@@ -21,8 +21,8 @@ from contract_checks.findings import Outcome
 from contract_checks.judge import judge
 from contract_checks.language.loader import load
 from contract_checks.operations.log import ADDRESS_VARIABLE, OperationsLog
-from scripts import rehearse
-from scripts.command_line import CONTRACT
+from jobs.rehearsal import rehearse
+from jobs.repository import CONTRACT
 from storage.errors import RefusedError
 
 assert checks.__all__, "importing the package binds the checks"

@@ -245,9 +245,11 @@ def test_what_will_be_too_old_by_the_next_run_can_go_now(repository: Path) -> No
 
 KILLED = """
 import os, sys
-import scripts.retain as retain
-from scripts import command_line, old_records
-steps = [(command_line, "clear_drafts"),
+import scripts.retain
+import jobs.privacy.retain as retain
+from jobs import repository
+from jobs.privacy import old_records
+steps = [(repository, "clear_drafts"),
          (retain, "let_go_of_history"), (retain, "let_go_of_events"),
          (old_records.OldTrainingSets, "delete"), (old_records.OldRecords, "delete")]
 from feature_access.online_stores.sqlite_store import DefaultingSqliteOnlineStore as online
@@ -265,7 +267,7 @@ def wrapped(step):
 for owner, name in steps:
     setattr(owner, name, wrapped(getattr(owner, name)))
 from contract_checks.clock import instant
-retain.main(instant(sys.argv[2]))
+scripts.retain.main(instant(sys.argv[2]))
 """
 STEPS = 7
 

@@ -47,7 +47,7 @@ class Shared:
     """A store on a served Redis that holds other projects' copies of every row."""
 
     def __init__(self, store, server) -> None:
-        from scripts.forgetful import forgetful
+        from jobs.privacy.forgetful import forgetful
 
         self.store, self.config, self.server = store, store.config, server
         self.forgetful = forgetful(store)
@@ -96,7 +96,7 @@ def shared(on_served_redis, served_redis) -> Shared:
 
 
 def erase(shared: Shared) -> None:
-    from scripts.customer import online_keys
+    from jobs.privacy.customer import online_keys
 
     keys = [key for who in range(1, 50) for key in online_keys("customer_id", str(who))]
     held = shared.forgetful.held(shared.config, keys)

@@ -23,8 +23,12 @@ from contract_checks.operations.log import ADDRESS_VARIABLE, OperationsLog, Reco
 from feature_access.errors import OnlineStoreEmptyError
 from feature_access.offline_stores.offline_table import NotYetKnownError
 from feature_pipeline.change_log.step_back import step_back_in_lake, step_back_in_warehouse
-from scripts import command_line, erased, recording, refresh, step_back
-from scripts.command_line import CONTRACT
+from jobs import repository as here
+from jobs.privacy import erased
+from jobs.refreshing import refresh, step_back
+from jobs.reporting import recording
+from jobs.repository import CONTRACT
+from scripts import step_back as door
 from storage.errors import RefusedError
 
 pytest_plugins = ["engines", "feast_repository", "feast_online"]
@@ -101,7 +105,7 @@ def test_one_view_is_brought_back_and_its_neighbour_is_left_alone(either, log):
     from feast import FeatureView
 
     from feature_pipeline.online.materialize import materialize_again, materialize_up_to
-    from scripts.forgetful import forgetful
+    from jobs.privacy.forgetful import forgetful
 
     store, _flush = either
     customers = [*HOUSEHOLDS[:300], LEAKY, UNKNOWN]
@@ -157,7 +161,7 @@ def repository(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     events = write_events(SEEN, copy / HISTORY.with_name("customer_events.parquet"))
     apply(copy)
     with pytest.MonkeyPatch.context() as patch:
-        for script in (command_line, recording, refresh, step_back):
+        for script in (here, recording, step_back):
             patch.setattr(script, "ROOT", copy)
         for script in (refresh, step_back):
             patch.setattr(script, "HISTORY", copy / HISTORY)
@@ -198,7 +202,7 @@ def test_the_job_is_safe_to_kill_and_leaves_the_stores_as_they_should_be(reposit
         refresh.refresh(store, contract, NOW, events)
 
     files = {f: f.read_bytes() for f in (repository / "data").rglob("*") if f.is_file()}
-    told = run(step_back, NOW, events)
+    told = run(door, NOW, events)
     assert f"the offline table is known up to {FUTURE.isoformat()}" in told
     assert f"{VIEW} is online up to {FUTURE.isoformat()}" in told
     assert f"known by {KNOWN.isoformat()} stays as it is" in told
@@ -221,7 +225,7 @@ def test_the_job_is_safe_to_kill_and_leaves_the_stores_as_they_should_be(reposit
             step_back.step_back(opened(repository), contract, NOW, events)
     with pytest.raises(OnlineStoreEmptyError):
         answered(opened(repository), VIEW, [1])
-    assert "both are taken back to" in run(step_back, NOW, events, "--confirm")
+    assert "both are taken back to" in run(door, NOW, events, "--confirm")
 
     store = opened(repository)
     customers = [1, 2, 3, 4, 5]
@@ -253,7 +257,7 @@ def test_the_job_is_safe_to_kill_and_leaves_the_stores_as_they_should_be(reposit
     assert (last["views"], last["log"]) == ({VIEW: FUTURE.isoformat()}, None)
     assert (last["history_rows"], last["records"]) == (len(log.rows), 2)
 
-    assert "nothing to do" in run(step_back, NOW, events, "--confirm")
+    assert "nothing to do" in run(door, NOW, events, "--confirm")
     done = refresh.refresh(store, contract, NOW + HOUR, events)
     assert (done.made_anew, done.since) == (None, NOW)
     assert answered(store, VIEW, [4]) == [ORACLE.profile(4, NOW + HOUR)] != [ZEROS]
@@ -262,9 +266,9 @@ def test_the_job_is_safe_to_kill_and_leaves_the_stores_as_they_should_be(reposit
     OperationsLog(f"sqlite:///{repository}/operations.db").append(
         Record("refresh", VIEW, FUTURE, True)
     )
-    assert "of a later time in the operations log: 1" in run(step_back, NOW + HOUR, events)
+    assert "of a later time in the operations log: 1" in run(door, NOW + HOUR, events)
     before = read_change_log(repository / HISTORY).rows
-    assert "both are taken back to" in run(step_back, NOW + HOUR, events, "--confirm")
+    assert "both are taken back to" in run(door, NOW + HOUR, events, "--confirm")
     left = OperationsLog(f"sqlite:///{repository}/operations.db").records(always)
     assert [(r.subject, r.at) for r in left if r.at > NOW + HOUR] == [("another_v1", FUTURE)]
     assert read_change_log(repository / HISTORY).rows == before

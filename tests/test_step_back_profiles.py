@@ -89,9 +89,9 @@ import typer
 from contract_checks.clock import instant
 from contract_checks.language.loader import load
 from feature_access.registry import open_store
+from jobs.refreshing.refresh import refresh
+from jobs.repository import CONTRACT, ROOT
 from scripts import step_back
-from scripts.command_line import CONTRACT, ROOT
-from scripts.refresh import refresh
 
 what, moment, *more = sys.argv[1:]
 moment = instant(moment)

@@ -12,7 +12,8 @@ from next_version import NEXT_DOCUMENT, V1, V2, edit, write_document
 
 from contract_checks.language.loader import load
 from contract_checks.operations.log import ADDRESS_VARIABLE, OperationsLog, Record
-from scripts import build_training_set, view_contracts
+from jobs import view_contracts
+from jobs.training import build_training_set
 from storage.errors import RefusedError
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)

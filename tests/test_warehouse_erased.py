@@ -17,7 +17,7 @@ from feature_pipeline.compute_engines.postgres.backfill import compare_in_wareho
 from feature_pipeline.compute_engines.postgres.load import load_events
 from feature_pipeline.compute_engines.postgres.row_deletion import TABLES, forget_customer
 from feature_pipeline.erasure.erased_customers import ErasedCustomers
-from scripts import erased
+from jobs.privacy import erased
 from storage.errors import RefusedError
 
 pytest_plugins = ["postgres_server", "warehouse"]

@@ -40,7 +40,7 @@ def test_lent_keys_of_two_columns_name_their_pairs_alone(shared_warehouse: Datab
 def test_a_bound_holds_for_those_drawn_and_for_few_others(
     shared_warehouse: Database, kind: str, most: int
 ) -> None:
-    """Drawn as scripts/sampling.py draws: by the least digests of seed and key."""
+    """Drawn as jobs/rehearsal/sampling.py draws: by the least digests of seed and key."""
     with session(shared_warehouse.address) as connection:
         connection.execute(
             f"CREATE TEMP TABLE everybody AS SELECT (900000 + n)::{kind} AS customer_id "

@@ -165,21 +165,21 @@ def test_a_whole_job_bars_those_of_other_hosts_and_not_its_own_steps(
     warehouse: Database, tmp_path, monkeypatch
 ) -> None:
     """A second host has a file of its own to lock; it leaves without a record, and tells nobody."""
-    from scripts import command_line, offline_rows
+    from jobs import repository
 
     there = address(warehouse)
-    monkeypatch.setattr(offline_rows, "chosen_warehouse", lambda: there)
+    monkeypatch.setattr(repository, "chosen_warehouse", lambda: there)
     here, second = tmp_path / "here", tmp_path / "second"
     for host in (here, second):
         (host / "data").mkdir(parents=True)
-    monkeypatch.setattr(command_line, "ROOT", here)
-    with command_line.writing_alone():
+    monkeypatch.setattr(repository, "ROOT", here)
+    with repository.writing_alone():
         forget_customer(there, LOG, "7")  # a step of this very job
-        monkeypatch.setattr(command_line, "ROOT", second)
+        monkeypatch.setattr(repository, "ROOT", second)
         with (
-            pytest.raises(command_line.NotBegunError, match="from this host or another"),
-            command_line.writing_alone(),
+            pytest.raises(repository.NotBegunError, match="from this host or another"),
+            repository.writing_alone(),
         ):
             pytest.fail("two jobs at once")
-    with command_line.writing_alone():
+    with repository.writing_alone():
         pass

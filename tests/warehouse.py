@@ -15,8 +15,8 @@ from oracle import ChangeLog, Event, Profile, Row
 from postgres_server import Database, PostgresServer
 from sqlalchemy.engine import make_url
 
-from scripts.provision import provision
-from scripts.provisioned_logins import Login
+from jobs.provisioning.logins import Login
+from jobs.provisioning.provision import provision
 
 ROOT = Path(__file__).resolve().parent.parent
 ALEMBIC = Path(sys.executable).with_name("alembic")

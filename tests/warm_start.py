@@ -42,6 +42,7 @@ _OURS = (
     "feature_pipeline",
     "feature_access",
     "contract_checks",
+    "jobs",
     "scripts",
     "storage",
 )

@@ -58,8 +58,8 @@ def near(keys: pa.Table, seed: str) -> str:
     """A condition that names nobody and holds for these entities, and for few others.
 
     It compares digests of seed and join keys with the greatest of theirs, rounded up: of entities
-    that were drawn by the least of these digests, as scripts/sampling.py draws them, it holds for
-    as good as no other.
+    that were drawn by the least of these digests, as jobs/rehearsal/sampling.py draws them, it
+    holds for as good as no other.
     """
     if not keys.num_rows:
         return "false"
