@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import duckdb
+import feast_start  # noqa: F401  (before any test has Feast)
 import pytest
 from fault_table import tried
 from feast_copy import HISTORY, copy_of_the_whole_project, made_once

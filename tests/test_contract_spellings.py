@@ -110,6 +110,7 @@ READ: dict[str, list[tuple[str, object]]] = {
         ("nightly at 2:30 UTC", every(DAY, at="02:30", zone="UTC")),
         ("weekly, Sundays", every(WEEK, weekday="Sunday")),
         ("daily at 04:00 utc", every(DAY, at="04:00", zone="UTC")),
+        ("daily at 04:00 z", every(DAY, at="04:00", zone="UTC")),
         ("weekly on Mondays at 06:00", every(WEEK, weekday="Monday", at="06:00")),
     ],
     "§4 upstream dependencies": [

@@ -104,6 +104,7 @@ DAY, HOUR = timedelta(days=1), timedelta(hours=1)
             Approval(name="J. Smith", date=date(2026, 1, 1)),
         ),
         (values.channel, "#ml-alerts Slack channel", "#ml-alerts"),
+        (values.timezone, "Z", "UTC"),
         (values.timezone, "America/Argentina/Buenos_Aires", "America/Argentina/Buenos_Aires"),
         (values.title, "Feature Contract: a_feature (v3)", ("a_feature", "v3")),
         (cadences.refresh, "hourly", Cadence(every=HOUR)),

@@ -396,7 +396,6 @@ def untouched(repository: Path) -> Iterator[None]:
     assert (registry.read_bytes(), tables(repository)) == before
 
 
-@pytest.mark.usefixtures("untouched")
 def counted(record):
     """What a canary counted, of which code."""
     figures = dict(record.figures)
@@ -407,6 +406,7 @@ def counted(record):
     return figures
 
 
+@pytest.mark.usefixtures("untouched")
 @pytest.mark.parametrize("as_of", [PRESENT, PRESENT - 50 * DAY, PRESENT + DAY])
 def test_canary_is_kept_and_leaves_no_trace(repository, as_of):
     done = run(canary, "--customers", 30, as_of=as_of)

@@ -2,11 +2,11 @@
 
 import re
 from datetime import timedelta
-from zoneinfo import available_timezones
 
 from contract_checks.language.numbers import COUNTS
 from contract_checks.language.sentence import FLAGS, Sentence, Unreadable, quote, tidy
 from contract_checks.language.terms import Cadence
+from contract_checks.language.values import timezone
 
 _HOUR, _DAY, _WEEK = timedelta(hours=1), timedelta(days=1), timedelta(weeks=1)
 _LENGTHS = {"hour": _HOUR, "dai": _DAY, "day": _DAY, "night": _DAY, "week": _WEEK}
@@ -51,9 +51,6 @@ def _at_a_time(
     hour, minute, twelve, half, named, zone = at
     if (weekday and every != _WEEK) or (any(at[:5]) and every < _DAY):
         raise Unreadable(f"expected a day of a weekly, an hour of a daily one; got {quote(text)}")
-    zone = _zone(zone)
-    if zone and zone not in available_timezones():
-        raise Unreadable(f"no time zone is called {quote(zone)}: write one such as Europe/Berlin")
     if hour:
         at_time = f"{int(hour):02}:{minute}"
     elif twelve:
@@ -63,14 +60,9 @@ def _at_a_time(
     return Cadence(
         every=every,
         at=at_time or None,
-        zone=zone,
+        zone=timezone(zone) if zone else None,
         weekday=weekday.capitalize() if weekday else None,
     )
-
-
-def _zone(written: str | None) -> str | None:
-    """The zone in the case of the IANA database: `utc` is UTC."""
-    return "UTC" if written and written.lower() in ("utc", "z") else written
 
 
 def _shared_out(text: str, often: re.Match[str]) -> timedelta:

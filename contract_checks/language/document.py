@@ -5,6 +5,7 @@ ways in which a clause may stand.
 """
 
 import re
+from functools import lru_cache
 from pathlib import Path
 
 from markdown_it import MarkdownIt
@@ -44,6 +45,7 @@ def text_of(source: Path) -> str:
     return re.sub(r"\r\n?", "\n", text)
 
 
+@lru_cache(maxsize=4)  # one command reads a document to check, to compare and to sign it
 def parse(text: str) -> Document:
     """Read Markdown into an outline; any text is a document, if perhaps an empty one."""
     outlining = Outlining(text.split("\n"))

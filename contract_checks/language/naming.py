@@ -45,6 +45,7 @@ def clauses_of(section: str) -> tuple[Clause, ...]:
     return tuple(c for c in CLAUSES if f"{c.section}.".startswith(f"{section}."))
 
 
+@lru_cache(maxsize=256)  # each layout that a clause may stand in asks it
 def clause_of(section: str, label: str) -> Clause | None:
     """The clause of a section that a label means."""
     return next((clause for clause in clauses_of(section) if clause.accepts(label)), None)

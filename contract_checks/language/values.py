@@ -27,7 +27,7 @@ Value = TypeVar("Value")
 
 VERSION = r"\bv[0-9]{1,4}\b"
 JOINT = r"\s*[,;]\s*(?:and\s+)?|\s+(?:and|&)\s+"
-_UTC = r"(?:utc|coordinated universal time(?: \(utc\))?)"
+_UTC = r"(?:utc|z|coordinated universal time(?: \(utc\))?)"
 _ALL_UTC = rf"all timestamps (?:are )?(?:stored )?in {_UTC}"
 _TYPES = "struct|int(?:eger|32|64)?|bigint|float(?:32|64)?|double|decimal|string|bool(?:ean)?"
 
