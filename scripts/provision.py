@@ -19,7 +19,7 @@ def main(
         bool, typer.Option("--dry-run", help="Show what would be done; nothing is left of it.")
     ] = False,
 ) -> None:
-    """Set the production profile's warehouse, registry and logins up. Run it again at will.
+    """Set the production profile's warehouse, registry, log and logins up. Run it again at will.
 
     What is there stays as it is. At the end every login is held against its roles: it must be able
     to do their work, and nothing else.

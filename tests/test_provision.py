@@ -23,7 +23,7 @@ from sqlalchemy.engine import make_url
 from warehouse import ROLES, TRAINING
 
 from jobs.provisioning.logins import Login, logins_from, refused_entry
-from jobs.provisioning.provision import Verdict, provision
+from jobs.provisioning.provision import Verdict, provision, provision_log
 from jobs.provisioning.rights import due_to, judged, rights_of
 from scripts.provision import main
 from storage.errors import RefusedError
@@ -122,10 +122,13 @@ def test_a_login_that_may_not_log_in_or_inherits_nothing_is_mended(nothing: Data
     ]
     try:
         provision(owner, odd)
+        by_grant = """; REVOKE feature_store_judge FROM "it's"; """
+        by_grant += """GRANT feature_store_judge TO "it's" WITH INHERIT FALSE"""
+        with nothing.connect() as session:
+            since_16 = session.info.server_version >= 160_000
         for statement in (
             """ALTER ROLE "Odd""Name" NOLOGIN""",
-            """ALTER ROLE "it's" NOINHERIT; REVOKE feature_store_judge FROM "it's"; """
-            """GRANT feature_store_judge TO "it's" WITH INHERIT FALSE""",
+            f"""ALTER ROLE "it's" NOINHERIT{by_grant if since_16 else ""}""",
         ):
             with nothing.connect() as session:
                 session.execute(statement)
@@ -278,6 +281,88 @@ def test_a_registry_of_somebody_is_taken_over_or_named(
         assert provision(owner, LOGINS) == ([], verdicts)
 
 
+# An operations log in a database of its own, on the warehouse's server or another.
+
+
+@pytest.fixture(params=["the same server", "another"])
+def apart(request: pytest.FixtureRequest, nothing: Database) -> Iterator[Database]:
+    """A second database of the same owner; the warehouse is provisioned."""
+    provision(make_url(nothing.url), LOGINS)
+    other = request.param == "another"
+    there = PostgresServer() if other else request.getfixturevalue("server")
+    with there.database("postgres").connect() as admin:
+        if other:
+            admin.execute(f"CREATE ROLE {OWNER} LOGIN CREATEROLE PASSWORD 'of the owner'")
+        with there.new_database() as database:
+            admin.execute(f"ALTER DATABASE {database.name} OWNER TO {OWNER}")
+            yield database.seen_by(OWNER, "of the owner")
+    if other:
+        there.stop()
+
+
+@pytest.mark.slow
+def test_a_log_of_its_own_is_set_up_and_every_login_held_against_it(apart: Database) -> None:
+    owner = make_url(apart.url)
+    with apart.connect() as session:
+        foretold, _ = provision_log(owner, LOGINS, keep=False)
+        schemas = "SELECT nspname FROM pg_namespace WHERE nspname ~ '^(data|feature|customer)_'"
+        assert session.execute(schemas).fetchall() == []
+        done, verdicts = provision_log(owner, LOGINS)
+        assert done == foretold
+        assert "made the schema feature_operations, where the operations log lies" in done
+        assert session.execute(schemas).fetchall() == [("feature_operations",)]
+        assert kept(verdicts), verdicts
+        names = sorted(login.name for login in LOGINS)
+        assert [v.name for v in verdicts] == [f"{name}, at the operations log" for name in names]
+        assert provision_log(owner, LOGINS) == ([], verdicts)
+    for login, may in zip(LOGINS, ("INSERT", "INSERT", "DELETE", "INSERT"), strict=True):
+        with apart.seen_by(login.name, login.password).connect() as session:
+            asked = "SELECT has_table_privilege('feature_operations.operations', %s)"
+            assert session.execute(asked, [may]).fetchone() == (True,)
+            assert session.execute(asked, ["TRUNCATE"]).fetchone() == (False,)
+
+
+@pytest.mark.slow
+def test_what_drifted_there_is_seen_and_mended(apart: Database) -> None:
+    owner, log = make_url(apart.url), "feature_operations.operations"
+    provision_log(owner, LOGINS)
+    with apart.connect() as session:
+        session.execute(f"REVOKE INSERT ON {log} FROM feature_store_training")
+        session.execute(f"GRANT TRUNCATE ON {log} TO trainer")
+    done, verdicts = provision_log(owner, LOGINS)
+    told = f"granted feature_store_training INSERT on {log}, where the operations log lies"
+    assert done == [told]
+    (wrong,) = [verdict for verdict in verdicts if not kept([verdict])]
+    assert wrong.name == "trainer, at the operations log"
+    assert (wrong.lacks, wrong.beyond) == ((), (f"TRUNCATE on {log}",))
+
+
+@pytest.mark.slow
+def test_the_command_sets_a_log_of_its_own_up(
+    apart: Database, nothing: Database, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: Any
+) -> None:
+    redis = RedisServer(tmp_path)
+    monkeypatch.setenv("FEATURE_STORE_MIGRATIONS_DATABASE", nothing.url)
+    monkeypatch.setenv("FEATURE_STORE_OPERATIONS_LOG_OWNER", apart.url)
+    monkeypatch.setenv("FEATURE_STORE_LOGINS", in_words(LOGINS))
+    monkeypatch.setenv("FEATURE_STORE_REDIS", f"127.0.0.1:{redis.port}")
+    assert exit_code() == 0
+    said = " ".join(capsys.readouterr().out.split())
+    assert "made the schema feature_operations, where the operations log lies" in said
+    assert exit_code() == 0
+    assert capsys.readouterr().out.startswith("nothing to do")
+    for address, why in (
+        ("sqlite:///hunter2", "FEATURE_STORE_OPERATIONS_LOG_OWNER is no address of PostgreSQL"),
+        ("postgresql://owner:hunter2@127.0.0.1:1/nowhere", "owner, the owner of nowhere by"),
+    ):
+        monkeypatch.setenv("FEATURE_STORE_OPERATIONS_LOG_OWNER", address)
+        assert exit_code() == 2
+        told = capsys.readouterr()
+        assert why in " ".join(told.err.split())
+        assert "hunter2" not in told.out + told.err
+    redis.kill()
+
+
 # What is refused.
 
 
@@ -302,6 +387,8 @@ def test_roles_of_another_owner_are_not_given_away(
     server: PostgresServer, nothing: Database
 ) -> None:
     with server.database(nothing.name).connect() as admin:
+        if admin.info.server_version < 160_000:
+            pytest.skip("there whoever may make roles may give any")
         admin.execute("CREATE ROLE feature_store_training")
         with pytest.raises(RefusedError, match=r"permission denied to grant role .*superuser"):
             provision(make_url(nothing.url), LOGINS)

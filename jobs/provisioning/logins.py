@@ -22,7 +22,8 @@ _LONGEST_NAME = 63
 """Bytes; PostgreSQL cuts off what is beyond, and two logins could become one."""
 
 _INHERITED_BY_GRANT = 160_000
-"""From PostgreSQL 16 on each grant says whether the login has its role's rights at once."""
+"""From PostgreSQL 16 on each grant says whether the login has its role's rights at once; before,
+the login does."""
 
 # The owner is a member of the roles, to hand them on, and is no job's login.
 _MEMBERS = """
@@ -30,7 +31,10 @@ _MEMBERS = """
     FROM pg_auth_members AS m JOIN pg_roles AS login ON login.oid = m.member
         JOIN pg_roles AS given ON given.oid = m.roleid
     WHERE login.rolcanlogin AND login.rolname <> current_user AND given.rolname = ANY(%(roles)s)
-      AND login.oid <> (SELECT nspowner FROM pg_namespace WHERE nspname = 'data_warehouse')
+      AND login.oid NOT IN (
+          SELECT nspowner FROM pg_namespace
+          WHERE nspname IN ('data_warehouse', 'feature_operations')
+      )
     ORDER BY 1, 2
 """
 
@@ -101,6 +105,10 @@ def make_login(session: Session, login: Login, *, let_in: bool) -> list[str]:
         session.execute(setting.format(what, name, _verifier(session, login)))
         done.append(f"{'set the password of' if exists else 'made'} the login {login.name}")
     by_grant = session.info.server_version >= _INHERITED_BY_GRANT
+    barred = "SELECT 1 FROM pg_roles WHERE rolname = %s AND NOT rolinherit"
+    if not by_grant and session.execute(barred, [login.name]).fetchone():
+        session.execute(sql.SQL("ALTER ROLE {} INHERIT").format(name))
+        done.append(f"let {login.name} have its roles' rights at once")
     for role in login.roles:
         asked = [login.name, PREFIX + role, "USAGE" if by_grant else "MEMBER"]
         (has,) = session.execute("SELECT pg_has_role(%s, %s, %s)", asked).fetchone() or (True,)

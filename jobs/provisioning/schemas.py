@@ -69,12 +69,28 @@ def make_tables(connection: Connection, session: Session) -> list[str]:
     import feast_start  # noqa: F401  (before Feast)
     from feast.infra.registry.sql import metadata
 
-    done = []
-    for schema, tables in ((REGISTRY, metadata), (OPERATIONS, TABLES)):
-        done += _schema_made(session, schema)
-        done += _tables_made(connection, session, schema, tables)
-        done += _take_over(session, schema)
-    return done
+    return [
+        *_made_in(REGISTRY, metadata, connection, session),
+        *_made_in(OPERATIONS, TABLES, connection, session),
+    ]
+
+
+def make_warehouse(connection: Connection, session: Session) -> list[str]:
+    """Make all that the warehouse's database holds; see `migrate` and `make_tables`."""
+    return migrate(connection) + make_tables(connection, session)
+
+
+def make_log(connection: Connection, session: Session) -> list[str]:
+    """Make the operations log alone, in a database of its own."""
+    return _made_in(OPERATIONS, TABLES, connection, session)
+
+
+def _made_in(schema: str, tables: MetaData, connection: Connection, session: Session) -> list[str]:
+    return [
+        *_schema_made(session, schema),
+        *_tables_made(connection, session, schema, tables),
+        *_take_over(session, schema),
+    ]
 
 
 def _schema_made(session: Session, schema: str) -> list[str]:
