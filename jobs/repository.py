@@ -1,7 +1,7 @@
 """Where the repository is, its tables and its warehouse, the present, and writing alone."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from datetime import datetime
 from pathlib import Path
@@ -18,6 +18,9 @@ from storage.profile import VARIABLE, chosen_profile
 
 if TYPE_CHECKING:
     from feast import FeatureStore
+
+OnStep = Callable[[str], None]
+"""What a job tells the step to that begins now."""
 
 ROOT = Path(__file__).resolve().parent.parent
 WAREHOUSE = ROOT / "data" / "data_warehouse"
@@ -58,6 +61,13 @@ def feature_store() -> "FeatureStore":
     from feature_access.registry import open_store
 
     return open_store(ROOT)
+
+
+def warehouse_of(store: "FeatureStore") -> str | None:
+    """The libpq connection string of an open store's warehouse; see `chosen_warehouse`."""
+    from feature_access.offline_stores.postgres_address import warehouse_address
+
+    return warehouse_address(store.config)
 
 
 def chosen_warehouse() -> str | None:

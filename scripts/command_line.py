@@ -36,17 +36,18 @@ def time_option(told: str) -> Any:
 @contextmanager
 def refusals_exit(*others: type[Exception]) -> Iterator[None]:
     """Turn a refusal, one of ours or of `others`, into one message on stderr and exit code 2."""
-    # Imported late: not every job reads a contract.
-    from contract_checks.evidence.facts import MissingEvidence
-    from contract_checks.language.loader import InvalidContract
-
-    caught: tuple[type[Exception], ...] = (RefusedError, InvalidContract, MissingEvidence, *others)
     try:
         yield
-    except caught as refusal:
+    except Exception as error:
+        # Imported late: most jobs are not refused, and some read no contract.
+        from contract_checks.evidence.facts import MissingEvidence
+        from contract_checks.language.loader import InvalidContract
+
+        if not isinstance(error, (RefusedError, InvalidContract, MissingEvidence, *others)):
+            raise
         printed = console(stderr=True, soft_wrap=True)
         printed.print("refused:", style="bold red", end=" ")
-        printed.print(str(refusal), highlight=False)
+        printed.print(str(error), highlight=False)
         raise typer.Exit(COULD_NOT_JUDGE) from None
 
 

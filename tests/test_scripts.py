@@ -246,7 +246,8 @@ def test_a_job_on_no_schedule_starts_without_the_alert_channel() -> None:
     job = (
         "import sys, scripts.command_line as line\n"
         "sys.argv = ['look_up.py']\n"
-        "try: line.run_job(lambda: None)\n"
+        "def main():\n    with line.refusals_exit(): pass\n"
+        "try: line.run_job(main)\n"
         "finally: print(sorted({'sqlalchemy', 'slack_sdk'} & sys.modules.keys()))\n"
     )
     done = subprocess.run([sys.executable, "-c", job], cwd=ROOT, capture_output=True, text=True)

@@ -3,7 +3,6 @@
 import os
 import subprocess
 import sys
-from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from shutil import rmtree
@@ -22,7 +21,7 @@ from feature_pipeline.refreshed import Refreshed
 from jobs.refreshing.customer_activity import MADE
 from jobs.refreshing.ingest import ingest
 from jobs.release.promote import promote
-from jobs.repository import EVENTS, HISTORY, ROOT
+from jobs.repository import EVENTS, HISTORY, ROOT, OnStep
 from jobs.serving.feast_server import feature_server, online_features
 from jobs.training.build_training_set import build
 from storage.duckdb_session import parquet_at
@@ -38,7 +37,6 @@ TRAINING_SET = ROOT / "data" / "training_set.parquet"
 UNKNOWN_CUSTOMER = 999_999
 DEMO_HASH_KEY = "a key for the demonstration only"  # real jobs have no such fallback
 
-OnStep = Callable[[str], None]
 Summary = list[tuple[str, str]]
 
 

@@ -15,14 +15,13 @@ from feature_pipeline.erasure.identity import Identity, without
 from feature_pipeline.erasure.residual_search import Searched, search
 from feature_pipeline.refreshed import Tables
 from jobs.privacy.customer import online_keys
-from jobs.privacy.erased import keep, listed_with
+from jobs.privacy.erased import keep, listed_with, terms_of
 from jobs.privacy.erased_rows import Step, stored
 from jobs.privacy.forgetful import forgetful
 from jobs.privacy.old_records import everything_on_record
 from jobs.privacy.sets_on_record import refuse_another_key, sets_on_record
 from jobs.reporting.recording import operations_log, recorded
 from jobs.repository import EVENTS, HISTORY, QUARANTINE, ROOT, writing_alone
-from jobs.terms import terms_of
 from storage.errors import RefusedError
 
 if TYPE_CHECKING:

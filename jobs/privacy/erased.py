@@ -6,6 +6,7 @@ writes adds them to the warehouse's list, which the jobs of every host read.
 
 import os
 
+from contract_checks.language.contract import Contract
 from feature_access.training.hashing import HASH_KEY_VARIABLE, hash_key_from
 from feature_pipeline.compute_engines.postgres.warehouse import ERASED as TABLE
 from feature_pipeline.erasure.erased_customers import ErasedCustomers, read_erased
@@ -14,6 +15,7 @@ from feature_pipeline.erasure.warehouse_erased import (
     is_anybody_erased,
     read_erased_in_warehouse,
 )
+from feature_pipeline.refreshed import Terms
 from jobs.repository import WAREHOUSE, chosen_warehouse
 from storage.errors import RefusedError
 
@@ -76,3 +78,9 @@ def keep(erased: ErasedCustomers) -> None:
         ERASED.unlink(missing_ok=True)  # every host's jobs know of them now
     else:
         erased.write(ERASED)
+
+
+def terms_of(contract: Contract, erased: ErasedCustomers) -> Terms:
+    """The terms of contract §3, and who was erased (§9)."""
+    time = contract.time
+    return Terms(time.lookback, time.allowed_lateness, erased, time.timezone)

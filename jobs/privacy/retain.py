@@ -22,12 +22,11 @@ from feature_pipeline.compute_engines.postgres.row_deletion import (
     old_rows,
 )
 from feature_pipeline.refreshed import Tables
-from jobs.privacy.erased import erased_customers_of_all_hosts
+from jobs.privacy.erased import erased_customers_of_all_hosts, terms_of
 from jobs.privacy.forgetful import forgetful
 from jobs.privacy.old_records import OldRecords, OldTrainingSets
 from jobs.reporting.recording import recorded
 from jobs.repository import EVENTS, HISTORY, QUARANTINE, chosen_warehouse, writing_alone
-from jobs.terms import terms_of
 from jobs.versions import versions_of_log
 from storage.errors import RefusedError
 

@@ -1,7 +1,6 @@
 """Aggregate events into the change log of features: the computation alone."""
 
 import os
-from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -11,7 +10,7 @@ from feature_pipeline.aggregation.literals import UnreadableError, duration
 from feature_pipeline.aggregation.reading import load
 from feature_pipeline.change_log.aggregate import aggregate
 from feature_pipeline.declared.log import compute_log
-from jobs.repository import ROOT
+from jobs.repository import ROOT, OnStep
 from storage.errors import RefusedError
 from storage.profile import chosen_profile, offline_store_of
 
@@ -20,7 +19,7 @@ def log_of_contract(
     contract: Contract,
     files: tuple[Path, Path, Path],
     as_of: datetime,
-    on_step: Callable[[str], None],
+    on_step: OnStep,
 ) -> str:
     """Write the change log of a contract's own columns, as the chosen profile makes it.
 
@@ -51,9 +50,7 @@ class Declared:
     lateness: str | None
     zone: str | None
 
-    def log(
-        self, files: tuple[Path, Path, Path], as_of: datetime, on_step: Callable[[str], None]
-    ) -> str:
+    def log(self, files: tuple[Path, Path, Path], as_of: datetime, on_step: OnStep) -> str:
         """Write it; what there is to tell."""
         declaration = load(self.file)
         done = compute_log(

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 from feature_pipeline.compute_engines.postgres.load import Loaded, load_events
 from jobs.privacy.erased import erased_customers_of_all_hosts
-from jobs.repository import writing_alone
+from jobs.repository import warehouse_of, writing_alone
 from storage.errors import RefusedError
 
 if TYPE_CHECKING:
@@ -18,9 +18,7 @@ def load_into_warehouse(store: "FeatureStore", events: Path) -> Loaded:
     Raises:
         RefusedError: the profile keeps its warehouse in files; see also `load_events`.
     """
-    from feature_access.offline_stores.postgres_address import warehouse_address
-
-    address = warehouse_address(store.config)
+    address = warehouse_of(store)
     if address is None:
         raise RefusedError(
             "the chosen profile keeps its warehouse in files, where events need no loading: "

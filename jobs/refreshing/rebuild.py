@@ -1,6 +1,5 @@
 """Rebuild: make the served history anew where it has to be another, with the reason on record."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -17,7 +16,7 @@ from jobs.privacy.forgetful import forgetful
 from jobs.refreshing.refresh import aggregated
 from jobs.rehearsal.backfill import recomputed
 from jobs.reporting.recording import digests_of, recorded
-from jobs.repository import EVENTS, HISTORY, writing_alone
+from jobs.repository import EVENTS, HISTORY, OnStep, warehouse_of, writing_alone
 from jobs.versions import versions_of_log
 from storage.errors import RefusedError
 from storage.table_bounds import retained_since
@@ -66,17 +65,16 @@ def difference_of(
     store: "FeatureStore",
     contract: Contract,
     events: Path = EVENTS,
-    on_step: Callable[[str], None] = lambda step: None,
+    on_step: OnStep = lambda step: None,
 ) -> Difference:
     """Compare all history that can be made again with what the events make of it now.
 
     Raises:
         RefusedError: no refresh has left a log, or see `recomputed`.
     """
-    from feature_access.offline_stores.postgres_address import warehouse_address
     from feature_access.training.known_times import how_far_known
 
-    views, address = versions_of_log(store, contract), warehouse_address(store.config)
+    views, address = versions_of_log(store, contract), warehouse_of(store)
     known = how_far_known(store, views)
     if known is None:
         raise RefusedError("no refresh has left a log: run scripts/refresh.py, which makes one")
@@ -104,7 +102,7 @@ def rebuild(
     at: datetime,
     reason: str,
     events: Path = EVENTS,
-    on_step: Callable[[str], None] = lambda step: None,
+    on_step: OnStep = lambda step: None,
 ) -> Difference:
     """Make history what the events make of it now, and leave a record; says what differed.
 
@@ -114,7 +112,6 @@ def rebuild(
     Raises:
         RefusedError: no reason is given, another job is writing; see also `difference_of`.
     """
-    from feature_access.offline_stores.postgres_address import warehouse_address
     from feature_pipeline.online.materialize import materialize_again
 
     if not reason:
@@ -131,7 +128,7 @@ def rebuild(
             on_step(f"emptying the online store of {view}")
             forgetful(store).forget_view(store.config, store.get_feature_view(view))
         on_step("withdrawing rows")
-        before, address = difference.begins - _MICROSECOND, warehouse_address(store.config)
+        before, address = difference.begins - _MICROSECOND, warehouse_of(store)
         if address:
             step_back_in_warehouse(address, before)
         else:

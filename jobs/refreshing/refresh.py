@@ -1,6 +1,5 @@
 """Refresh the feature store: events to change log to online store, up to an instant."""
 
-from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from datetime import datetime
@@ -15,11 +14,18 @@ from feature_pipeline.compute_engines.postgres.engine import PostgreSQLEngine
 from feature_pipeline.compute_engines.postgres.outliers import flag_outliers_in_warehouse
 from feature_pipeline.refresh import refresh as bring_up_to
 from feature_pipeline.refreshed import Refreshed, Tables
-from jobs.privacy.erased import erased_customers_of_all_hosts
+from jobs.privacy.erased import erased_customers_of_all_hosts, terms_of
 from jobs.reporting.lineage import refresh_flow
 from jobs.reporting.recording import recorded
-from jobs.repository import EVENTS, HISTORY, QUARANTINE, NotBegunError, writing_alone
-from jobs.terms import terms_of
+from jobs.repository import (
+    EVENTS,
+    HISTORY,
+    QUARANTINE,
+    NotBegunError,
+    OnStep,
+    warehouse_of,
+    writing_alone,
+)
 from jobs.versions import versions_of_log
 from storage.errors import RefusedError
 from storage.parquet_table import is_table
@@ -53,7 +59,7 @@ def refresh(
     contract: Contract,
     as_of: datetime,
     events: Path = EVENTS,
-    on_step: Callable[[str], None] = lambda step: None,
+    on_step: OnStep = lambda step: None,
 ) -> Refreshed:
     """Bring both stores up to `as_of`, and leave a record for each version of the feature.
 
@@ -105,7 +111,7 @@ def aggregated(
     contract: Contract,
     as_of: datetime,
     events: Path,
-    on_step: Callable[[str], None],
+    on_step: OnStep,
 ) -> Refreshed:
     """Bring the offline table up to `as_of`, where the profile keeps it.
 
@@ -118,10 +124,9 @@ def aggregated(
 
 def engine_of(store: "FeatureStore", events: Path) -> Engine:
     """The engine of the profile's offline store; `events` are a lake's."""
-    from feature_access.offline_stores.postgres_address import warehouse_address
     from feature_access.offline_stores.spark_session import lake_session
 
-    if address := warehouse_address(store.config):
+    if address := warehouse_of(store):
         return PostgreSQLEngine(address)
     tables = Tables(events, HISTORY, QUARANTINE)
     if session := lake_session(store.config):
@@ -134,11 +139,9 @@ def engine_of(store: "FeatureStore", events: Path) -> Engine:
 
 def outliers(store: "FeatureStore", contract: Contract, as_of: datetime) -> dict[str, int]:
     """Those of the last look-back window, by feature, where the profile keeps them."""
-    from feature_access.offline_stores.postgres_address import warehouse_address
-
     stretch = {"after": as_of - contract.time.lookback, "until": as_of}
     percentile = contract.quality.outliers.percentile
-    if address := warehouse_address(store.config):
+    if address := warehouse_of(store):
         return flag_outliers_in_warehouse(address, percentile, **stretch)
     return flag_outliers(HISTORY, percentile, **stretch)
 

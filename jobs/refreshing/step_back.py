@@ -1,6 +1,5 @@
 """Step back: take the stores back from a time that has not come, to now."""
 
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -14,7 +13,15 @@ from feature_pipeline.change_log.step_back import step_back_in_lake, step_back_i
 from jobs.privacy.forgetful import forgetful
 from jobs.refreshing.refresh import aggregated
 from jobs.reporting.recording import operations_log, recorded
-from jobs.repository import CLOCK_ALLOWANCE, EVENTS, HISTORY, ROOT, writing_alone
+from jobs.repository import (
+    CLOCK_ALLOWANCE,
+    EVENTS,
+    HISTORY,
+    ROOT,
+    OnStep,
+    warehouse_of,
+    writing_alone,
+)
 from jobs.versions import versions_of_log
 
 if TYPE_CHECKING:
@@ -80,7 +87,7 @@ def step_back(
     contract: Contract,
     at: datetime,
     events: Path = EVENTS,
-    on_step: Callable[[str], None] = lambda step: None,
+    on_step: OnStep = lambda step: None,
 ) -> Ahead:
     """Take what stands later than `at` back to it, and leave a record; says what did.
 
@@ -118,9 +125,7 @@ def _told(ahead: Ahead) -> dict[str, Any]:
 
 
 def _taken_back(store: "FeatureStore", known_to: datetime) -> int:
-    from feature_access.offline_stores.postgres_address import warehouse_address
-
-    if address := warehouse_address(store.config):
+    if address := warehouse_of(store):
         return step_back_in_warehouse(address, known_to)
     return step_back_in_lake(HISTORY, known_to)
 

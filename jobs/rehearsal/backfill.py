@@ -1,6 +1,5 @@
 """Backfill validation: recompute a stretch of history and compare it with what is on record."""
 
-from collections.abc import Callable
 from contextlib import ExitStack
 from datetime import datetime, timedelta
 from functools import partial
@@ -18,13 +17,11 @@ from feature_pipeline.compute_engines.postgres.backfill import compare_in_wareho
 from jobs.privacy.erased import erased_customers
 from jobs.reporting.freeze_baseline import registered
 from jobs.reporting.recording import digests_of, recorded
-from jobs.repository import EVENTS, HISTORY, ROOT, chosen_warehouse
+from jobs.repository import EVENTS, HISTORY, ROOT, OnStep, chosen_warehouse
 from storage.duckdb_session import parquet_at
 
 
-def backfill(
-    contract: Contract, as_of: datetime, on_step: Callable[[str], None] = lambda step: None
-) -> Backfill:
+def backfill(contract: Contract, as_of: datetime, on_step: OnStep = lambda step: None) -> Backfill:
     """Compare the stretch up to the last refresh by `as_of`, and leave a record.
 
     History is as of its refresh: what the events came to mean since is not its to know yet.
@@ -53,7 +50,7 @@ def recomputed(
     stretch: timedelta,
     address: str | None,
     events: Path,
-    on_step: Callable[[str], None],
+    on_step: OnStep,
 ) -> Backfill:
     """The stretch of history up to `end`, beside what the events make of it now.
 

@@ -9,6 +9,7 @@ import duckdb
 import psycopg
 
 from feature_pipeline.compute_engines.postgres.warehouse import session
+from jobs.repository import warehouse_of
 from storage.duckdb_session import parquet_at
 from storage.errors import RefusedError
 from storage.parquet_table import is_table
@@ -29,13 +30,12 @@ def offline_rows(
     Raises:
         RefusedError: there is no offline table, or it may not be read.
     """
-    from feature_access.offline_stores.postgres_address import warehouse_address
     from storage.postgres_arrow import copied_out
 
     source = store.get_feature_view(view).batch_source
     with duckdb.connect() as connection:
         connection.execute("SET TimeZone = 'UTC'")
-        if address := warehouse_address(store.config):
+        if address := warehouse_of(store):
             query = f"SELECT {columns} FROM {source.get_table_query_string()} AS f WHERE {only}"
             try:
                 with session(address) as warehouse:

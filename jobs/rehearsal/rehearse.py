@@ -13,6 +13,7 @@ from contract_checks.language.contract import Contract
 from feature_access.offline_stores.offline_table import BeforeRetentionError, NotYetKnownError
 from jobs.rehearsal import backfill, canary, load_test, shadow_compare, unit_tests
 from jobs.reporting.alerting import News, alert
+from jobs.repository import OnStep
 from storage.errors import RefusedError
 
 if TYPE_CHECKING:
@@ -41,9 +42,7 @@ class Rehearsal:
     run: Callable[["FeatureStore", Contract, datetime], Rehearsed]
 
 
-def rehearse(
-    store: "FeatureStore", contract: Contract, as_of: datetime, on_step: Callable[[str], None]
-) -> None:
+def rehearse(store: "FeatureStore", contract: Contract, as_of: datetime, on_step: OnStep) -> None:
     """Run every job; each leaves its record, whatever it came to.
 
     Raises:

@@ -26,6 +26,7 @@ from jobs.rehearsal.sampling import (
 )
 from jobs.rehearsal.shadow import Shadow, explained
 from jobs.reporting.recording import digests_of, recorded
+from jobs.repository import warehouse_of
 from storage.errors import RefusedError
 
 if TYPE_CHECKING:
@@ -51,8 +52,6 @@ def shadow_compare(
             the requests cannot be read; see `read_requests`.
         OnlineStoreUnavailableError: the online store does not answer, or holds nothing.
     """
-    from feature_access.offline_stores.postgres_address import warehouse_address
-
     service, view = pinned_service(store, contract), store.get_feature_view(contract.view_name)
     keys, features = list(contract.entity.join_keys), features_of(service)
     stamps: Stamps = {}
@@ -71,7 +70,7 @@ def shadow_compare(
         else:
             online = asked
         compared = compare(offline, online, [*keys, READ_AT], features, group=AGE)
-        shadow = explained(compared, view, contract, stamps, warehouse_address(store.config))
+        shadow = explained(compared, view, contract, stamps, warehouse_of(store))
         judged = outcome(compared, contract)
         figures["reads"] = compared.rows
         figures["logged"] = requests is not None

@@ -1,6 +1,5 @@
 """Promote a version: rehearse it (contract §11), ask the gate, move the pointer (§10)."""
 
-from collections.abc import Callable
 from datetime import datetime
 from typing import TYPE_CHECKING
 
@@ -12,7 +11,7 @@ from contract_checks.language.contract import Contract
 from contract_checks.operations.incidents import standing
 from jobs.release.pointer_moves import finish, move
 from jobs.reporting.alerting import News, alerts_on_record
-from jobs.repository import ROOT
+from jobs.repository import ROOT, OnStep
 
 if TYPE_CHECKING:
     from feast import FeatureStore
@@ -22,8 +21,6 @@ if TYPE_CHECKING:
 RECEIPTS = ROOT / "data" / "receipts"
 
 _SUBJECT = "promotion"
-
-OnStep = Callable[[str], None]
 
 
 def promote(
