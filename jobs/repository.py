@@ -1,16 +1,13 @@
-"""Where the repository is, its tables and its warehouse, the present, and writing alone."""
+"""Where the repository is, its tables and its warehouse, and writing alone."""
 
 import os
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
-from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from filelock import FileLock, Timeout
 
-from contract_checks.clock import now
-from feature_access.online_stores.freshness import CLOCK_ALLOWANCE as CLOCK_ALLOWANCE
 from feature_pipeline.compute_engines.postgres.warehouse import BusyWarehouseError, working_alone
 from storage.atomic import clear_drafts
 from storage.errors import RefusedError
@@ -32,28 +29,6 @@ QUARANTINE = WAREHOUSE / "customer_events_quarantine.parquet"
 
 class NotBegunError(RefusedError):
     """A job could not begin, and leaves no record: another one is at work, or nothing is there."""
-
-
-class AheadOfClockError(NotBegunError):
-    """A job was to work as of a time that has not come: nothing of it is known."""
-
-
-def present(as_of: datetime | None) -> datetime:
-    """The time that a job works as of: the one it was given, or now.
-
-    Raises:
-        AheadOfClockError: it is later than now, by more than another machine's clock may be fast.
-    """
-    clock = now()
-    if as_of is None:
-        return clock
-    if as_of > clock + CLOCK_ALLOWANCE:
-        raise AheadOfClockError(
-            f"--as-of {as_of.isoformat()} has not come, it is {clock.isoformat()}: nothing of that "
-            "time is known, and whatever is written of it bars the next refresh. Name an earlier "
-            "time"
-        )
-    return as_of
 
 
 def feature_store() -> "FeatureStore":

@@ -13,8 +13,8 @@ from contract_checks.language.contract import Contract
 from contract_checks.language.loader import load
 from jobs.privacy.access_review import Reader, Review, access_review, outcome, turns_to_review
 from jobs.privacy.exposed_files import told_of_exposed
-from jobs.repository import CONTRACT, ROOT, present
-from scripts.command_line import DocumentOption, refusals_exit, run_job, time_option
+from jobs.repository import CONTRACT, ROOT
+from scripts.command_line import DocumentOption, present, refusals_exit, run_job, time_option
 
 _SHOWN_PATHS = 3
 

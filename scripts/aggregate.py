@@ -8,8 +8,8 @@ import typer
 
 from jobs.own_tables import contract_of_own_columns
 from jobs.refreshing.aggregate import Declared, log_of_contract
-from jobs.repository import CONTRACT, present
-from scripts.command_line import refusals_exit, run_job, steps, time_option
+from jobs.repository import CONTRACT
+from scripts.command_line import present, refusals_exit, run_job, steps, time_option
 from storage.errors import RefusedError
 
 

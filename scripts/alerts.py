@@ -10,8 +10,8 @@ from contract_checks.language.loader import load
 from contract_checks.operations.incidents import standing
 from jobs.reporting.alerting import alerts_on_record
 from jobs.reporting.alerts import drop, listed
-from jobs.repository import CONTRACT, present
-from scripts.command_line import DocumentOption, refusals_exit, run_job, time_option
+from jobs.repository import CONTRACT
+from scripts.command_line import DocumentOption, present, refusals_exit, run_job, time_option
 
 
 class Action(StrEnum):

@@ -9,8 +9,8 @@ import typer
 from contract_checks.language.sentence import spell
 from jobs.own_tables import contract_of_own_tables
 from jobs.rehearsal.backfill import backfill, outcome
-from jobs.repository import CONTRACT, present
-from scripts.command_line import DocumentOption, refusals_exit, run_job, steps, time_option
+from jobs.repository import CONTRACT
+from scripts.command_line import DocumentOption, present, refusals_exit, run_job, steps, time_option
 
 
 def main(

@@ -8,9 +8,9 @@ from typing import Annotated
 import typer
 
 from jobs.own_tables import contract_to_read_under
-from jobs.repository import CONTRACT, present
+from jobs.repository import CONTRACT
 from jobs.training.build_training_set import SERVICE, build, known_up_to
-from scripts.command_line import DocumentOption, refusals_exit, run_job, time_option
+from scripts.command_line import DocumentOption, present, refusals_exit, run_job, time_option
 
 
 def main(

@@ -1,9 +1,10 @@
-"""What command lines share: options, refusals and exit codes, progress, answers as a table."""
+"""What command lines share: options, the present, refusals, progress, a table of answers."""
 
 import os
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from datetime import datetime
 from functools import wraps
 from pathlib import Path
 from typing import Annotated, Any
@@ -11,10 +12,11 @@ from typing import Annotated, Any
 import typer
 from rich.table import Table
 
-from contract_checks.clock import instant
+from contract_checks.clock import instant, now
 from contract_checks.console import console
 from contract_checks.failure import run
-from jobs.repository import ROOT
+from feature_access.online_stores.freshness import CLOCK_ALLOWANCE
+from jobs.repository import ROOT, NotBegunError
 from storage.errors import RefusedError
 
 COULD_NOT_JUDGE = 2
@@ -31,6 +33,28 @@ EventsOption = Annotated[
 def time_option(told: str) -> Any:
     """An option that takes a time, such as 2026-03-01T12:00Z; `told` says of what."""
     return typer.Option(parser=instant, metavar="TIME", help=told)
+
+
+class AheadOfClockError(NotBegunError):
+    """A job was to work as of a time that has not come: nothing of it is known."""
+
+
+def present(as_of: datetime | None) -> datetime:
+    """The time that a job works as of: the one it was given, or now.
+
+    Raises:
+        AheadOfClockError: it is later than now, by more than another machine's clock may be fast.
+    """
+    clock = now()
+    if as_of is None:
+        return clock
+    if as_of > clock + CLOCK_ALLOWANCE:
+        raise AheadOfClockError(
+            f"--as-of {as_of.isoformat()} has not come, it is {clock.isoformat()}: nothing of that "
+            "time is known, and whatever is written of it bars the next refresh. Name an earlier "
+            "time"
+        )
+    return as_of
 
 
 @contextmanager

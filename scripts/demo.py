@@ -25,8 +25,8 @@ from jobs.demonstration.demo import (
 )
 from jobs.own_tables import contract_of_own_tables
 from jobs.refreshing.refresh import refresh
-from jobs.repository import CONTRACT, ROOT, feature_store, present
-from scripts.command_line import answers_table, refusals_exit, run_job, steps, time_option
+from jobs.repository import CONTRACT, ROOT, feature_store
+from scripts.command_line import answers_table, present, refusals_exit, run_job, steps, time_option
 from storage.atomic import replacing
 
 

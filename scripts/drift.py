@@ -24,8 +24,8 @@ from jobs.reporting.drift import (
     outcome,
     verdicts_of,
 )
-from jobs.repository import CONTRACT, present
-from scripts.command_line import DocumentOption, refusals_exit, run_job, time_option
+from jobs.repository import CONTRACT
+from scripts.command_line import DocumentOption, present, refusals_exit, run_job, time_option
 
 _STYLE = {
     Verdict.KEPT: "green",

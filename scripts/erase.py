@@ -16,8 +16,8 @@ from jobs.own_tables import contract_of_own_tables
 from jobs.privacy.customer import identity_of
 from jobs.privacy.erase import erase, naming_nobody, planned
 from jobs.privacy.erased_rows import Step
-from jobs.repository import CONTRACT, feature_store, present
-from scripts.command_line import DocumentOption, refusals_exit, run_job, time_option
+from jobs.repository import CONTRACT, feature_store
+from scripts.command_line import DocumentOption, present, refusals_exit, run_job, time_option
 
 AFTERWARDS = (
     "run scripts/refresh.py, then scripts/backfill.py: §6 and §11 are judged on what is left"

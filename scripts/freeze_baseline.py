@@ -11,8 +11,8 @@ from contract_checks.console import console
 from contract_checks.measures.psi import Bins
 from jobs.own_tables import contract_of_own_tables
 from jobs.reporting.freeze_baseline import freeze_baseline, promoted_at
-from jobs.repository import CONTRACT, present
-from scripts.command_line import DocumentOption, refusals_exit, run_job, time_option
+from jobs.repository import CONTRACT
+from scripts.command_line import DocumentOption, present, refusals_exit, run_job, time_option
 
 
 def main(

@@ -8,8 +8,8 @@ import typer
 
 from jobs.own_tables import contract_of_own_tables
 from jobs.refreshing.ingest import ingest
-from jobs.repository import CONTRACT, EVENTS, present
-from scripts.command_line import refusals_exit, run_job, time_option
+from jobs.repository import CONTRACT, EVENTS
+from scripts.command_line import present, refusals_exit, run_job, time_option
 
 
 def main(

@@ -12,8 +12,8 @@ from contract_checks.language.sentence import spell
 from contract_checks.measures.proportions import upper_bound
 from jobs.own_tables import contract_of_own_tables
 from jobs.rehearsal.load_test import load_test, outcome, percentiles
-from jobs.repository import CONTRACT, feature_store, present
-from scripts.command_line import DocumentOption, refusals_exit, run_job, time_option
+from jobs.repository import CONTRACT, feature_store
+from scripts.command_line import DocumentOption, present, refusals_exit, run_job, time_option
 
 if TYPE_CHECKING:
     from feature_access.load_test import LoadTest

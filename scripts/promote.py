@@ -12,8 +12,8 @@ from jobs.release.pointer_moves import to_declare
 from jobs.release.promote import news_of, promote
 from jobs.reporting.alerting import alert
 from jobs.reporting.webhook import configured
-from jobs.repository import CONTRACT, feature_store, present
-from scripts.command_line import refusals_exit, run_job, steps, time_option
+from jobs.repository import CONTRACT, feature_store
+from scripts.command_line import present, refusals_exit, run_job, steps, time_option
 
 
 def main(

@@ -8,10 +8,11 @@ import typer
 from jobs.own_tables import contract_of_own_tables
 from jobs.refreshing.refresh import refresh, refuse_what_was_given
 from jobs.reporting.refresh_verdict import Verdict, judged, told
-from jobs.repository import CONTRACT, EVENTS, feature_store, present
+from jobs.repository import CONTRACT, EVENTS, feature_store
 from scripts.command_line import (
     DocumentOption,
     EventsOption,
+    present,
     refusals_exit,
     run_job,
     steps,

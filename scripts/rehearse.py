@@ -7,8 +7,8 @@ import typer
 
 from jobs.own_tables import contract_of_own_tables
 from jobs.rehearsal.rehearse import REFUSALS, Rehearsed, rehearse_and_tell
-from jobs.repository import CONTRACT, feature_store, present
-from scripts.command_line import DocumentOption, refusals_exit, run_job, time_option
+from jobs.repository import CONTRACT, feature_store
+from scripts.command_line import DocumentOption, present, refusals_exit, run_job, time_option
 
 
 def main(

@@ -10,8 +10,8 @@ from contract_checks.console import console
 from contract_checks.language.sentence import spell
 from jobs.own_tables import contract_of_own_tables
 from jobs.privacy.retain import Retention, planned, retain
-from jobs.repository import CONTRACT, feature_store, present
-from scripts.command_line import DocumentOption, refusals_exit, run_job, time_option
+from jobs.repository import CONTRACT, feature_store
+from scripts.command_line import DocumentOption, present, refusals_exit, run_job, time_option
 
 
 def main(

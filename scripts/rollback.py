@@ -9,8 +9,8 @@ import typer
 from jobs.own_tables import contract_of_own_tables
 from jobs.release.pointer_moves import to_declare
 from jobs.release.rollback import roll_back, served_and_before
-from jobs.repository import CONTRACT, feature_store, present
-from scripts.command_line import refusals_exit, run_job, time_option
+from jobs.repository import CONTRACT, feature_store
+from scripts.command_line import present, refusals_exit, run_job, time_option
 
 
 def main(

@@ -10,9 +10,9 @@ import typer
 from contract_checks.clock import now
 from contract_checks.language.loader import load
 from feature_access.server.authentication import callers_from
-from jobs.repository import CONTRACT, present
+from jobs.repository import CONTRACT
 from jobs.serving.serve import serve_versions
-from scripts.command_line import refusals_exit, run_job, time_option
+from scripts.command_line import present, refusals_exit, run_job, time_option
 
 
 def main(

@@ -20,8 +20,8 @@ from jobs.own_tables import contract_of_own_tables
 from jobs.rehearsal.sampling import AGES
 from jobs.rehearsal.shadow import Shadow
 from jobs.rehearsal.shadow_compare import outcome, shadow_compare
-from jobs.repository import CONTRACT, feature_store, present
-from scripts.command_line import DocumentOption, refusals_exit, run_job, time_option
+from jobs.repository import CONTRACT, feature_store
+from scripts.command_line import DocumentOption, present, refusals_exit, run_job, time_option
 
 _SHOWN_DIGITS = 12
 

@@ -7,8 +7,8 @@ import typer
 
 from jobs.own_tables import contract_of_own_tables
 from jobs.rehearsal.unit_tests import outcome, unit_tests
-from jobs.repository import CONTRACT, present
-from scripts.command_line import DocumentOption, refusals_exit, run_job, time_option
+from jobs.repository import CONTRACT
+from scripts.command_line import DocumentOption, present, refusals_exit, run_job, time_option
 
 
 def main(

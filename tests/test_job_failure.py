@@ -12,8 +12,8 @@ from kept_evidence import AS_OF, HOUR, VIEW, kept_view
 
 from contract_checks.operations.log import ADDRESS_VARIABLE, OperationsLog, Record
 from jobs.reporting.job_failure import job_failure_told
-from jobs.repository import EVENTS, AheadOfClockError
-from scripts.command_line import refusals_exit
+from jobs.repository import EVENTS
+from scripts.command_line import AheadOfClockError, refusals_exit
 from storage.errors import RefusedError
 
 DBT = RefusedError("dbt failed: a test of its project did not pass")

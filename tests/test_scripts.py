@@ -14,7 +14,7 @@ import typer
 from typer.testing import CliRunner
 from warm_start import run_warm
 
-from jobs import repository
+from scripts import command_line
 
 ROOT = Path(__file__).parent.parent
 JOBS = sorted(
@@ -119,14 +119,14 @@ def test_another_machines_clock_may_be_a_minute_fast(
     monkeypatch: pytest.MonkeyPatch, ahead: float, taken: bool
 ) -> None:
     clock = datetime(2026, 3, 1, 12, tzinfo=UTC)
-    monkeypatch.setattr(repository, "now", lambda: clock)
-    assert repository.present(None) == clock
+    monkeypatch.setattr(command_line, "now", lambda: clock)
+    assert command_line.present(None) == clock
     asked = clock + timedelta(seconds=ahead)
     if taken:
-        assert repository.present(asked) == asked
+        assert command_line.present(asked) == asked
     else:
-        with pytest.raises(repository.AheadOfClockError, match="Name an earlier time"):
-            repository.present(asked)
+        with pytest.raises(command_line.AheadOfClockError, match="Name an earlier time"):
+            command_line.present(asked)
 
 
 def test_aggregate_alone(events: Path, tmp_path: Path) -> None:

@@ -9,19 +9,12 @@ from contract_checks.evidence.facts import MissingEvidence
 from contract_checks.evidence.operations import read_operations
 from contract_checks.language.contract import Contract
 from contract_checks.operations.log import Record
+from feature_access.online_stores.freshness import CLOCK_ALLOWANCE
 from feature_pipeline.change_log.step_back import step_back_in_lake, step_back_in_warehouse
 from jobs.privacy.forgetful import forgetful
 from jobs.refreshing.refresh import aggregated
 from jobs.reporting.recording import operations_log, recorded
-from jobs.repository import (
-    CLOCK_ALLOWANCE,
-    EVENTS,
-    HISTORY,
-    ROOT,
-    OnStep,
-    warehouse_of,
-    writing_alone,
-)
+from jobs.repository import EVENTS, HISTORY, ROOT, OnStep, warehouse_of, writing_alone
 from jobs.versions import versions_of_log
 
 if TYPE_CHECKING:
