@@ -41,8 +41,9 @@ def main(
 def _table(measured: "LoadTest", contract: Contract) -> Table:
     promised = contract.test_plan.performance
     table = Table("figure", "measured", "promised", title="Load test", title_justify="left")
+    limits = {latency.percentile: f"≤ {spell(latency.maximum)}" for latency in promised.latencies}
     for p in percentiles(contract):
-        limit = f"≤ {spell(promised.maximum_latency)}" if p == promised.latency_percentile else ""
+        limit = limits.get(p, "")
         table.add_row(f"p{p:g}", f"{measured.latency(p):.2f} ms", limit)
     bound = upper_bound(measured.errors, measured.requests)
     rate = f"{measured.error_rate:.3%} ({measured.errors:,}), at most {bound:.3%}"

@@ -27,6 +27,7 @@ def test_a_day_is_read_alone_and_in_a_signature(text: str) -> None:
     for label in (f"v2 — {text}", f"v2, {text}", f"v2 ({text})", f"{text} – v2"):
         assert release(label, "first") == ("v2", DAY)
     assert release(f"v2 - {text} - first", "") == ("v2", DAY)
+    assert release("v2", f"Date: {text}; Change: first") == ("v2", DAY)
 
 
 @pytest.mark.parametrize("text", ["02/05/2026", "2.5.2026", "02-05-2026"])

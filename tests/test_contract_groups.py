@@ -46,6 +46,10 @@ def test_clauses_below_a_heading_in_a_list_are_clauses(number: str, tmp_path: Pa
         ("- **Join type:** left", "- Join behaviour\n  - Join type: left\n  - Mood: good"),
         ("- **Join type:** left", "- Join behaviour: usually\n  - Join type: left"),
         ("- **Join type:** left", "- Join behaviour\n  - Join type:"),
+        (
+            "- **Alert routing:** #ml-alerts Slack channel",
+            "- Alert routing\n  - Fail: a\n  - Warn: b",
+        ),
         ("- **Join type:** left", "- A\n  - Join type: left\n- B\n  - Join type: inner"),
     ],
 )

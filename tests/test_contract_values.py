@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from contract_checks.language import (
     cadences,
     dates,
+    limits,
     people,
     phrases,
     privacy,
@@ -59,7 +60,7 @@ DAY, HOUR = timedelta(days=1), timedelta(hours=1)
         *((match_rate, text, 0.98) for text in ("98%", "> 98%", "98% or better", "not below 98%")),
         *((delta, text, 0.01) for text in ("1%", "< 1%", "less than 1%", "1% or less", "max 1%")),
         *(
-            (phrases.drift_threshold, f"PSI {text}", DriftThreshold(metric="PSI", minimum=0.1))
+            (limits.drift_threshold, f"PSI {text}", DriftThreshold(metric="PSI", minimum=0.1))
             for text in ("> 0.1", "above 0.1", "0.1", "of 0.1 or more", "is over 0.1")
         ),
         *((phrases.null_rate, text, 0.01) for text in ("null rate 1%", "max 1% nulls")),
@@ -119,7 +120,7 @@ DAY, HOUR = timedelta(days=1), timedelta(hours=1)
         (records.one_record_per, "One record per (a_id, b_id)", ("a_id", "b_id")),
         (records.one_record_per, "exactly one row per merchant", ("merchant",)),
         (phrases.freshness, "Feature age ≤ 2 hours", 2 * HOUR),
-        (phrases.drift_threshold, "PSI >= 0.1", DriftThreshold(metric="PSI", minimum=0.1)),
+        (limits.drift_threshold, "PSI >= 0.1", DriftThreshold(metric="PSI", minimum=0.1)),
         (phrases.consistency, "none", ()),
         (
             phrases.consistency,
@@ -156,7 +157,7 @@ def test_sentences_are_read_term_by_term() -> None:
     plan = phrases.deprecation("After the release of v2, support for v1 goes on for 90 days")
     assert (plan.version, plan.support, plan.successor) == ("v1", 90 * DAY, "v2")
 
-    serving = phrases.performance("error rate ≤ 0.1%, p99.9 latency ≤ 5 ms")
+    serving = limits.performance("error rate ≤ 0.1%, p99.9 latency ≤ 5 ms")
     assert serving.latency_percentile == 99.9
     assert serving.maximum_latency == timedelta(milliseconds=5)
     assert serving.maximum_error_rate == 0.001
@@ -178,13 +179,13 @@ def test_sentences_are_read_term_by_term() -> None:
         (delta, "≤ 1 s difference", "1 s"),
         (phrases.freshness, "Feature age ≤ 2%", "2%"),
         (phrases.null_rate, "null rate ≤ 1 day", "1 day"),
-        (phrases.drift_threshold, "PSI ≥ 10%", "10%"),
+        (limits.drift_threshold, "PSI ≥ 10%", "10%"),
         (phrases.least_value, "All fields must be ≥ 0 hours", "0 hours"),
         (phrases.outliers, "Values above 99.9% are flagged", "99.9%"),
         (phrases.cardinality, "match rate ≥ 98%, fanout ratio ≤ 101%", "101%"),
         (phrases.cardinality, "match rate ≥ 98, fanout ratio ≤ 1.01", "98"),
-        (phrases.performance, "p95 latency ≤ 50%, error rate ≤ 0.1%", "50%"),
-        (phrases.performance, "p95 latency ≤ 50ms, error rate ≤ 0.1 ms", "0.1 ms"),
+        (limits.performance, "p95 latency ≤ 50%, error rate ≤ 0.1%", "50%"),
+        (limits.performance, "p95 latency ≤ 50ms, error rate ≤ 0.1 ms", "0.1 ms"),
         (phrases.deprecation, "v1 is supported 90% after v2 release", "90%"),
     ],
 )
@@ -204,13 +205,13 @@ def test_a_wrong_unit_is_called_so(reader: Reader, text: str, found: str) -> Non
         (values.duration, "≥ 30d"),
         (phrases.freshness, "Feature age ≥ 2 hours"),
         (phrases.null_rate, "non-null rate ≤ 1%"),
-        (phrases.drift_threshold, "PSI ≤ 0.1"),
+        (limits.drift_threshold, "PSI ≤ 0.1"),
         # more than was asked for
         (values.duration, "30d or 60d"),
         (phrases.freshness, "Feature age ≤ 2 hours, orders_30d ≤ 1 hour"),
         (phrases.freshness, "Age of orders_30d ≤ 2 hours"),
         (phrases.freshness, "age ≤ 2 hours" + " indeed" * 200),
-        (phrases.drift_threshold, "PSI ≥ 0.1 or KS ≥ 0.2"),
+        (limits.drift_threshold, "PSI ≥ 0.1 and KS ≥ 0.2"),
         (records.dedup, "Latest or earliest event per customer_id per day"),
         (phrases.outliers, "Values above 99th percentile are flagged or dropped"),
         (phrases.deprecation, "v1, like v0, is supported for 90 days after v2 release"),
@@ -236,9 +237,9 @@ def test_a_wrong_unit_is_called_so(reader: Reader, text: str, found: str) -> Non
         (ranges.allowed, "free, free"),
         (phrases.outliers, "Values above 0th percentile are flagged"),
         (phrases.cardinality, "match rate ≥ 98%, fanout ratio ≤ 0.9"),
-        (phrases.drift_threshold, "PSI ≥ 0"),
-        (phrases.performance, "p0 latency ≤ 5ms, error rate ≤ 1%"),
-        (phrases.performance, "p100 latency ≤ 5ms, error rate ≤ 1%"),
+        (limits.drift_threshold, "PSI ≥ 0"),
+        (limits.performance, "p0 latency ≤ 5ms, error rate ≤ 1%"),
+        (limits.performance, "p100 latency ≤ 5ms, error rate ≤ 1%"),
         (phrases.consistency, "a is bigger than b"),
         # names, dates and addresses
         (values.identifier, "customer id"),
@@ -342,8 +343,8 @@ def test_both_readings_of_a_dotted_number_are_told_and_can_be_written(number: st
         (match_rate, "≥ 98.500 percent"),
         (values.duration, "1.500 hours"),
         (values.duration, "30.000d"),
-        (phrases.performance, "p95 latency ≤ 50.000ms, error rate ≤ 0.1%"),
-        (phrases.performance, "p99.999 latency ≤ 50ms, error rate ≤ 0.1%"),
+        (limits.performance, "p95 latency ≤ 50.000ms, error rate ≤ 0.1%"),
+        (limits.performance, "p99.999 latency ≤ 50ms, error rate ≤ 0.1%"),
     ],
 )
 def test_a_dotted_number_is_refused_with_any_unit(read, text: str) -> None:

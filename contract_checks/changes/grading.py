@@ -37,6 +37,7 @@ _MASKED = any_change_breaks("people are less protected, or masked values no long
 _SCALE = any_change_breaks("on another metric the threshold stops other promotions")
 _OTHER_TIME = any_change_breaks("values are renewed at another time than readers wait for")
 _BLIND = looser_when_higher("drift that was noticed so far goes unnoticed")
+_ONE_LESS = removal_breaks("a threshold that stopped drift is gone, or another", "one more")
 _PROMOTED = looser_when_higher("values that drifted so far are promoted")
 _NULLS = looser_when_higher("readers meet nulls they never had to handle")
 _OF_ONE = any_change_breaks("what one feature promises of its own is not what it was")
@@ -129,9 +130,11 @@ GRADING: dict[str, Rule] = {
     "definition.features.*.warn": _OF_ONE,
     "definition.features.*.warn.metric": _SCALE,
     "definition.features.*.warn.minimum": _BLIND,
+    "definition.features.*.warn.also": _ONE_LESS,
     "definition.features.*.fail": _OF_ONE,
     "definition.features.*.fail.metric": _SCALE,
     "definition.features.*.fail.minimum": _PROMOTED,
+    "definition.features.*.fail.also": _ONE_LESS,
     # §6 Data Quality Contract
     "quality.maximum_null_rate": looser_when_higher("more values may be missing"),
     "quality.minimum_value": looser_when_lower("values occur that readers took for invalid"),
@@ -155,8 +158,10 @@ GRADING: dict[str, Rule] = {
     "drift.metrics": removal_breaks("a kind of drift is no longer watched", "more is watched"),
     "drift.warn.metric": _SCALE,
     "drift.warn.minimum": _BLIND,
+    "drift.warn.also": _ONE_LESS,
     "drift.fail.metric": _SCALE,
     "drift.fail.minimum": _PROMOTED,
+    "drift.fail.also": _ONE_LESS,
     "drift.alert_channel": any_change_is_compatible("alerts go elsewhere, for the same reasons"),
     # §8 Training–Serving Parity
     "parity.offline_path": _ADDRESS,
@@ -208,6 +213,9 @@ GRADING: dict[str, Rule] = {
     "test_plan.shadow_reads": looser_when_lower("faults in serving are met by readers first"),
     "test_plan.performance.latency_percentile": looser_when_lower("more answers may be slow"),
     "test_plan.performance.maximum_latency": looser_when_higher("answers may be slower"),
+    "test_plan.performance.also": removal_breaks(
+        "a latency that was promised is no longer, or another", "one more latency is promised"
+    ),
     "test_plan.performance.maximum_error_rate": looser_when_higher("more requests may fail"),
     # §12 Sign-Off
     "sign_off.data_owner.name": _SIGNED,

@@ -162,19 +162,21 @@ def _drifted(
     features = _frozen(evidence).features
     if not features:
         raise MissingEvidence("PSI is measured for no feature")
-    unclear, unmeasured = [], []
+    unclear: list[str] = []
+    unmeasured: set[str] = set()
     for feature, spread in sorted(features.items()):
         threshold = threshold_of(feature)
         drifted = reaches(threshold.minimum, spread.psi, spread.noise)
+        unmeasured |= {t.metric for t in threshold.each if t.metric.casefold() != _MEASURED}
         if threshold.metric.casefold() != _MEASURED:
-            unmeasured.append(f"{threshold.metric} is measured for no feature: not for {feature}")
-        elif drifted is None:
+            continue
+        if drifted is None:
             at = f"{threshold.metric} ≥ {threshold.minimum:g}"
             unclear.append(f"{at} of {feature} {_spelt(spread)}")
         else:
             yield feature, spread, drifted
     if unmeasured:
-        raise MissingEvidence("; ".join(unmeasured))
+        raise MissingEvidence(f"{', '.join(sorted(unmeasured))} cannot be measured yet; PSI can")
     if unclear:
         told = "; ".join(unclear)
         raise MissingEvidence(f"insufficient data to tell drift from sampling noise: {told}")

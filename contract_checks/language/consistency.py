@@ -82,17 +82,19 @@ def rules_are_about_features(draft: Contract) -> Iterator[Conflict]:
 def thresholds_rise(draft: Contract) -> Iterator[Conflict]:
     """A warning comes before a failure."""
     warn, fail = draft.drift.warn, draft.drift.fail
-    if warn.metric.casefold() == fail.metric.casefold() and warn.minimum >= fail.minimum:
-        message = (
-            f"at {warn.minimum:.15g}, not below §7 fail at {fail.minimum:.15g}: it would never warn"
-        )
-        yield Conflict("§7 warn", message)
+    blocks = {threshold.metric.casefold(): threshold.minimum for threshold in fail.each}
+    for threshold in warn.each:
+        block = blocks.get(threshold.metric.casefold())
+        if block is not None and threshold.minimum >= block:
+            at = f"at {threshold.minimum:.15g}, not below §7 fail at {block:.15g}"
+            yield Conflict("§7 warn", f"{at}: it would never warn")
 
 
 def thresholds_use_listed_metrics(draft: Contract) -> Iterator[Conflict]:
     """Thresholds are set on the drift metrics."""
     metrics = {metric.casefold() for metric in draft.drift.metrics}
-    for clause, threshold in (("§7 warn", draft.drift.warn), ("§7 fail", draft.drift.fail)):
+    both = (("§7 warn", draft.drift.warn), ("§7 fail", draft.drift.fail))
+    for clause, threshold in ((clause, each) for clause, told in both for each in told.each):
         if threshold.metric.casefold() not in metrics:
             listed = ", ".join(draft.drift.metrics)
             yield Conflict(clause, f"on {threshold.metric}, but §7 drift metrics are {listed}")

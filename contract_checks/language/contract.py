@@ -11,8 +11,8 @@ from typing import Any, Literal
 
 from pydantic import Field
 
+from contract_checks.language.feature_terms import PER_FEATURE, FeatureTerms, PerFeature
 from contract_checks.language.terms import (
-    PER_FEATURE,
     ActivityFilter,
     AllowedValues,
     Approval,
@@ -26,10 +26,8 @@ from contract_checks.language.terms import (
     DriftThreshold,
     Duration,
     FanOut,
-    FeatureTerms,
     Masking,
     Outliers,
-    PerFeature,
     Performance,
     PersonalData,
     Range,

@@ -16,6 +16,7 @@ from contract_checks.language.feature_columns import (
     is_left_to_features,
     missing_of_features,
 )
+from contract_checks.language.feature_terms import PER_FEATURE, FeatureTerms
 from contract_checks.language.form import CLAUSES, TITLES, Clause, Entry, same_title
 from contract_checks.language.naming import clause_of_a_group
 from contract_checks.language.nested import value_of
@@ -23,7 +24,7 @@ from contract_checks.language.outline import NOTES, NOTES_CLAUSE
 from contract_checks.language.problems import Problem
 from contract_checks.language.revisions import revision, unmarked, without_comments
 from contract_checks.language.sentence import Unreadable, quote, shown
-from contract_checks.language.terms import PER_FEATURE, DataType, FeatureTerms, Terms
+from contract_checks.language.terms import DataType, Terms
 from contract_checks.language.values import title as read_title
 
 
@@ -141,10 +142,10 @@ class DocumentReading:
     def _read_clause(self, section: Section, clause: Clause, bullet: Bullet) -> None:
         is_list = bool(clause.group or clause.entry)
         if is_list and (bullet.value or not bullet.items):
-            message = f"expected a list below it, or 'a: ...; b: ...'; got {quote(bullet.value)}"
+            wanted = "a list below it, or 'a: ...; b: ...'"
             if bullet.items and clause.id == RANGES:
-                message = f"expected 'see table' and nothing more; got {quote(bullet.value)}"
-            self._report(bullet.line, clause.id, message)
+                wanted = "'see table' and nothing more"
+            self._report(bullet.line, clause.id, f"expected {wanted}; got {quote(bullet.value)}")
         if bullet.items and bullet.value and not (is_list or clause.is_prose):
             message = f"takes one value, but {quote(bullet.items[0].label)} is nested below it"
             self._report(bullet.items[0].line, clause.id, message)
@@ -214,8 +215,7 @@ class DocumentReading:
         """A clause that says `see table` holds where the table has its column for every feature."""
         for clause, line in self.left.items():
             if missing := missing_of_features(clause.id, self.draft().definition):
-                message = f"each feature has its own, it says, but there is {missing}"
-                self._report(line, clause.id, message)
+                self._report(line, clause.id, f"leaves it to each feature, but there is {missing}")
             elif clause.id == "§5.2 data type":
                 self._put(clause, DataType(name="struct", fields=()))
             else:

@@ -4,18 +4,13 @@ import re
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from contract_checks.language import items, phrases, values
+from contract_checks.language import items, limits, values
 from contract_checks.language.contract import Definition
+from contract_checks.language.feature_terms import Default, FeatureTerms
+from contract_checks.language.numbers import NUMBER
 from contract_checks.language.outline import Bullet
-from contract_checks.language.sentence import FLAGS, NUMBER, Unreadable, number_in, quote, tidy
-from contract_checks.language.terms import (
-    AllowedValues,
-    Column,
-    Default,
-    DriftThreshold,
-    FeatureTerms,
-    Range,
-)
+from contract_checks.language.sentence import FLAGS, Unreadable, number_in, quote, tidy
+from contract_checks.language.terms import AllowedValues, Column, DriftThreshold, Range
 
 RANGES = "§5.2 allowed range"
 """The clause whose items the features are."""
@@ -174,7 +169,7 @@ def _null_rate(text: str) -> float:
 
 def _threshold(text: str) -> DriftThreshold:
     bare = re.fullmatch(rf"[≥>]? ?({NUMBER})", tidy(text))
-    return phrases.drift_threshold(f"PSI ≥ {bare[1]}" if bare else text)
+    return limits.drift_threshold(f"PSI ≥ {bare[1]}" if bare else text)
 
 
 _READERS: dict[str, Callable[[str], Any]] = {

@@ -8,11 +8,12 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import cached_property, lru_cache
 
-from contract_checks.language import cadences, items, people, privacy, records
+from contract_checks.language import cadences, items, limits, people, privacy, records
 from contract_checks.language import phrases as say
 from contract_checks.language import values as read
 from contract_checks.language.label_spellings import ALSO_SPELLED
 from contract_checks.language.plain_words import BACKFILL, DELTA, SPAN
+from contract_checks.language.sentence import Unreadable
 from contract_checks.language.spellings import spelled
 from contract_checks.language.terms import Range
 from contract_checks.language.values import (
@@ -133,7 +134,16 @@ TITLES = {
 
 _STATUS = choice("draft", "active", "deprecated", "retired")
 _NUMBERS = {"one-to-one": "1:1", "one-to-many": "1:n", "many-to-one": "n:1", "many-to-many": "n:m"}
-_UNIQUENESS = choice("1:1", "1:n", "n:1", "n:m", **_NUMBERS)
+_MEETS = choice("1:1", "1:n", "n:1", "n:m", **_NUMBERS)
+
+
+def _uniqueness(text: str) -> str:
+    try:
+        return _MEETS(text)
+    except Unreadable as reason:
+        raise Unreadable(f"{reason}; write 1:1 where a key has one row") from None
+
+
 _OUTER = {"left outer": "left", "right outer": "right", "full outer": "outer", "full": "outer"}
 _JOIN = choice("left", "inner", "right", "outer", **_OUTER)
 
@@ -156,7 +166,7 @@ _CLAUSES = (
     Clause("1", "Model(s) / use cases", people.names, "overview.use_cases"),
     Clause("2", "Primary entity", read.identifier, "entity.primary_entity"),
     Clause("2", "Join keys", read.identifiers, "entity.join_keys"),
-    Clause("2", "Key uniqueness expectation", _UNIQUENESS, "entity.key_uniqueness"),
+    Clause("2", "Key uniqueness expectation", _uniqueness, "entity.key_uniqueness"),
     Clause("2", "Join type", _join_type, "entity.join_type"),
     Clause("2", "Join failure policy", _NO_MATCH, "entity.join_failure_policy"),
     Clause("2", "Expected match rate", at_least(read.percent), "entity.expected_match_rate"),
@@ -198,8 +208,8 @@ _CLAUSES = (
     Clause("7", "Baseline window", naming(SPAN, read.duration), "drift.baseline_window"),
     Clause("7", "Drift metrics", people.measures, "drift.metrics"),
     Clause("7", "Thresholds", group=True),
-    Clause("7", "Warn", say.drift_threshold, "drift.warn", parent=_THRESHOLDS),
-    Clause("7", "Fail / block promotion", say.drift_threshold, "drift.fail", parent=_THRESHOLDS),
+    Clause("7", "Warn", limits.drift_threshold, "drift.warn", parent=_THRESHOLDS),
+    Clause("7", "Fail / block promotion", limits.drift_threshold, "drift.fail", parent=_THRESHOLDS),
     Clause("7", "Semantic drift checks"),
     Clause("7", "Join drift checks"),
     Clause("7", "Alert routing", read.channel, "drift.alert_channel"),
@@ -230,7 +240,7 @@ _CLAUSES = (
     ),
     Clause("11", "Canary materialization", read.yes_no, "test_plan.canary"),
     Clause("11", "Shadow reads", read.yes_no, "test_plan.shadow_reads"),
-    Clause("11", "Performance tests", say.performance, "test_plan.performance"),
+    Clause("11", "Performance tests", limits.performance, "test_plan.performance"),
     Clause("12", "Data owner approval", people.approval, "sign_off.data_owner"),
     Clause("12", "ML owner approval", people.approval, "sign_off.ml_owner"),
     Clause("12", "Platform approval", people.approval, "sign_off.platform"),

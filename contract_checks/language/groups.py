@@ -26,7 +26,7 @@ def _is_a_heading(section: str, bullet: Bullet) -> bool:
     if bullet.value or not bullet.items or (clause and (clause.entry or clause.group)):
         return False
     meant = [clause_of(section, item.label) for item in bullet.items]
-    has_own = clause is None or clause in meant or not clause.is_prose
+    has_own = clause is None or clause in meant  # else they are its value: alerts of each grade
     each_says_something = all(item.value or item.items for item in bullet.items)
     return has_own and all(meant) and len({*meant}) == len(meant) and each_says_something
 

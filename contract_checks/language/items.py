@@ -26,6 +26,11 @@ def release(label: str, note: str) -> tuple[str, object]:
     dashed = rf"({values.VERSION}\s*[–—-]\s*(?:{DATED}))\s+[–—-]\s+(.+)"
     if not note and (whole := re.fullmatch(dashed, label, FLAGS)):
         label, note = whole.groups()
+    parts = re.fullmatch(
+        rf"date: ({DATED}); (?:change|changes|note|what changed): (.+)", note, FLAGS
+    )
+    if parts and re.fullmatch(values.VERSION, label, FLAGS):
+        label, note = f"{label} — {parts[1]}", parts[2]
     expected = "an entry such as 'v1 — 2026-01-31: note'"
     if not note:
         raise Unreadable(f"expected {expected}; got {quote(label)}")

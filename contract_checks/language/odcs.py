@@ -205,9 +205,10 @@ def _service_levels(contract: Contract) -> Iterator[ServiceLevelAgreementPropert
     yield _lasting("frequency", contract.source.refresh_cadence.every, element=stamp)
     yield _lasting("retention", contract.privacy.retention, element=stamp)
     serving = contract.test_plan.performance
-    percentile = _plain(serving.latency_percentile)
-    served = f"online look-up, percentile {percentile}"
-    yield _lasting("latency", serving.maximum_latency, valueExt=percentile, description=served)
+    for latency in reversed(serving.latencies):
+        percentile = _plain(latency.percentile)
+        served = f"online look-up, percentile {percentile}"
+        yield _lasting("latency", latency.maximum, valueExt=percentile, description=served)
     yield ServiceLevelAgreementProperty(
         property="errorRate", value=_percent(serving.maximum_error_rate), unit="percent"
     )

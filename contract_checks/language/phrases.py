@@ -7,12 +7,10 @@ import re
 from datetime import timedelta
 
 from contract_checks.language.absence import is_none
-from contract_checks.language.numbers import COUNTS
-from contract_checks.language.people import MEASURE
+from contract_checks.language.numbers import COUNTS, NUMBER
 from contract_checks.language.plain_words import (
     FEATURES,
     JOIN,
-    SERVING,
     SPAN,
     SUPPORT,
     WINDOW,
@@ -20,12 +18,10 @@ from contract_checks.language.plain_words import (
 from contract_checks.language.sentence import (
     FLAGS,
     IDENTIFIER,
-    NUMBER,
     UNDER,
     Sentence,
     decimal_in,
     number_in,
-    quote,
     tidy,
 )
 from contract_checks.language.terms import (
@@ -33,9 +29,7 @@ from contract_checks.language.terms import (
     Cardinality,
     ConsistencyRule,
     Deprecation,
-    DriftThreshold,
     Outliers,
-    Performance,
 )
 from contract_checks.language.values import JOINT, VERSION, whole
 from contract_checks.language.values import version as read_version
@@ -43,12 +37,6 @@ from contract_checks.language.values import version as read_version
 _MANY = "(?:people|[a-z]+s)"
 SEVERAL = "two|three|four|five|six|seven|eight|nine|ten|several|few"
 _ACTIONS = {"flag": "flag", "drop": "drop", "remov": "drop", "clip": "clip", "cap": "clip"}
-_PERCENTILE = r"([1-9][0-9]?(?:\.[0-9]{1,6})?)"
-_READ = "(?:(?:read|serving|online|lookup|look-up) )?"
-_LATENCY_PERCENTILE = (
-    rf"\bp{_PERCENTILE}(?= {_READ}latency\b)|(?<=\blatency )p{_PERCENTILE}(?= )"
-    rf"|\b{_PERCENTILE}(?:st|nd|rd|th) percentile(?= {_READ}latency\b)"
-)
 
 
 def lateness(text: str) -> timedelta:
@@ -160,19 +148,6 @@ def cardinality(text: str) -> Cardinality:
         return Cardinality(minimum_match_rate=match_rate, maximum_fanout_ratio=ratio)
 
 
-def drift_threshold(text: str) -> DriftThreshold:
-    """A metric and the value from which it counts as drift."""
-    with Sentence(text, "a threshold such as 'PSI ≥ 0.1'") as words:
-        metric = words.take(r"^([a-z][a-z -]*?)(?: (?:of|is|above|over))*\s*(?=[≥≤<>=0-9])")[1]
-        if not re.fullmatch(MEASURE, metric, FLAGS):
-            raise words.unreadable(f" (no measure of drift is called {quote(metric)})")
-        words.one_decimal_mark()
-        minimum = words.number("[≥>]?")
-        if minimum <= 0:
-            raise words.unreadable(", above zero")
-        return DriftThreshold(metric=metric, minimum=minimum)
-
-
 _NO_SUPPORT = (
     r"\bin\b|\bgoes\b(?! on)"
     r"|\bout\b(?<!\bafter v[0-9] is out)(?<!\bonce v[0-9] is out)(?<!\bwhen v[0-9] is out)"
@@ -191,17 +166,4 @@ def deprecation(text: str) -> Deprecation:
         support = words.duration("≥?")
         return Deprecation(
             version=read_version(current), support=support, successor=read_version(successor)
-        )
-
-
-def performance(text: str) -> Performance:
-    """Latency at a percentile, and error rate."""
-    expected = "limits such as 'p95 latency ≤ 50ms, error rate ≤ 0.1%'"
-    with Sentence(text, expected, SERVING) as words:
-        found = words.take(_LATENCY_PERCENTILE)
-        percentile = number_in(found[1] or found[2] or found[3])
-        return Performance(
-            latency_percentile=percentile,
-            maximum_latency=words.duration(UNDER, about=r"\blatency\b"),
-            maximum_error_rate=words.percent(UNDER, about=r"\berror rate\b"),
         )

@@ -3,15 +3,8 @@
 import re
 from decimal import Decimal
 
-from contract_checks.language.sentence import (
-    FLAGS,
-    IDENTIFIER,
-    NUMBER,
-    Unreadable,
-    decimal_in,
-    quote,
-    tidy,
-)
+from contract_checks.language.numbers import NUMBER
+from contract_checks.language.sentence import FLAGS, IDENTIFIER, Unreadable, decimal_in, quote, tidy
 from contract_checks.language.terms import AllowedValues, Range
 from contract_checks.language.units import is_unit
 from contract_checks.language.values import distinct

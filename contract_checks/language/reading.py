@@ -17,8 +17,9 @@ from pydantic.fields import FieldInfo
 
 from contract_checks.language.contract import Contract
 from contract_checks.language.feature_columns import RANGES
+from contract_checks.language.feature_terms import PER_FEATURE
 from contract_checks.language.form import CLAUSES, Clause
-from contract_checks.language.terms import PER_FEATURE, Range, Terms
+from contract_checks.language.terms import Range, Terms
 from contract_checks.language.wordings import KINDS, NOTHING, SAYS, YES_NO
 
 FOR_PEOPLE = "words that only people read: no term is taken from them"

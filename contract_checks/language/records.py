@@ -45,7 +45,7 @@ def one_record_per(text: str) -> tuple[str, ...]:
     if unique := re.fullmatch(r"(.+) (?:is|must be) unique", tidy(text), FLAGS):
         return identifiers(unique[1])
     expected = "a rule such as 'One record per customer_id'"
-    with Sentence(text, expected, RECORDS | {"exactly", "max", "maximum", "only"}) as words:
+    with Sentence(text, expected, RECORDS | {"exactly"}) as words:
         words.take(
             r"(?<!more than )(?<!zero or )(?<!0 or )(?:≤ )?\b(?:one|1|single) (?:record|row)\b"
         )

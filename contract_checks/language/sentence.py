@@ -15,9 +15,7 @@ from typing import Literal, Self
 
 from contract_checks.language.characters import control, disguised, named
 from contract_checks.language.numbers import (
-    NUMBER as NUMBER,
-)
-from contract_checks.language.numbers import (
+    NUMBER,
     UNFIXED_UNITS,
     UNIT,
     UNITS,

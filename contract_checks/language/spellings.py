@@ -11,8 +11,8 @@ from functools import cache
 from importlib.resources import files
 
 from contract_checks.language.absence import NONE
-from contract_checks.language.numbers import UNIT
-from contract_checks.language.sentence import FLAGS, IDENTIFIER, NUMBER, Unreadable, tidy
+from contract_checks.language.numbers import NUMBER, UNIT
+from contract_checks.language.sentence import FLAGS, IDENTIFIER, Unreadable, tidy
 
 _PARTS = {
     "absent": "|".join(map(re.escape, NONE)),

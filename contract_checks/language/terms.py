@@ -26,7 +26,7 @@ def _iso(length: timedelta, default: SerializerFunctionWrapHandler) -> str:
 
 
 Duration = Annotated[timedelta, WrapSerializer(_iso, when_used="json")]
-_Said = Annotated[str, Field(min_length=1)]
+Said = Annotated[str, Field(min_length=1)]
 Version = str
 Column = str
 Keep = Literal["latest", "earliest"]
@@ -63,7 +63,7 @@ class Range(Terms):
     maximum: float | None
     minimum_excluded: bool = False
     maximum_excluded: bool = False
-    unit: _Said | None = None
+    unit: Said | None = None
 
     @property
     def bounds(self) -> tuple[tuple[Operator, float], ...]:
@@ -101,9 +101,9 @@ class Cadence(Terms):
     """At least once `every` so long; `at` is a time of the day such as 04:00, in the `zone`."""
 
     every: Duration
-    at: _Said | None = None
-    zone: _Said | None = None
-    weekday: _Said | None = None
+    at: Said | None = None
+    zone: Said | None = None
+    weekday: Said | None = None
 
     @model_validator(mode="before")
     @classmethod
@@ -169,34 +169,16 @@ class Cardinality(Terms):
 
 
 class DriftThreshold(Terms):
-    """A drift metric at or above which the threshold is crossed."""
+    """A drift metric at or above which the threshold is crossed; `also`, on another metric."""
 
     metric: str
     minimum: float
+    also: tuple["DriftThreshold", ...] = ()
 
-
-PER_FEATURE = "per feature"
-"""Stands for a value of the whole document where each feature has its own."""
-PerFeature = Literal["per feature"]
-
-
-class Default(Terms):
-    """What stands in for a value that is not there: a number, a text, or null."""
-
-    value: float | str | None
-
-
-class FeatureTerms(Terms):
-    """What one feature promises of its own; None leaves the document's general value."""
-
-    data_type: _Said | None = None
-    unit: _Said | None = None
-    nullable: bool | None = None
-    default: Default | None = None
-    maximum_null_rate: float | None = None
-    window: Duration | None = None
-    warn: DriftThreshold | None = None
-    fail: DriftThreshold | None = None
+    @property
+    def each(self) -> tuple["DriftThreshold", ...]:
+        """All of them: it is enough that one is crossed."""
+        return (self, *self.also)
 
 
 class PersonalData(Terms):
@@ -222,12 +204,26 @@ class Deprecation(Terms):
     successor: Version
 
 
+class Latency(Terms):
+    """The longest that reads take at a percentile (0 to 100, both excluded)."""
+
+    percentile: float
+    maximum: Duration
+
+
 class Performance(Terms):
-    """Latency at a percentile, and error rate, that serving stays under."""
+    """Latency at a percentile, or at several, and error rate, that serving stays under."""
 
     latency_percentile: float
     maximum_latency: Duration
     maximum_error_rate: float
+    also: tuple[Latency, ...] = ()
+
+    @property
+    def latencies(self) -> tuple[Latency, ...]:
+        """All of them, by percentile."""
+        highest = Latency(percentile=self.latency_percentile, maximum=self.maximum_latency)
+        return (*self.also, highest)
 
 
 class Approval(Terms):

@@ -3,6 +3,7 @@
 A place in braces takes the value, or the part of that name.
 """
 
+from contract_checks.language.feature_terms import Default
 from contract_checks.language.terms import (
     ActivityFilter,
     AllowedValues,
@@ -12,10 +13,10 @@ from contract_checks.language.terms import (
     ConsistencyRule,
     DataType,
     Dedup,
-    Default,
     Deprecation,
     DriftThreshold,
     FanOut,
+    Latency,
     Masking,
     Outliers,
     Performance,
@@ -136,6 +137,7 @@ KINDS: dict[type[Terms], str] = {
         " {maximum_fanout_ratio} records"
     ),
     DriftThreshold: "{metric} {minimum} on",
+    Latency: "percentile {percentile} at most {maximum}",
     Default: "{value}",
     PersonalData: "{present}",
     Masking: "{columns}, which is {method}",

@@ -49,13 +49,14 @@ def load_test(
 def outcome(measured: "LoadTest", contract: Contract) -> Outcome:
     """The latency as measured; the error rate as shown with 95% confidence (§11)."""
     promised = contract.test_plan.performance
-    slow = _ms(promised.maximum_latency) < measured.latency(promised.latency_percentile)
+    slow = any(_ms(p.maximum) < measured.latency(p.percentile) for p in promised.latencies)
     errors = at_most(promised.maximum_error_rate, measured.errors, measured.requests)
     return worst_of([Outcome.BROKEN if slow else Outcome.KEPT, Outcome[errors.upper()]])
 
 
 def percentiles(contract: Contract) -> list[float]:
-    return sorted({*_PERCENTILES, contract.test_plan.performance.latency_percentile})
+    promised = {latency.percentile for latency in contract.test_plan.performance.latencies}
+    return sorted({*_PERCENTILES, *promised})
 
 
 def _ms(duration: timedelta) -> float:
