@@ -112,6 +112,24 @@ def test_a_dash_ends_a_known_label_as_a_colon_does(dash: str, tmp_path: Path) ->
     assert said.terms == answer(tmp_path / "contract.md", OURS).terms
 
 
+@pytest.mark.parametrize(
+    ("clause", "text", "column"),
+    [
+        ("§5.2 nullable", "no, except orders_30d", "nullable"),
+        ("§5.2 default value", "0, but null for avg_order_value_30d", "default"),
+        ("§6 completeness", "null rate ≤ 7% for orders_30d", "null rate"),
+        ("§7 warn", "PSI ≥ 0.1 for orders_30d", "PSI warn"),
+        ("§7 fail", "PSI ≥ 0.2 for orders_30d", "PSI fail"),
+    ],
+)
+def test_a_value_of_one_feature_is_sent_to_its_row(
+    clause: str, text: str, column: str, tmp_path: Path
+) -> None:
+    said = _messages(tmp_path, reworded(CLAUSE[clause], lambda _: text))[clause]
+    assert f"table of §5.2, column '{column}'" in said
+    assert f"such as {EXAMPLES[clause]!r}" in said
+
+
 def test_a_foreign_heading_is_told_which_it_may_be(tmp_path: Path) -> None:
     said = _messages(tmp_path, OURS.replace("## 6. Data Quality Contract", "## Data Qualities"))
     assert "did you mean '6. Data Quality Contract'?" in said["document"]

@@ -22,7 +22,7 @@ from contract_checks.language.contract import Contract
 from contract_checks.language.loader import load
 from contract_checks.language.reading import readings
 from contract_checks.language.sentence import Unreadable
-from contract_checks.language.terms import DriftThreshold, Latency, Performance
+from contract_checks.language.terms import DriftThreshold, Latency, Performance, Threshold
 
 assert checks.__all__, "importing the package binds the checks"
 
@@ -36,7 +36,7 @@ KEPT, BROKEN, UNKNOWN = Outcome.KEPT, Outcome.BROKEN, Outcome.UNKNOWN
 
 
 def psi(minimum: float, *also: tuple[str, float]) -> DriftThreshold:
-    others = tuple(DriftThreshold(metric=name, minimum=least) for name, least in also)
+    others = tuple(Threshold(metric=name, minimum=least) for name, least in also)
     return DriftThreshold(metric="PSI", minimum=minimum, also=others)
 
 

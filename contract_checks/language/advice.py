@@ -15,6 +15,14 @@ _NAMES = (
     *(people.names, values.identifier, values.identifiers, values.tables, values.jobs),
     *(phrases.consistency, values.table),
 )
+_OF_FEATURES = {
+    "§5.2 nullable": "nullable",
+    "§5.2 default value": "default",
+    "§6 completeness": "null rate",
+    "§7 warn": "PSI warn",
+    "§7 fail": "PSI fail",
+}
+"""The clauses of which a feature may have a value of its own, and the column it stands in."""
 _LONGEST_PART = 300  # a person reads no more of it in a message
 
 
@@ -49,6 +57,13 @@ def otherwise(clause: Clause, text: str, reason: str) -> str:
     """Why a value was not understood, with a wording that would be, its own or an example."""
     if clause.is_prose or any(words in reason for words in _ADVICE):
         return reason
+    if column := _OF_FEATURES.get(clause.id, "") if re.search(r"\w_\w", text) else "":
+        of_one = (
+            f"what one feature promises of its own stands in a table of §5.2, column {column!r}"
+        )
+        return (
+            f"{reason}; {of_one}, and write one value for all here, such as {EXAMPLES[clause.id]!r}"
+        )
     if part := _readable_part(clause, text):
         rest = text[len(part) :].strip()
         return f"{reason}; {quote(part)} alone would be read, and {quote(rest)} is not"

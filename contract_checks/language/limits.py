@@ -14,17 +14,17 @@ from contract_checks.language.sentence import (
     quote,
     tidy,
 )
-from contract_checks.language.terms import DriftThreshold, Latency, Performance
+from contract_checks.language.terms import DriftThreshold, Latency, Performance, Threshold
 from contract_checks.language.values import duration
 
-_OR = r"\s*[,;]\s*(?:or\s+)?|\s+or\s+"
+_OR = r"\s*[,;](?![0-9])\s*(?:or\s+)?|\s+or\s+"
 _PERCENTILE = r"([1-9][0-9]?(?:\.[0-9]{1,6})?)"
 _READ = "(?:(?:read|serving|online|lookup|look-up) )?"
 _LATENCY_PERCENTILE = (
     rf"\bp{_PERCENTILE}(?= {_READ}latency\b)|(?<=\blatency )p{_PERCENTILE}(?= )"
     rf"|\b{_PERCENTILE}(?:st|nd|rd|th) percentile(?= {_READ}latency\b)"
 )
-_PARTS = r"\s*[,;]\s*(?:and\s+)?|\s+and\s+"
+_PARTS = r"\s*[,;](?![0-9])\s*(?:and\s+)?|\s+and\s+"
 _AT = rf"p{_PERCENTILE}|{_PERCENTILE}(?:st|nd|rd|th) percentile|(median)"
 _ONE = rf"(?:{_READ}latency )?{_READ}(?:{_AT})(?: {_READ}latency)?:? ?[≤<] ?({NUMBER} ?(?:{UNIT}))"
 _ERRORS = rf"(?:errors?|{_READ}error rate):? ?([≤<] ?{NUMBER} ?(?:%|per ?cent))"
@@ -38,10 +38,10 @@ def drift_threshold(text: str) -> DriftThreshold:
     if len({*metrics}) < len(metrics) or not metrics:
         raise Unreadable(f"expected one threshold for each metric: keep one; got {quote(text)}")
     first, *others = sorted(thresholds, key=lambda t: (t.metric.casefold() != "psi", t.metric))
-    return first.model_copy(update={"also": tuple(others)})
+    return DriftThreshold(**dict(first), also=tuple(others))
 
 
-def _threshold(text: str) -> DriftThreshold:
+def _threshold(text: str) -> Threshold:
     with Sentence(text, "a threshold such as 'PSI ≥ 0.1'") as words:
         metric = words.take(r"^([a-z][a-z -]*?)(?: (?:of|is|above|over))*\s*(?=[≥≤<>=0-9])")[1]
         if not re.fullmatch(MEASURE, metric, FLAGS):
@@ -50,7 +50,7 @@ def _threshold(text: str) -> DriftThreshold:
         minimum = words.number("[≥>]?")
         if minimum <= 0:
             raise words.unreadable(", above zero")
-        return DriftThreshold(metric=metric, minimum=minimum)
+        return Threshold(metric=metric, minimum=minimum)
 
 
 def performance(text: str) -> Performance:

@@ -168,15 +168,20 @@ class Cardinality(Terms):
     maximum_fanout_ratio: float
 
 
-class DriftThreshold(Terms):
-    """A drift metric at or above which the threshold is crossed; `also`, on another metric."""
+class Threshold(Terms):
+    """A drift metric at or above which the threshold is crossed."""
 
     metric: str
     minimum: float
-    also: tuple["DriftThreshold", ...] = ()
+
+
+class DriftThreshold(Threshold):
+    """A threshold, and those on other metrics that are there `also`."""
+
+    also: tuple[Threshold, ...] = ()
 
     @property
-    def each(self) -> tuple["DriftThreshold", ...]:
+    def each(self) -> tuple[Threshold, ...]:
         """All of them: it is enough that one is crossed."""
         return (self, *self.also)
 

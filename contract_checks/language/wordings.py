@@ -22,6 +22,7 @@ from contract_checks.language.terms import (
     Performance,
     PersonalData,
     Terms,
+    Threshold,
 )
 
 SAYS = {
@@ -136,6 +137,7 @@ KINDS: dict[type[Terms], str] = {
         "at least {minimum_match_rate} of the rows find a match, and a match has at most"
         " {maximum_fanout_ratio} records"
     ),
+    Threshold: "{metric} {minimum} on",
     DriftThreshold: "{metric} {minimum} on",
     Latency: "percentile {percentile} at most {maximum}",
     Default: "{value}",
