@@ -44,7 +44,7 @@ def test_every_answer_is_the_oracles(case: Case, fraction: float) -> None:
 
 @pytest.mark.slow
 def test_a_million_instants() -> None:
-    @thorough(2_500)
+    @thorough(3_000)
     @given(cases(crowd=60), st.just(1.0))
     def whatever_the_declaration(case: Case, fraction: float) -> None:
         hold(case, fraction)

@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
 import pyarrow.parquet as pq
 
 from feature_pipeline.aggregation.declaration import Declaration
@@ -109,7 +110,7 @@ def _write(intake: Intake, zone: str, target: Path) -> tuple[int, int]:
     """
     kernel, rows, keys = intake.kernel, 0, 0
     try:
-        with pq.ParquetWriter(target, kernel.log_schema) as writer:
+        with pq.ParquetWriter(target, kernel.log_schema, use_dictionary=_texts(kernel)) as writer:
             for batch in whole_keys(intake, zone):
                 made = kernel.rows_of(batch)
                 writer.write_batch(made)
@@ -122,3 +123,8 @@ def _write(intake: Intake, zone: str, target: Path) -> tuple[int, int]:
             "declare them in larger units; nothing was written"
         ) from error
     return rows, keys
+
+
+def _texts(kernel: Kernel) -> list[str]:
+    """Columns that are much smaller as a dictionary; for the others it takes twice the time."""
+    return [field.name for field in kernel.log_schema if pa.types.is_string(field.type)]

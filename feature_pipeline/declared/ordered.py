@@ -7,7 +7,7 @@ import pyarrow as pa
 
 from feature_pipeline.aggregation.declaration import Dedup
 from feature_pipeline.aggregation.kernel import ARRIVED, HAPPENED, THING, row_begins
-from feature_pipeline.change_log.local_days import duckdb_day, duckdb_hour
+from feature_pipeline.change_log.local_days import IN_UTC, duckdb_day, duckdb_hour
 from feature_pipeline.declared.intake import Intake
 
 AT_ONCE = 30 * 2048
@@ -37,13 +37,15 @@ def _in_order(intake: Intake, zone: str) -> str:
     if dedup.kind == "period":
         period = {"day": duckdb_day, "hour": duckdb_hour}[dedup.by]
         read.append(f"{period(f'make_timestamp({HAPPENED})', zone)} AS {THING}")
-    order = ", ".join([*intake.kernel.keys, *_order(dedup)])
+    order = ", ".join([*intake.kernel.keys, *_order(dedup, zone)])
     return f"SELECT {', '.join(read)} FROM judged WHERE reason IS NULL ORDER BY {order}"
 
 
-def _order(dedup: Dedup) -> list[str]:
+def _order(dedup: Dedup, zone: str) -> list[str]:
     """What counts as later comes later; events that count by themselves come as they are."""
     if dedup.kind == "none":
         return []
+    if dedup.kind == "period" and zone == IN_UTC:
+        return [HAPPENED, ARRIVED]  # no clock goes back, so they come by period as they are
     times = [HAPPENED, ARRIVED]
     return [THING, *(reversed(times) if dedup.order == "arrival" else times)]
