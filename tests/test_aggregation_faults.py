@@ -37,7 +37,6 @@ FAULTS = [
     ("timeline", "intervals.stop[here] - block", "intervals.start[here]"),
     ("timeline", "whole[:-half], out=greatest[half:]", "whole[half:], out=greatest[:-half]"),
     ("timeline", "start[1:] > reach[:-1]", "start[1:] > stop[:-1]"),
-    ("timeline", "(value[1:] != value[:-1]) | (slot[1:] != slot[:-1])", "(slot[1:] != slot[:-1])"),
     ("timeline", "key << bits |", "key << bits - 1 |"),
     ("kernel", "arrived[order[first[followed + 1]]]", "arrived[followed + 1]"),
     ("kernel", "key_begins | row_begins([batch[THING]])", "row_begins([batch[THING]])"),
@@ -63,7 +62,6 @@ FAULTS = [
     ),
     ("sums", "above = whole >> _BITS", "above = none"),
     ("sums", "if (high == low >> 63).all()", "if (high == high).all()"),
-    ("quotients", "_WHOLE = 2**53", "_WHOLE = 2**70"),
     ("quotients", "(cents * _IN_A_CENT == numbers)", "(cents == cents)"),
     ("values", "bisect_right(texts, text) - 1", "bisect_right(texts, text)"),
     ("values", "return there & self.present", "return there"),
@@ -104,7 +102,7 @@ def known() -> list[Known]:
         phases=[Phase.generate],
         suppress_health_check=list(HealthCheck),
     )
-    @given(cases(crowd=40), st.sampled_from([0.5, 0.8, 1.0]))
+    @given(cases(crowd=40) | cases(crowd=4), st.sampled_from([0.5, 0.8, 1.0]))
     def collect(case: Case, fraction: float) -> None:
         oracle = case.oracle
         points = sorted(oracle.turning_points())

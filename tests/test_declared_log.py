@@ -30,7 +30,7 @@ def hold(case: Case, fraction: float, seed: int, tmp_path_factory: pytest.TempPa
     assert differences(oracle, log, asked) == []
 
 
-@settings(max_examples=25, suppress_health_check=list(HealthCheck))
+@settings(max_examples=12, suppress_health_check=list(HealthCheck))
 @given(cases(), fractions, st.integers(0, 2**32))
 def test_every_answer_and_count(
     tmp_path_factory: pytest.TempPathFactory, case: Case, fraction: float, seed: int
