@@ -69,6 +69,12 @@ def test_what_is_no_day_is_refused(text: str) -> None:
             read(written)
 
 
+@pytest.mark.parametrize("name", ["A. Lee, Feb 2026", "A. Lee on 2026-01-31", "A. Lee (2025)"])
+def test_a_name_with_a_year_in_it_may_be_another_date(name: str) -> None:
+    with pytest.raises(Unreadable):
+        CLAUSE["§12 platform approval"].reader(f"{name} — 2026-02-01")
+
+
 def test_a_signature_may_name_its_parts() -> None:
     read = CLAUSE["§12 data owner approval"].reader
     assert read("Name: A. Lee, Date: 2025-10-17") == Approval(name="A. Lee", date=DAY)

@@ -85,6 +85,7 @@ READ: dict[str, list[tuple[str, object]]] = {
         *((words, 1.5 * HOUR) for words in ("1h30m", "1 hour and 30 minutes", "PT1H30M")),
         *((words, 26 * HOUR) for words in ("P1DT2H", "1 day and 2 hours", "1 day 2 h")),
         ("2 hours 30 minutes 10 seconds", 2.5 * HOUR + 10 * HOUR / 3600),
+        *((words, 17 * DAY) for words in ("2 weeks and 3 days", "two weeks three days", "2w3d")),
         ("ninety days", 90 * DAY),
         *((words, 30 * DAY) for words in ("P30D", "30 calendar days", "the past 30 days", "720h")),
         *((words, WEEK) for words in ("one week", "a week", "P1W", "the last seven days")),

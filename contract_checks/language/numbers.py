@@ -47,6 +47,7 @@ def _of_two(larger: str, smaller: str) -> re.Pattern[str]:
 
 
 _OF_TWO = (
+    (7, "days", _of_two("w|weeks?", "d|days?")),
     (24, "hours", _of_two("d|days?", "h|hrs?|hours?")),
     (60, "minutes", _of_two("h|hrs?|hours?", "m|mins?|minutes?")),
     (60, "seconds", _of_two("mins?|minutes?", "s|secs?|seconds?")),

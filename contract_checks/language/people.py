@@ -11,7 +11,7 @@ _UNSIGNED = (
     r"\b(?:pending|not|no|none|tbd|tba|todo|rejected|declined|awaiting|unsigned|withheld|objections?"
     r"|objected|requested|refused|denied|withdrawn|revoked|expected|due|by|to|from|for|until|subject"
     r"|conditional(?:ly)?|draft|delegated|on behalf|provisional(?:ly)?|verbal(?:ly)?|waiver"
-    r"|conditions?|review|expires|valid|renewal|only|and)\b|\bn/a\b|\bp\.\s?p\b"
+    r"|conditions?|review|expires|valid|renewal|only|and|[12][0-9]{3})\b|\bn/a\b|\bp\.\s?p\b"
 )
 _BETWEEN = r"\s*[,;]\s*(?=(?:[^\"]*\"[^\"]*\")*[^\"]*$)"  # and not within quotes
 _QUALIFIED = (
