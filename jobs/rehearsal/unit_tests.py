@@ -56,7 +56,7 @@ def _run() -> Tested:
         quietly = ("-q", "-p", "no:cacheprovider", f"--junitxml={results}")
         done = subprocess.run(
             [sys.executable, "-m", "pytest", *quietly, TESTS],
-            cwd=ROOT,  # which `-m` puts first on the path: the code beside this script is tested
+            cwd=ROOT,  # which `-m` puts first on the path: the code of this repository is tested
             env=os.environ | {"PYTEST_ADDOPTS": ""},
             capture_output=True,
             text=True,
