@@ -78,4 +78,29 @@ _ON_SERVERS = (
     "drift",
 )
 SERVERS = [(job, kind, 0) for job in _ON_SERVERS for kind in _SERVERS_OF]
-EVERY: Counter[tuple[str, str]] = Counter((j, k) for j, k, _ in SIGNALLED + DISK + FILES + SERVERS)
+_TELLING = ("refresh", "build_training_set", "rollback", "drift", "canary", "promote")
+LISTENERS = {
+    "webhook hung": "FEATURE_STORE_ALERT_WEBHOOK",
+    "webhook gone": "FEATURE_STORE_ALERT_WEBHOOK",
+    "lineage hung": "OPENLINEAGE_URL",
+    "lineage gone": "OPENLINEAGE_URL",
+}
+"""Servers that jobs tell of what they did, and the variable that names each."""
+TOLD = [(job, kind, 0) for job in _TELLING for kind in LISTENERS]
+_SERVED_SIGNALS = {"SIGKILL of a worker": 4, "SIGTERM": 3, "SIGINT": 3, "SIGHUP": 2, "SIGKILL": 2}
+SERVED_SIGNALS = [(kind, n) for kind, often in _SERVED_SIGNALS.items() for n in range(often)]
+SERVED_FILES = [
+    (file, damage)
+    for file in (
+        "online_store.db",
+        "registry.db",
+        "operations.db",
+        "contract",
+        "feature_store.yaml",
+    )
+    for damage in DAMAGE
+]
+_SERVED = [("serve", kind, n) for kind, n in SERVED_SIGNALS + SERVED_FILES]
+EVERY: Counter[tuple[str, str]] = Counter(
+    (j, k) for j, k, _ in SIGNALLED + DISK + FILES + SERVERS + TOLD + _SERVED
+)

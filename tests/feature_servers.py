@@ -83,11 +83,12 @@ def serving(
     files: int | None = None,
     start: "Callable[..., Started | subprocess.Popen[str]]" = Started,
     stop: Callable[[Any], object] = lambda process: process.terminate(),
+    killed: bool = False,
 ) -> Iterator[Server]:
     """`scripts/serve.py` of the repository, up once it answers at all.
 
     Its processes may have so many `files` open each. Whatever was asked, they stop without a word
-    of an error once they are told to `stop`.
+    of an error once they are told to `stop`; one that is `killed` cannot say so.
     """
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
@@ -115,7 +116,8 @@ def serving(
         server.printed = process.communicate(timeout=GIVE_UP_SECONDS)[0]
         for word in ("Traceback", *TOKENS.values()):
             assert word not in server.printed, server.printed
-        assert (process.returncode, server.printed.splitlines()[-1]) == (0, "stopped")
+        ended = (process.returncode, server.printed.splitlines()[-1:])
+        assert ended == ((-signal.SIGKILL, []) if killed else (0, ["stopped"]))
 
 
 def press_ctrl_c(process: "Started | subprocess.Popen[str]") -> None:

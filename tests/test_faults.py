@@ -5,13 +5,14 @@ store, file and record as a run leaves them that met nothing. docs/faults.md cou
 """
 
 import shutil
-from collections.abc import Callable, Iterator
+import socket
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from random import Random
 from typing import Any, NamedTuple
 
 import pytest
-from fault_cases import DISK, FILES, SIGNALLED, place_of
+from fault_cases import DISK, FILES, LISTENERS, SIGNALLED, TOLD, place_of
 from fault_injection import DAMAGE, SIGNALS, Done, command
 from fault_jobs import BASES, JOBS, PRESENT, environment
 from fault_state import State, differences, state_of, tables_of
@@ -60,8 +61,9 @@ class Bench:
         file.unlink(missing_ok=True)
         shutil.copy2(self._folder / base / file.relative_to(self.place), file)
 
-    def run(self, job: str, **fault: Any) -> Done:
-        return command(JOBS[job].words, self.place, environment(self.place), **fault)
+    def run(self, job: str, listeners: Mapping[str, str] | None = None, **fault: Any) -> Done:
+        held = environment(self.place, **(listeners or {}))
+        return command(JOBS[job].words, self.place, held, **fault)
 
     def unharmed(self, job: str) -> Unharmed:
         if job not in self._unharmed:
@@ -188,5 +190,26 @@ class TestFiles:
         stays = version == file.parent.resolve() or damaged == content_of(file) is not None
         if stays or not file.parent.is_symlink():
             bench.restore(JOBS[job].base, file)
+        ends_where(bench, job, unharmed)
+        tell += [job, kind, in_words(done)]
+
+
+class TestListeners:
+    """Whom a job tells of what it did takes the connection and never answers, or is not there."""
+
+    @pytest.mark.parametrize(("job", "kind", "number"), TOLD)
+    def test_a_job_that_nobody_hears(
+        self, bench: Bench, tell: list[str], job: str, kind: str, number: int
+    ) -> None:
+        unharmed = bench.unharmed(job)
+        bench.fresh(JOBS[job].base)
+        with socket.create_server(("127.0.0.1", 0), backlog=100) as mute:
+            port = mute.getsockname()[1] if kind.endswith("hung") else 1
+            done = bench.run(job, {LISTENERS[kind]: f"http://127.0.0.1:{port}/secret"})
+        ended_well(job, done)
+        may = {0, 1} if job in OF_THE_MACHINE else {unharmed.done.code}
+        assert done.code in may, done.out + done.err
+        assert "secret" not in done.out + done.err
+        whole(bench, job, unharmed)
         ends_where(bench, job, unharmed)
         tell += [job, kind, in_words(done)]

@@ -110,12 +110,19 @@ class _Worker(UvicornWorker):  # type: ignore[misc]
         "ws": "none",
         # Before gunicorn's patience ends, or what was read would not be put on record.
         "timeout_graceful_shutdown": 5,
+        "timeout_notify": 1,
     }
 
     def init_signals(self) -> None:
         """As uvicorn's; Ctrl-C reaches workers too, which stop as they would upon SIGTERM."""
         super().init_signals()
         signal.signal(signal.SIGINT, signal.SIG_IGN)  # once they have stopped, and before they run
+
+    async def callback_notify(self) -> None:
+        """Stop once the master was killed: else nobody could stop it, or begin anew at its port."""
+        await super().callback_notify()
+        if os.getppid() != self.ppid:
+            signal.raise_signal(signal.SIGTERM)
 
 
 def _allow_open_files() -> None:
