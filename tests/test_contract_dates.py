@@ -69,6 +69,18 @@ def test_what_is_no_day_is_refused(text: str) -> None:
             read(written)
 
 
+@pytest.mark.parametrize(
+    "note",
+    ["second. 03.09.2024 – v1: first", "second; v1 — 2024-09-03: first", "second, v1 (3 Sep 2024)"],
+)
+def test_a_note_that_holds_another_release_is_refused(note: str) -> None:
+    read = CLAUSE["§10 changelog"].entry
+    assert read is not None
+    with pytest.raises(Unreadable, match="another release"):
+        read("v2 — 2026-02-14", note)
+    assert read("v2 — 2026-02-14", "columns of v1 kept until 2026-12-31")[0] == "v2"
+
+
 @pytest.mark.parametrize("name", ["A. Lee, Feb 2026", "A. Lee on 2026-01-31", "A. Lee (2025)"])
 def test_a_name_with_a_year_in_it_may_be_another_date(name: str) -> None:
     with pytest.raises(Unreadable):

@@ -21,6 +21,11 @@ def feature(label: str, text: str) -> tuple[str, Range | AllowedValues]:
     return name, allowed.model_copy(update={"unit": unit})
 
 
+_RELEASE = (
+    rf"{values.VERSION}\s*(?:[–—(,-])\s*(?:{DATED})|(?:{DATED})\)?\s*[–—-]\s*{values.VERSION}"
+)
+
+
 def release(label: str, note: str) -> tuple[str, object]:
     """A version and the day of its release; the note is for people, and has to be there."""
     dashed = rf"({values.VERSION}\s*[–—-]\s*(?:{DATED}))\s+[–—-]\s+(.+)"
@@ -35,6 +40,8 @@ def release(label: str, note: str) -> tuple[str, object]:
     if not note:
         raise Unreadable(f"expected {expected}; got {quote(label)}")
     values.prose(note)
+    if another := re.search(_RELEASE, note, FLAGS):
+        raise Unreadable(f"{quote(another[0])} is another release: write each on a line of its own")
     version_first = rf"({values.VERSION})\s*(?:[–—-]\s*(.+)|,\s*(.+)|\((.+)\))"
     if day_first := re.fullmatch(rf"({DATED}) [–—-] ({values.VERSION})", label, FLAGS):
         return values.version(day_first[2]), calendar_date(day_first[1])
