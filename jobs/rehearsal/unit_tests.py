@@ -57,7 +57,7 @@ def _run() -> Tested:
         done = subprocess.run(
             [sys.executable, "-m", "pytest", *quietly, TESTS],
             cwd=ROOT,  # which `-m` puts first on the path: the code of this repository is tested
-            env=os.environ | {"PYTEST_ADDOPTS": ""},
+            env=os.environ | {"PYTEST_ADDOPTS": "", "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"},
             capture_output=True,
             text=True,
             check=False,
