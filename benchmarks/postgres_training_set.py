@@ -26,7 +26,7 @@ from pyarrow import csv
 from rich.console import Console
 from rich.table import Table
 
-sys.path.append(str(Path(__file__).parent.parent / "tests"))
+sys.path.append(str(Path(__file__).parent.parent / "tests" / "support"))
 from postgres_server import Database, PostgresServer
 
 START = datetime(2026, 1, 1, tzinfo=UTC)

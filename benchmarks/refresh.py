@@ -84,7 +84,7 @@ def main(
 
 def _repository(place: Path) -> Path:
     """The project, registered at a place of its own."""
-    sys.path.insert(0, str(ROOT / "tests"))
+    sys.path.insert(0, str(ROOT / "tests" / "support"))
     from feast_copy import apply, copy_of_the_whole_project
 
     copy_of_the_whole_project(place)

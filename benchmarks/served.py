@@ -14,7 +14,7 @@ from typing import Any
 import duckdb
 
 ROOT = Path(__file__).resolve().parent.parent
-sys.path[:0] = [str(ROOT), str(ROOT / "tests")]  # the tests start real servers too
+sys.path[:0] = [str(ROOT), str(ROOT / "tests" / "support")]  # the tests start real servers too
 
 from feast_copy import HISTORY, apply, copy_of_the_project  # noqa: E402
 from redis_server import RedisServer, on_redis  # noqa: E402

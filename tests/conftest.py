@@ -147,7 +147,11 @@ def _demonstrate(folder: Path) -> None:
         (repository / remains).parent.mkdir(exist_ok=True)
         (repository / remains).write_text("what another run left", encoding="utf-8")
     done = subprocess.run(
-        [sys.executable, Path(__file__).with_name("unhurried.py"), "scripts/demo.py"],
+        [
+            sys.executable,
+            Path(__file__).parents[0].joinpath("support", "unhurried.py"),
+            "scripts/demo.py",
+        ],
         cwd=repository,
         env=its_own(repository),
         capture_output=True,
