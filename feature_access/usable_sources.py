@@ -17,7 +17,7 @@ from feast.types import from_value_type as declared_type
 from feature_access.entities.compared_keys import key_as_there
 from feature_access.entities.keys import declared_keys
 from feature_access.entities.value_by_value import UnusableValueError
-from feature_access.offline_stores.point_in_time import Asked
+from feature_access.offline_stores.point_in_time import ViewQuery
 from feature_access.offline_stores.source_columns import Columns, is_time, refuse_unlike_the_source
 from storage.errors import RefusedError
 
@@ -75,7 +75,7 @@ def _refuse_unlike(view: FeatureView, there: Columns) -> None:
         ValueError: see `refuse_unlike_the_source`; also where a column cannot be what is declared.
         UnusableKeysError: see `declared_keys`.
     """
-    asked = Asked.of(view, [f"{view.name}:{field.name}" for field in view.features], False)
+    asked = ViewQuery.of(view, [f"{view.name}:{field.name}" for field in view.features], False)
     refuse_unlike_the_source(asked, there)
     for key, kind in declared_keys([view]).items():
         held = there[asked.join_keys[key]]

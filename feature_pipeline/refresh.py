@@ -17,7 +17,7 @@ from feature_pipeline.change_log.intake import IntakeCounts, nothing_arrived
 from feature_pipeline.change_log.last_bits import beyond_last_bits, with_mended
 from feature_pipeline.change_log.watermark import Watermark
 from feature_pipeline.compute_engines.engine import Engine, EventCounts, Plan, Revisions, Run
-from feature_pipeline.refreshed import Refreshed, Terms
+from feature_pipeline.refreshed import RefreshResult, Terms
 from feature_pipeline.remedies import A_LATER_TIME, THE_WAY_OUT
 from storage.errors import RefusedError
 
@@ -27,7 +27,7 @@ def refresh(
     as_of: datetime,
     terms: Terms,
     on_step: Callable[[str], None] = lambda step: None,
-) -> Refreshed:
+) -> RefreshResult:
     """Bring the engine's log up to `as_of`. Safe to run again after being killed.
 
     A second run up to the same instant adds nothing.
@@ -71,7 +71,7 @@ def _reason_to_rebuild(
     return f"the {unlike} is not as the last refresh left it" if unlike else None
 
 
-def _carried_out(engine: Engine, run: Run, plan: Plan) -> Refreshed:
+def _carried_out(engine: Engine, run: Run, plan: Plan) -> RefreshResult:
     run.on_step("checking and staging events")
     arrivals = engine.stage(run, plan)
     if plan.since is None and not arrivals.ingested:
@@ -97,7 +97,7 @@ def _carried_out(engine: Engine, run: Run, plan: Plan) -> Refreshed:
         left_out = engine.left_out(run, plan, counts.ingested)
     if plan.last and plan.since:
         return now.refreshed_from(plan.last, counts.not_yet_arrived, left_out)
-    return Refreshed(
+    return RefreshResult(
         counts,
         extent.rows,
         extent.new_rows,

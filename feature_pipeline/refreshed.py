@@ -10,7 +10,7 @@ from feature_pipeline.change_log.events_table import parts_reaching, readable, r
 from feature_pipeline.change_log.instants import arrived_by, arrives_after
 from feature_pipeline.change_log.intake import IntakeCounts
 from feature_pipeline.change_log.local_days import IN_UTC
-from feature_pipeline.erasure.erased_customers import NOBODY, ErasedCustomers, leave_out
+from feature_pipeline.erasure.erased_customers import NO_ERASURES, ErasedCustomers, leave_out
 from storage.duckdb_session import one_row, parquet_at
 
 
@@ -29,13 +29,13 @@ class Terms:
 
     lookback_window: timedelta
     allowed_lateness: timedelta
-    erased: ErasedCustomers = NOBODY
+    erased: ErasedCustomers = NO_ERASURES
     zone: str = IN_UTC
     """Whose days are counted."""
 
 
 @dataclass(frozen=True)
-class Refreshed:
+class RefreshResult:
     """What one refresh did, and what the log is now."""
 
     events: IntakeCounts
@@ -66,7 +66,7 @@ class Refreshed:
         )
 
 
-def later_than(instant: datetime, events: Path, erased: ErasedCustomers = NOBODY) -> int:
+def later_than(instant: datetime, events: Path, erased: ErasedCustomers = NO_ERASURES) -> int:
     """Events that arrived after it, those of the erased left out.
 
     No part is opened whose footer tells that all its events arrived before it, or all after.

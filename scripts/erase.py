@@ -14,7 +14,7 @@ from feature_access.training.hashing import hash_key_from
 from feature_pipeline.erasure.residual_search import Searched
 from jobs.own_tables import contract_of_own_tables
 from jobs.privacy.customer import identity_of
-from jobs.privacy.erase import erase, naming_nobody, planned
+from jobs.privacy.erase import erase, planned, redacting_errors
 from jobs.privacy.erased_rows import Step
 from jobs.repository import CONTRACT, feature_store
 from scripts.command_line import DocumentOption, present, refusals_exit, run_job, time_option
@@ -44,7 +44,7 @@ def main(
         moment, store = present(as_of), feature_store()
         named = sys.stdin.readline().rstrip("\r\n") if customer_id == "-" else customer_id
         identity = identity_of(contract, named, key, store)
-        with naming_nobody(identity):
+        with redacting_errors(identity):
             if dry_run:
                 console().print(_steps_table(planned(store, identity, key, moment), "would go"))
                 return

@@ -20,7 +20,7 @@ from scripts.command_line import (
 )
 
 if TYPE_CHECKING:
-    from feature_pipeline.refreshed import Refreshed
+    from feature_pipeline.refreshed import RefreshResult
 
 
 def main(
@@ -54,7 +54,7 @@ def main(
     raise typer.Exit(verdict.exit_code)
 
 
-def _show(done: "Refreshed", moment: datetime, verdict: Verdict) -> None:
+def _show(done: "RefreshResult", moment: datetime, verdict: Verdict) -> None:
     typer.echo(str(done.events))
     if done.left_out:
         typer.echo(f"{done.left_out:,} events of erased customers were delivered and left out")

@@ -179,7 +179,7 @@ def drop(table: Path) -> None:
     rmtree(table.with_name(f".{table.name}"), ignore_errors=True)
 
 
-def forget_other_versions(table: Path) -> None:
+def delete_other_versions(table: Path) -> None:
     """Leave nothing but the version that counts: what was taken out must not lie in another."""
     counting = table.resolve()
     for version in _versions(table):

@@ -5,7 +5,7 @@ from datetime import datetime
 
 from contract_checks.evidence.evidence import Evidence
 from contract_checks.evidence.facts import MissingEvidence
-from contract_checks.evidence.tables import stretch_digest
+from contract_checks.evidence.tables import interval_digest
 from contract_checks.judge import Verdict, check
 from contract_checks.language.contract import Contract
 from contract_checks.language.sentence import spell
@@ -98,7 +98,7 @@ def backfill_agrees(contract: Contract, evidence: Evidence) -> Iterator[Verdict]
     start, end = (datetime.fromisoformat(record.figures[name]) for name in ("from", "to"))
     yield Verdict(end - start >= stretch, f"{spell(stretch)} recomputed", f"{end - start}")
     time = contract.time.event_timestamp
-    same = record.figures.get("digest") == stretch_digest(
+    same = record.figures.get("digest") == interval_digest(
         evidence.offline.history, time, start, end
     )
     told = "the same" if same else "other rows since"

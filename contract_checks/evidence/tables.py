@@ -52,7 +52,7 @@ class DuckTable:
         return None if row is None else row[0]
 
 
-def stretch_digest(table: Table, time: str, after: datetime, until: datetime) -> str:
+def interval_digest(table: Table, time: str, after: datetime, until: datetime) -> str:
     """Of the rows stamped in (after, until], whatever their order."""
     columns = ", ".join(f'"{column}"' for column in sorted(table.columns))
     row = f"md5_number(CAST(row({columns}) AS VARCHAR))"

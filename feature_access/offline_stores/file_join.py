@@ -24,7 +24,7 @@ from feature_access.offline_stores.ordered_rows import (
     queried,
 )
 from feature_access.offline_stores.parquet_rows import Integers, ParquetRows
-from feature_access.offline_stores.point_in_time import MATCHED, Asked
+from feature_access.offline_stores.point_in_time import MATCHED, ViewQuery
 from feature_access.offline_stores.source_columns import refuse_unlike_the_source
 from storage.parquet_table import parts_of
 
@@ -38,7 +38,7 @@ _LATEST = np.iinfo(np.int64).max // 2
 class FileJoin:
     """What is asked of one feature view, and where it lies."""
 
-    asked: Asked
+    asked: ViewQuery
     path: str
 
     def read(self, entity_rows: EntityRows) -> pa.Table:

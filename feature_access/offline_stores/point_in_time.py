@@ -28,7 +28,7 @@ MATCHED = "__matched"
 
 
 @dataclass(frozen=True)
-class Asked:
+class ViewQuery:
     """What is asked of one feature view."""
 
     view: str
@@ -51,7 +51,7 @@ class Asked:
         feature_refs: list[str],
         full_names: bool,
         created_by_then: bool = False,
-    ) -> "Asked":
+    ) -> "ViewQuery":
         """What these references ask of the view.
 
         Raises:
@@ -82,7 +82,7 @@ def _keys_of(view: FeatureView) -> list[Field]:
     return [column for column in view.entity_columns if column.name != DUMMY_ENTITY_ID]
 
 
-Found = Iterator[tuple[Asked, pa.Table]]
+Found = Iterator[tuple[ViewQuery, pa.Table]]
 """Per view its columns for each entity row, in order, and whether a row was found (MATCHED)."""
 
 
@@ -171,7 +171,7 @@ def point_in_time_job(
     full_feature_names: bool,
     filter_by_created_timestamp: bool,
     *,
-    join: Callable[[Asked, FeatureView], Join],
+    join: Callable[[ViewQuery, FeatureView], Join],
     read: Callable[[list[Join], EntityRows], Found],
     save: Save,
     **no_more: Any,
@@ -179,14 +179,14 @@ def point_in_time_job(
     """What every store answers to Feast, with its own `join` of a view and ways to read and save.
 
     Raises:
-        KeyError: see `Asked.of`.
+        KeyError: see `ViewQuery.of`.
         ValueError: see `EntityRows.of`; also when a period is asked for without entities, or two
             views have a feature of one name.
     """
     if no_more.get("start_date") or no_more.get("end_date"):
         raise ValueError("a period names no entities: give an entity frame")
     asked = [
-        Asked.of(view, feature_refs, full_feature_names, filter_by_created_timestamp)
+        ViewQuery.of(view, feature_refs, full_feature_names, filter_by_created_timestamp)
         for view in feature_views
     ]
     _refuse_two_of_one_name(asked)
@@ -207,7 +207,7 @@ def point_in_time_job(
     )
 
 
-def _refuse_two_of_one_name(asked: list[Asked]) -> None:
+def _refuse_two_of_one_name(asked: list[ViewQuery]) -> None:
     """Make sure that each column has one meaning; Feast overlooks inputs of on-demand views."""
     of_name: dict[str, list[str]] = {}
     for one in asked:

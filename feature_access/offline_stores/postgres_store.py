@@ -35,8 +35,8 @@ from feature_access.entities.rows import ROW, EntityRows
 from feature_access.offline_stores.offline_table import OfflineStoreEmptyError, refuse_times_outside
 from feature_access.offline_stores.point_in_time import (
     MATCHED,
-    Asked,
     Found,
+    ViewQuery,
     point_in_time_job,
 )
 from feature_access.offline_stores.postgres_bounds import known_up_to, retained_since
@@ -172,7 +172,7 @@ class PointInTimePostgresOfflineStore(PostgreSQLOfflineStore):  # type: ignore[m
 class _IndexJoin:
     """What is asked of one feature view, and the table it lies in."""
 
-    asked: Asked
+    asked: ViewQuery
     table: str
 
     def read(self, entity_rows: EntityRows, session: Session) -> pa.Table:

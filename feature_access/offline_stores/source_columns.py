@@ -8,13 +8,13 @@ from collections.abc import Mapping
 
 import pyarrow as pa
 
-from feature_access.offline_stores.point_in_time import Asked
+from feature_access.offline_stores.point_in_time import ViewQuery
 
 Columns = Mapping[str, pa.DataType | str]
 """A table's columns, as what they are read; the engine's own name of a type that is not read."""
 
 
-def refuse_unlike_the_source(asked: Asked, there: Columns) -> None:
+def refuse_unlike_the_source(asked: ViewQuery, there: Columns) -> None:
     """Make sure that a table with these columns is the one that the view declares.
 
     Raises:

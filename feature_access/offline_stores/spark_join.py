@@ -12,7 +12,7 @@ from pyspark.sql import SparkSession
 from feature_access.defaults import with_defaults
 from feature_access.entities.rows import ROW, EntityRows
 from feature_access.offline_stores.offline_table import columns_of, refuse_unless_it_knows
-from feature_access.offline_stores.point_in_time import MATCHED, Asked
+from feature_access.offline_stores.point_in_time import MATCHED, ViewQuery
 from feature_access.offline_stores.source_columns import refuse_unlike_the_source
 from feature_access.offline_stores.spark_lake import read_columns, refuse_unread, written_and_read
 from storage.parquet_table import parts_of
@@ -23,7 +23,7 @@ from storage.spark_parquet import LostRowsError, as_stored
 class SortedJoin:
     """What is asked of one feature view, and where it lies."""
 
-    asked: Asked
+    asked: ViewQuery
     path: str
 
     def read(self, entity_rows: EntityRows, session: SparkSession, staging: Path) -> pa.Table:

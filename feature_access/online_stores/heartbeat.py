@@ -26,10 +26,10 @@ from feature_access.online_stores.testimony import (
     OnlineRow,
     Testimony,
     heartbeat_key,
-    instead_of_heartbeat,
     judged,
     named_fields,
     old_heartbeat_key,
+    older_heartbeat_keys,
     pushed_key,
     real,
     testifies_to_all,
@@ -181,7 +181,7 @@ class HeartbeatOnlineStore(OnlineStore):  # type: ignore[misc]
         )
         if real(beat[0]):
             return judged(table, requested_features, rows, beat)
-        others = self._answered(config, table, instead_of_heartbeat(table), requested_features)
+        others = self._answered(config, table, older_heartbeat_keys(table), requested_features)
         return without_heartbeat(table, requested_features, rows, *others)
 
     async def online_read_async(
@@ -198,7 +198,7 @@ class HeartbeatOnlineStore(OnlineStore):  # type: ignore[misc]
         if real(beat[0]):
             return judged(table, requested_features, rows, beat)
         others = await self._answered_async(
-            config, table, instead_of_heartbeat(table), requested_features
+            config, table, older_heartbeat_keys(table), requested_features
         )
         return without_heartbeat(table, requested_features, rows, *others)
 

@@ -13,7 +13,7 @@ from google.protobuf.timestamp_pb2 import Timestamp
 
 from feature_access.online_stores.redis_layout import RedisLayout
 from feature_access.online_stores.redis_names import answered, names_in, own_projects
-from feature_access.online_stores.row_deletion import HEARTBEAT, ForgetfulOnlineStore, Whose
+from feature_access.online_stores.row_deletion import HEARTBEAT, RowDeletingOnlineStore, Whose
 from feature_access.online_stores.row_time import CREATED
 from feature_access.online_stores.testimony import heartbeat_key_of, reserved_keys
 from storage.errors import RefusedError
@@ -36,7 +36,7 @@ class _Old(NamedTuple):
         return len(self.stamps) or 1
 
 
-class ForgetfulRedisStore(ForgetfulOnlineStore):
+class RowDeletingRedisStore(RowDeletingOnlineStore):
     """Over the hashes of Feast's Redis store; a subclass names this one before Feast's."""
 
     def older(self, config: RepoConfig, whose: Whose, cutoff: datetime) -> int:

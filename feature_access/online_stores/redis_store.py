@@ -34,7 +34,7 @@ from feature_access.online_stores.redis_hashes import FieldsOf, Hash
 from feature_access.online_stores.redis_layout import RedisLayout
 from feature_access.online_stores.redis_memory import Untold, may_lose
 from feature_access.online_stores.redis_reader import RedisReader
-from feature_access.online_stores.redis_row_deletion import ForgetfulRedisStore
+from feature_access.online_stores.redis_row_deletion import RowDeletingRedisStore
 from feature_access.online_stores.redis_rows import ForwardRedisStore
 from storage.profile import refuse_unset
 
@@ -56,7 +56,7 @@ class DefaultingRedisOnlineStoreConfig(RedisOnlineStoreConfig):  # type: ignore[
 
 class DefaultingRedisOnlineStore(
     HeartbeatOnlineStore,
-    ForgetfulRedisStore,
+    RowDeletingRedisStore,
     ForwardRedisStore,
 ):
     """Feast's Redis online store with declared defaults, a heartbeat and time limits."""

@@ -22,7 +22,7 @@ Whose = Callable[[str], bool]
 """Whether a view, by its name, is one of those meant; it need not be registered any more."""
 
 
-class ForgetfulOnlineStore(OnlineStore):  # type: ignore[misc]
+class RowDeletingOnlineStore(OnlineStore):  # type: ignore[misc]
     """What a store that keeps to a retention has to be able to do."""
 
     def older(self, config: RepoConfig, whose: Whose, cutoff: datetime) -> int:
@@ -54,7 +54,7 @@ def bytes_of(config: RepoConfig, key: EntityKey) -> bytes:
     return serialized
 
 
-class ForgetfulSqliteStore(ForgetfulOnlineStore):
+class RowDeletingSqliteStore(RowDeletingOnlineStore):
     """Over the tables of Feast's SQLite store; a subclass names this one before Feast's."""
 
     def older(self, config: RepoConfig, whose: Whose, cutoff: datetime) -> int:

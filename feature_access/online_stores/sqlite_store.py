@@ -13,7 +13,7 @@ from feast.repo_config import RepoConfig
 from feature_access.errors import OnlineStoreDownError, OnlineStoreUnavailableError, empty
 from feature_access.errors import OnlineStoreEmptyError as OnlineStoreEmptyError
 from feature_access.online_stores.heartbeat import HeartbeatOnlineStore
-from feature_access.online_stores.row_deletion import ForgetfulSqliteStore
+from feature_access.online_stores.row_deletion import RowDeletingSqliteStore
 from feature_access.online_stores.sqlite_rows import ForwardSqliteStore
 
 
@@ -25,7 +25,7 @@ class DefaultingSqliteOnlineStoreConfig(SqliteOnlineStoreConfig):  # type: ignor
 
 class DefaultingSqliteOnlineStore(
     HeartbeatOnlineStore,
-    ForgetfulSqliteStore,
+    RowDeletingSqliteStore,
     ForwardSqliteStore,
 ):
     """Feast's SQLite online store with declared defaults and a heartbeat."""

@@ -66,7 +66,7 @@ def pushed_key(view: FeatureView) -> EntityKey:
     return _reserved(f"{view.name} was pushed to")
 
 
-def instead_of_heartbeat(view: FeatureView) -> list[EntityKey]:
+def older_heartbeat_keys(view: FeatureView) -> list[EntityKey]:
     """What tells of a view without a heartbeat why it has none; see `without_heartbeat`."""
     return [old_heartbeat_key(view), pushed_key(view), writing_key(view)]
 

@@ -13,8 +13,8 @@ from feature_pipeline.change_log.instants import in_utc
 from feature_pipeline.change_log.intake import IntakeCounts, customer_days, stage_events
 from feature_pipeline.change_log.local_days import IN_UTC
 from feature_pipeline.change_log.quotient import call_nearest_quotient
-from feature_pipeline.change_log.running_sums import LogInOnePass
-from feature_pipeline.erasure.erased_customers import NOBODY, ErasedCustomers
+from feature_pipeline.change_log.running_sums import ChangeLogReader
+from feature_pipeline.erasure.erased_customers import NO_ERASURES, ErasedCustomers
 from storage.atomic import replacing
 from storage.duckdb_session import copy_in_order, copy_to, embedded_engine, one_row, parquet_at
 from storage.errors import RefusedError
@@ -47,7 +47,7 @@ def aggregate(
     as_of: datetime,
     lookback_window: timedelta,
     allowed_lateness: timedelta,
-    erased: ErasedCustomers = NOBODY,
+    erased: ErasedCustomers = NO_ERASURES,
     zone: str = IN_UTC,
     on_step: Callable[[str], None] = lambda step: None,
     in_sql: bool = False,
@@ -127,7 +127,7 @@ def write_log(
             known = {"as_of": as_of.replace(tzinfo=None), "lookback_window": lookback_window}
             copy_to(connection, f"WITH change_log AS ({_IN_UTC}) {query}", target, bounds | known)
             return customer_days(connection)
-        log = LogInOnePass(connection, as_of, lookback_window, zone)
+        log = ChangeLogReader(connection, as_of, lookback_window, zone)
         with connection.cursor() as beside:
             beside.register("change_log", log.rows)
             copy_in_order(beside, query, target, bounds)

@@ -18,7 +18,7 @@ from feature_pipeline.change_log.intake import (
     quarantine,
 )
 from feature_pipeline.change_log.local_days import IN_UTC, whole_days_from
-from feature_pipeline.erasure.erased_customers import NOBODY, ErasedCustomers, leave_out
+from feature_pipeline.erasure.erased_customers import NO_ERASURES, ErasedCustomers, leave_out
 from storage.duckdb_session import one_row
 
 
@@ -30,7 +30,7 @@ def stage_arrivals(
     *,
     lookback_window: timedelta,
     lateness: timedelta,
-    erased: ErasedCustomers = NOBODY,
+    erased: ErasedCustomers = NO_ERASURES,
     zone: str = IN_UTC,
 ) -> IntakeCounts:
     """Do as `stage_events` for what arrived in (`since`, `as_of`], with what a log needs to go on.

@@ -12,7 +12,7 @@ from feature_pipeline.change_log.backfill_causes import causes_of_differences
 from feature_pipeline.change_log.intake import stage_events
 from feature_pipeline.change_log.local_days import IN_UTC
 from feature_pipeline.change_log.watermark import digest_of_terms, read_watermark
-from feature_pipeline.erasure.erased_customers import NOBODY, ErasedCustomers
+from feature_pipeline.erasure.erased_customers import NO_ERASURES, ErasedCustomers
 from storage.atomic import scratch_folder
 from storage.duckdb_session import embedded_engine, one_row, parquet_at
 from storage.errors import RefusedError
@@ -49,7 +49,7 @@ def compare_with_rebuild(
     stretch: timedelta,
     lookback_window: timedelta,
     allowed_lateness: timedelta,
-    erased: ErasedCustomers = NOBODY,
+    erased: ErasedCustomers = NO_ERASURES,
     zone: str = IN_UTC,
     on_step: Callable[[str], None] = lambda step: None,
 ) -> Backfill:

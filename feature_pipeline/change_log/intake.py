@@ -24,7 +24,7 @@ from feature_pipeline.change_log.events_table import (
 from feature_pipeline.change_log.instants import arrives_after, is_no_instant, iso
 from feature_pipeline.change_log.local_days import IN_UTC, duckdb_day, refuse_unknown_zone
 from feature_pipeline.change_log.money import IS_NO_AMOUNT, IS_NO_NUMBER, MONEY_OF_ORDER_VALUE
-from feature_pipeline.erasure.erased_customers import NOBODY, ErasedCustomers, leave_out
+from feature_pipeline.erasure.erased_customers import NO_ERASURES, ErasedCustomers, leave_out
 from storage.duckdb_session import one_row
 from storage.errors import RefusedError
 
@@ -79,7 +79,7 @@ def stage_events(
     events: Path,
     as_of: datetime,
     lateness: timedelta,
-    erased: ErasedCustomers = NOBODY,
+    erased: ErasedCustomers = NO_ERASURES,
     zone: str = IN_UTC,
 ) -> Staged:
     """Create the views `accepted_events` and `quarantined_events`, as known at `as_of`.

@@ -13,7 +13,7 @@ import pyarrow.parquet as pq
 from feature_pipeline.change_log.event_parts import event_parts
 from storage.atomic import replacing
 from storage.errors import RefusedError
-from storage.parquet_table import forget_other_versions, new_version, notes_of, place_in
+from storage.parquet_table import delete_other_versions, new_version, notes_of, place_in
 
 Unwanted = Callable[[pa.Table], pa.ChunkedArray]
 """Which rows of a table are to go, as booleans; null stays."""
@@ -64,7 +64,7 @@ def remove(table: Path, unwanted: Unwanted) -> int:
         with new_version(table, [*others, *notes_of(table)]) as version:
             for part in holding_some:
                 _write_the_others(part, unwanted, place_in(version, table, part))
-    forget_other_versions(table)
+    delete_other_versions(table)
     return sum(rows.values())
 
 

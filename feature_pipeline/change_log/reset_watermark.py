@@ -12,7 +12,7 @@ from feature_pipeline.refreshed import Tables, Terms, extent, later_than, newest
 from storage.duckdb_session import embedded_engine
 from storage.errors import RefusedError
 from storage.parquet_table import (
-    forget_other_versions,
+    delete_other_versions,
     is_table,
     new_version,
     notes_of,
@@ -21,7 +21,7 @@ from storage.parquet_table import (
 )
 
 
-def recount(tables: Tables, terms: Terms) -> None:
+def reset_watermark(tables: Tables, terms: Terms) -> None:
     """Count events, quarantine and log again as of the log's watermark; safe to run again.
 
     Nothing is done where there is no watermark, where the log was made by other terms, or where the
@@ -66,4 +66,4 @@ def recount(tables: Tables, terms: Terms) -> None:
         return
     with new_version(tables.history, [*parts, *others]) as version:
         now.write(version)
-    forget_other_versions(tables.history)
+    delete_other_versions(tables.history)

@@ -20,7 +20,7 @@ from feature_pipeline.change_log.removal import before, remove, rows_to_go
 from storage.duckdb_session import copy_to, embedded_engine, one_row, parquet_at
 from storage.errors import RefusedError
 from storage.parquet_table import (
-    forget_other_versions,
+    delete_other_versions,
     is_table,
     new_version,
     notes_of,
@@ -43,12 +43,12 @@ def old_events(events: Path, cutoff: datetime) -> int:
     return rows_to_go(events, before(cutoff, *EVENT_TIMES))
 
 
-def let_go_of_events(events: Path, cutoff: datetime) -> int:
+def delete_expired_events(events: Path, cutoff: datetime) -> int:
     """Take them out. The change log must begin at the cutoff before its events may go."""
     return remove(events, before(cutoff, *EVENT_TIMES))
 
 
-def let_go_of_history(history: Path, cutoff: datetime) -> None:
+def delete_expired_history(history: Path, cutoff: datetime) -> None:
     """Begin the change log at the cutoff. Safe to run again, and with a later cutoff.
 
     The change log must be known up to a look-back window after the cutoff.
@@ -77,7 +77,7 @@ def let_go_of_history(history: Path, cutoff: datetime) -> None:
                     {"parts": [parquet_at(part) for part in reaching_back], "cutoff": cutoff},
                 )
             mark_retained_since(version, begins)
-    forget_other_versions(history)
+    delete_other_versions(history)
 
 
 def _reaches_back_to(cutoff: datetime, part: Path, connection: duckdb.DuckDBPyConnection) -> bool:

@@ -33,7 +33,7 @@ _ORDERED = """
 Array = npt.NDArray[Any]
 
 
-class LogInOnePass:
+class ChangeLogReader:
     """The change log of `accepted_events` up to an as-of time, made as it is read."""
 
     rows: pa.RecordBatchReader

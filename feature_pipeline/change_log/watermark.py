@@ -8,7 +8,7 @@ from importlib.resources import files
 from pathlib import Path
 
 from feature_pipeline.change_log.intake import IntakeCounts
-from feature_pipeline.refreshed import Refreshed
+from feature_pipeline.refreshed import RefreshResult
 from storage.table_bounds import WATERMARK
 
 
@@ -59,9 +59,11 @@ class Watermark:
         """With so many rows in the log; None where none is newer than it says."""
         return replace(self, history_rows=rows, newest=newest or self.newest)
 
-    def refreshed_from(self, before: "Watermark", not_yet_arrived: int, left_out: int) -> Refreshed:
+    def refreshed_from(
+        self, before: "Watermark", not_yet_arrived: int, left_out: int
+    ) -> RefreshResult:
         """What a run did that went on from `before` and left this; nothing, where they are one."""
-        return Refreshed(
+        return RefreshResult(
             self.counts(not_yet_arrived),
             self.history_rows,
             self.history_rows - before.history_rows,

@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Any, NamedTuple, Protocol
 
 from feature_pipeline.change_log.watermark import Watermark
-from feature_pipeline.refreshed import Refreshed, Terms
+from feature_pipeline.refreshed import RefreshResult, Terms
 
 
 @dataclass(frozen=True)
@@ -111,7 +111,7 @@ class Engine(Protocol):
     def unlike(self, last: Watermark) -> str | None:
         """The table, if any, that is not as the last refresh left it: 'log' or 'quarantine'."""
 
-    def unchanged(self, run: Run, last: Watermark) -> Refreshed:
+    def unchanged(self, run: Run, last: Watermark) -> RefreshResult:
         """What a second run up to the same instant has to say."""
 
     def stage(self, run: Run, plan: Plan) -> Arrivals:

@@ -9,7 +9,7 @@ from feature_pipeline.change_log.aggregate import refuse_one_for_another
 from feature_pipeline.change_log.events_table import refuse_wrong_schema
 from feature_pipeline.change_log.watermark import Watermark, digest_of_terms, read_watermark
 from feature_pipeline.compute_engines.engine import EventCounts, Extent, Plan, Run
-from feature_pipeline.refreshed import Refreshed, Tables, later_than
+from feature_pipeline.refreshed import RefreshResult, Tables, later_than
 from storage.parquet_table import known_by, parts_of, rows_of
 from storage.table_bounds import mark_retained_since, retained_since
 
@@ -53,7 +53,7 @@ class LakeEngine:
         quarantined = known_by(parts_of(self.tables.quarantine), last.as_of)
         return None if rows_of(quarantined) == last.quarantined else "quarantine"
 
-    def unchanged(self, run: Run, last: Watermark) -> Refreshed:
+    def unchanged(self, run: Run, last: Watermark) -> RefreshResult:
         """As the watermark says."""
         later = later_than(run.as_of, self.events, run.terms.erased)
         return last.refreshed_from(last, later, left_out=0)

@@ -53,7 +53,7 @@ class ErasedCustomers:
             draft.write_text("\n".join(lines) + "\n", encoding="ascii")
 
 
-NOBODY = ErasedCustomers(b"")
+NO_ERASURES = ErasedCustomers(b"")
 
 
 def read_erased(file: Path, key: bytes) -> ErasedCustomers:

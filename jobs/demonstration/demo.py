@@ -17,7 +17,7 @@ from contract_checks.console import console
 from contract_checks.language.contract import Contract
 from contract_checks.report import text
 from feature_access.training.hashing import HASH_KEY_VARIABLE
-from feature_pipeline.refreshed import Refreshed
+from feature_pipeline.refreshed import RefreshResult
 from jobs.refreshing.customer_activity import MADE
 from jobs.refreshing.ingest import ingest
 from jobs.release.promote import promote
@@ -62,7 +62,7 @@ def _feast_apply() -> "subprocess.Popen[str]":
     )
 
 
-def refreshed(done: Refreshed) -> str:
+def refreshed(done: RefreshResult) -> str:
     return f"{done.events}\n{done.history_rows:,} rows in the change log"
 
 

@@ -10,15 +10,15 @@ from contract_checks.failure import one_line
 from contract_checks.language.contract import Contract
 from contract_checks.operations.log import Record
 from contract_checks.server_faults import server_fault
-from feature_pipeline.change_log.reset_watermark import recount
+from feature_pipeline.change_log.reset_watermark import reset_watermark
 from feature_pipeline.erasure.identity import Identity, without
 from feature_pipeline.erasure.residual_search import Searched, search
 from feature_pipeline.refreshed import Tables
 from jobs.privacy.customer import online_keys
 from jobs.privacy.erased import keep, listed_with, terms_of
 from jobs.privacy.erased_rows import Step, stored
-from jobs.privacy.forgetful import forgetful
 from jobs.privacy.old_records import everything_on_record
+from jobs.privacy.row_deleting import row_deleting
 from jobs.privacy.sets_on_record import refuse_another_key, sets_on_record
 from jobs.reporting.recording import operations_log, recorded
 from jobs.repository import EVENTS, HISTORY, QUARANTINE, ROOT, writing_alone
@@ -42,11 +42,11 @@ def erase(
     """
     with writing_alone():
         steps = planned(store, identity, hash_key, as_of)
-        with recorded("erasure", contract.view_name, as_of) as figures, naming_nobody(identity):
+        with recorded("erasure", contract.view_name, as_of) as figures, redacting_errors(identity):
             for step in steps:
                 step.erase()
             terms = terms_of(contract, listed_with(hash_key))
-            recount(Tables(EVENTS, HISTORY, QUARANTINE), terms)
+            reset_watermark(Tables(EVENTS, HISTORY, QUARANTINE), terms)
             searched = (
                 *_search_online(store, identity),
                 *stored(identity).searched(),
@@ -70,7 +70,7 @@ def planned(
     sets = sets_on_record(identity.column)
     refuse_another_key(sets, identity, hash_key)
     erased = listed_with(hash_key)
-    online, keys = forgetful(store), online_keys(identity.column, identity.text)
+    online, keys = row_deleting(store), online_keys(identity.column, identity.text)
     offline, *others = stored(identity).steps()
 
     def list_them() -> None:
@@ -121,11 +121,13 @@ def _search_files(identity: Identity) -> Iterator[Searched]:
 
 def _search_online(store: "FeatureStore", identity: Identity) -> Iterator[Searched]:
     keys = online_keys(identity.column, identity.text)
-    yield Searched("online store", f"{len(keys)} keys", forgetful(store).held(store.config, keys))
+    yield Searched(
+        "online store", f"{len(keys)} keys", row_deleting(store).held(store.config, keys)
+    )
 
 
 @contextmanager
-def naming_nobody(identity: Identity) -> Iterator[None]:
+def redacting_errors(identity: Identity) -> Iterator[None]:
     """Let no error tell whom the erasure is of, neither on the screen nor on record.
 
     Raises:

@@ -7,7 +7,7 @@ from functools import partial
 from feature_pipeline.change_log.removal import holding, remove, rows_to_go
 from feature_pipeline.compute_engines.postgres.row_deletion import (
     TABLES,
-    forget_customer,
+    delete_customer_rows,
     rows_of_customer,
 )
 from feature_pipeline.erasure.identity import Identity
@@ -53,7 +53,9 @@ class InWarehouse:
         """The change log first."""
         return tuple(
             Step(
-                name, self._rows(table), partial(forget_customer, self.address, table, self._whose)
+                name,
+                self._rows(table),
+                partial(delete_customer_rows, self.address, table, self._whose),
             )
             for name, table in TABLES.items()
         )

@@ -7,10 +7,10 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from contract_checks.language.contract import Contract
-from feature_pipeline.change_log.reset_watermark import recount
+from feature_pipeline.change_log.reset_watermark import reset_watermark
 from feature_pipeline.change_log.retention import (
-    let_go_of_events,
-    let_go_of_history,
+    delete_expired_events,
+    delete_expired_history,
     old_events,
     old_history,
     refuse_to_begin,
@@ -18,13 +18,13 @@ from feature_pipeline.change_log.retention import (
 )
 from feature_pipeline.compute_engines.postgres.row_deletion import (
     TABLES,
-    let_go_of_old_rows,
+    delete_expired_rows,
     old_rows,
 )
 from feature_pipeline.refreshed import Tables
 from jobs.privacy.erased import erased_customers_of_all_hosts, terms_of
-from jobs.privacy.forgetful import forgetful
 from jobs.privacy.old_records import OldRecords, OldTrainingSets
+from jobs.privacy.row_deleting import row_deleting
 from jobs.reporting.recording import recorded
 from jobs.repository import EVENTS, HISTORY, QUARANTINE, chosen_warehouse, writing_alone
 from jobs.versions import versions_of_log
@@ -72,7 +72,7 @@ def retain(
             figures["cutoff"] = plan.cutoff.isoformat()
             for held in plan.stores:
                 held.let_go()
-            recount(Tables(EVENTS, HISTORY, QUARANTINE), terms)
+            reset_watermark(Tables(EVENTS, HISTORY, QUARANTINE), terms)
             figures["removed"] = {held.name: held.rows for held in plan.stores}
             figures["staying"] = list(plan.staying)
     return plan
@@ -95,7 +95,7 @@ def planned(
     else:
         refuse_to_begin(HISTORY, cutoff, known_to=known_to, lookback_window=window)
         offline = _in_files(cutoff)
-    online = forgetful(store)
+    online = row_deleting(store)
     records, sets = OldRecords.of(cutoff), OldTrainingSets.of(contract, cutoff)
     return Retention(
         cutoff,
@@ -121,14 +121,14 @@ def _in_files(cutoff: datetime) -> tuple[Store, ...]:
     return (
         # First of all: it says from where on the events are whole, before any of them leaves.
         Store("offline", history, lambda: _begin(cutoff, due=history + events > 0)),
-        Store("events", events, lambda: let_go_of_events(EVENTS, cutoff)),
-        Store("quarantine", set_aside, lambda: let_go_of_events(QUARANTINE, cutoff)),
+        Store("events", events, lambda: delete_expired_events(EVENTS, cutoff)),
+        Store("quarantine", set_aside, lambda: delete_expired_events(QUARANTINE, cutoff)),
     )
 
 
 def _begin(cutoff: datetime, *, due: bool) -> None:
     if due:
-        let_go_of_history(HISTORY, cutoff)
+        delete_expired_history(HISTORY, cutoff)
 
 
 def _in_warehouse(address: str, cutoff: datetime) -> tuple[Store, ...]:
@@ -138,7 +138,7 @@ def _in_warehouse(address: str, cutoff: datetime) -> tuple[Store, ...]:
 
     def let_go(name: str) -> None:
         if name != "offline" or due:
-            let_go_of_old_rows(address, TABLES[name], cutoff)
+            delete_expired_rows(address, TABLES[name], cutoff)
 
     return tuple(Store(name, rows[name], partial(let_go, name)) for name in TABLES)
 

@@ -12,7 +12,7 @@ from feature_pipeline.compute_engines.postgres.admission import (
     retained_since as retained_since_in_warehouse,
 )
 from feature_pipeline.compute_engines.postgres.warehouse import session
-from jobs.privacy.forgetful import forgetful
+from jobs.privacy.row_deleting import row_deleting
 from jobs.refreshing.refresh import aggregated
 from jobs.rehearsal.backfill import recomputed
 from jobs.reporting.recording import digests_of, recorded
@@ -126,7 +126,7 @@ def rebuild(
             return difference
         for view in difference.views:
             on_step(f"emptying the online store of {view}")
-            forgetful(store).forget_view(store.config, store.get_feature_view(view))
+            row_deleting(store).forget_view(store.config, store.get_feature_view(view))
         on_step("withdrawing rows")
         before, address = difference.begins - _MICROSECOND, warehouse_of(store)
         if address:

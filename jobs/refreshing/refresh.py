@@ -13,7 +13,7 @@ from feature_pipeline.compute_engines.engine import Engine
 from feature_pipeline.compute_engines.postgres.engine import PostgreSQLEngine
 from feature_pipeline.compute_engines.postgres.outliers import flag_outliers_in_warehouse
 from feature_pipeline.refresh import refresh as bring_up_to
-from feature_pipeline.refreshed import Refreshed, Tables
+from feature_pipeline.refreshed import RefreshResult, Tables
 from jobs.privacy.erased import erased_customers_of_all_hosts, terms_of
 from jobs.reporting.lineage import refresh_flow
 from jobs.reporting.recording import recorded
@@ -60,7 +60,7 @@ def refresh(
     as_of: datetime,
     events: Path = EVENTS,
     on_step: OnStep = lambda step: None,
-) -> Refreshed:
+) -> RefreshResult:
     """Bring both stores up to `as_of`, and leave a record for each version of the feature.
 
     Raises:
@@ -90,7 +90,7 @@ def refresh(
     return done
 
 
-def _figures(done: Refreshed) -> dict[str, Any]:
+def _figures(done: RefreshResult) -> dict[str, Any]:
     """What the record tells of it; `left_out` and `made_anew` where there is something to tell."""
     told = {
         "events": done.events.ingested,
@@ -112,7 +112,7 @@ def aggregated(
     as_of: datetime,
     events: Path,
     on_step: OnStep,
-) -> Refreshed:
+) -> RefreshResult:
     """Bring the offline table up to `as_of`, where the profile keeps it.
 
     Raises:

@@ -11,7 +11,7 @@ from contract_checks.language.contract import Contract
 from contract_checks.operations.log import Record
 from feature_access.online_stores.freshness import CLOCK_ALLOWANCE
 from feature_pipeline.change_log.step_back import step_back_in_lake, step_back_in_warehouse
-from jobs.privacy.forgetful import forgetful
+from jobs.privacy.row_deleting import row_deleting
 from jobs.refreshing.refresh import aggregated
 from jobs.reporting.recording import operations_log, recorded
 from jobs.repository import EVENTS, HISTORY, ROOT, OnStep, warehouse_of, writing_alone
@@ -104,7 +104,7 @@ def step_back(
                 figures["history_rows"] = done.history_rows
             for view in ahead.views:
                 on_step(f"materializing {view} again")
-                forgetful(store).forget_view(store.config, store.get_feature_view(view))
+                row_deleting(store).forget_view(store.config, store.get_feature_view(view))
                 materialize_again(store, view, at)
             views = {view.name for view in versions_of_log(store, contract)}
             figures["records"] = operations_log().revise(lambda r: _revised(r, views, at))

@@ -9,7 +9,7 @@ import duckdb
 
 from contract_checks.evidence.facts import MissingEvidence, there
 from contract_checks.evidence.operations import read_operations
-from contract_checks.evidence.tables import DuckTable, offline_session, stretch_digest
+from contract_checks.evidence.tables import DuckTable, interval_digest, offline_session
 from contract_checks.findings import Outcome
 from contract_checks.language.contract import Contract
 from feature_pipeline.change_log.backfill import Backfill, compare_with_rebuild
@@ -89,7 +89,7 @@ def _digest(contract: Contract, after: datetime, until: datetime, address: str |
             connection.execute("SET TimeZone = 'UTC'")
             connection.read_parquet(parquet_at(HISTORY)).create_view("history")
         history = DuckTable(connection, "history")
-        return stretch_digest(history, contract.time.event_timestamp, after, until)
+        return interval_digest(history, contract.time.event_timestamp, after, until)
 
 
 def _last_refresh(contract: Contract, as_of: datetime) -> datetime:

@@ -8,7 +8,7 @@ from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.registry import Collector
 
 from contract_checks.language.contract import Contract
-from feature_pipeline.refreshed import Refreshed
+from feature_pipeline.refreshed import RefreshResult
 from jobs.repository import ROOT
 
 METRICS = ROOT / "data" / "metrics" / "refresh.prom"
@@ -17,7 +17,7 @@ METRICS = ROOT / "data" / "metrics" / "refresh.prom"
 def write_metrics(
     contract: Contract,
     as_of: datetime,
-    done: Refreshed | None,
+    done: RefreshResult | None,
     *,
     broken: int,
     silent: bool,

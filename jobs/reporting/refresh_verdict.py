@@ -14,7 +14,7 @@ from contract_checks.judge import judge
 from contract_checks.language.contract import Contract
 from contract_checks.language.sentence import spell
 from contract_checks.measures.proportions import upper_bound
-from feature_pipeline.refreshed import Refreshed
+from feature_pipeline.refreshed import RefreshResult
 from jobs.reporting.alerting import News, alert
 from jobs.reporting.freeze_baseline import registered
 from jobs.reporting.refresh_metrics import write_metrics
@@ -31,7 +31,7 @@ _SURELY = 0.999
 class Verdict:
     """What was found, in lines for a person and news for the alert channel."""
 
-    done: Refreshed
+    done: RefreshResult
     findings: tuple[Finding, ...]
     """Of the rows that were added; none where none was."""
     silent: str | None
@@ -76,7 +76,7 @@ class Verdict:
             yield News(clause, SUBJECT, first is not None, "rows just added", figure)
 
 
-def judged(contract: Contract, done: Refreshed, as_of: datetime) -> Verdict:
+def judged(contract: Contract, done: RefreshResult, as_of: datetime) -> Verdict:
     """Judge the rows that were added by the clauses that are held in rows of the table alone.
 
     The source is silent once nothing has arrived for the allowed lateness (§3): what it still holds
@@ -100,7 +100,7 @@ def judged(contract: Contract, done: Refreshed, as_of: datetime) -> Verdict:
     return Verdict(done, findings, silent, too_many_set_aside(contract, done))
 
 
-def too_many_set_aside(contract: Contract, done: Refreshed) -> str | None:
+def too_many_set_aside(contract: Contract, done: RefreshResult) -> str | None:
     """That surely more of what a refresh took in was quarantined than may be null (§6).
 
     What is quarantined counts nowhere: features are short of it, and none of them shows it.

@@ -43,7 +43,7 @@ NAMED = {  # by path from the repository: what it is in the receipt
     f"{DATA}/customer_events_quarantine.parquet": "data",
     REPORT: "report",
 }
-NOBODY: dict[str, Any] = {"view": lambda view: replace(view, owner="Nobody")}
+NO_ERASURES: dict[str, Any] = {"view": lambda view: replace(view, owner="Nobody")}
 
 
 class Small:
@@ -220,7 +220,7 @@ def test_the_receipt_goes_where_it_is_told(small: Small, tmp_path: Path) -> None
 @pytest.mark.parametrize(
     ("changes", "code", "why"),
     [
-        (NOBODY, 1, "1 broken and 0 unknown of"),
+        (NO_ERASURES, 1, "1 broken and 0 unknown of"),
         ({"registry": lambda registry: replace(registry, views={})}, 1, "1 broken and "),
         (
             {"rows": lambda rows: [row.pop("customer_id") for row in rows]},
@@ -281,7 +281,7 @@ def test_a_script_may_call_the_gate(small: Small, capsys: pytest.CaptureFixture[
     contract, receipt = load(small.document), small.folder / RECEIPT
     passed = gate(contract, small.folder, AS_OF, receipt)
     assert (passed.report.outcome, passed.receipt, passed.exit_code) == (Outcome.KEPT, receipt, 0)
-    small.changes = NOBODY
+    small.changes = NO_ERASURES
     stopped = gate(contract, small.folder, AS_OF, receipt)
     assert (stopped.report.outcome, stopped.receipt, stopped.exit_code) == (
         Outcome.BROKEN,
@@ -294,7 +294,7 @@ def test_a_script_may_call_the_gate(small: Small, capsys: pytest.CaptureFixture[
 
 def test_a_judgement_at_the_gate_is_on_record(small: Small) -> None:
     run_gate(small)
-    small.changes = NOBODY
+    small.changes = NO_ERASURES
     run_gate(small)
     kept, broken = small.log.records(until=AS_OF, jobs=["check"])
     assert (kept.subject, kept.passed, kept.figures["outcome"]) == (VIEW, True, "kept")

@@ -26,11 +26,11 @@ from contract_checks.evidence.retention import read_oldest
 from contract_checks.evidence.stored import WarehouseTable, events_of, offline_of
 from contract_checks.evidence.tables import (
     DuckTable,
+    interval_digest,
     offline_session,
     offline_sessions,
     read_join,
     read_offline_store,
-    stretch_digest,
 )
 from contract_checks.evidence.warehouse import lent, session
 from contract_checks.language.contract import Contract
@@ -105,7 +105,7 @@ def test_history_is_that_of_files(
         history = DuckTable(connection, "history")
         lately = there(offline_session(contract, of, AS_OF, since=stretch[0]))
         store = read_offline_store(contract, of, lately)
-        digest = stretch_digest(history, view.timestamp_field, *stretch)
+        digest = interval_digest(history, view.timestamp_field, *stretch)
         return [dict(history.columns), history.count(), digest, store.history.count(), store.newest]
 
     in_warehouse = told(view)

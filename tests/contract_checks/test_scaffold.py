@@ -29,9 +29,9 @@ from contract_checks.evidence.gather import gather
 from contract_checks.evidence.probes import load_probes, probes_of
 from contract_checks.evidence.registry import read_registry
 from contract_checks.evidence.tables import (
+    interval_digest,
     offline_sessions,
     read_offline_store,
-    stretch_digest,
 )
 from contract_checks.findings import Finding, Outcome
 from contract_checks.judge import CHECKS, judge
@@ -561,7 +561,7 @@ def leave_records(document: Path, job: Path) -> None:
     code = {"files": {str(job.relative_to(repository)): digest_of_file(job)}}
     stretch = {"from": week.isoformat(), "to": PRESENT.isoformat(), "rows": 9, "differing": 0}
     reads = {f: {"compared": 999, "mismatched": 0, "upper_bound": 0.0} for f in contract.features}
-    digest = stretch_digest(offline.history, time, week, PRESENT)
+    digest = interval_digest(offline.history, time, week, PRESENT)
 
     def ran(name: str, minutes: int = 0, subject: str = view.name, **figures: Any) -> Record:
         at = PRESENT - timedelta(minutes=minutes)

@@ -173,7 +173,7 @@ TOLD = {
     REFUND_FIRST: [("01 10:00", "01 11:00", 1, "20.00", 1)],
     MIXED_BASKET: [("01 09:00", "01 10:00", 1, "15.00", 1)],
 }
-SET_ASIDE = [
+QUARANTINE_ROWS = [
     [(ALONE, "7.50"), (ONE_OF_TWO, "3.00"), (REFUND_FIRST, "7.50"), (COVERED_LATE, "7.50")],
     [(ALONE, "7.50"), (ONE_OF_TWO, "3.00"), (REFUND_FIRST, "7.50"), (OTHER_DAY, "7.50")],
     [(ALONE, "7.50"), (ONE_OF_TWO, "3.00"), (REFUND_FIRST, "7.50"), (OTHER_DAY, "7.50")],
@@ -218,7 +218,7 @@ def test_what_comes_late_is_delivered_when_it_comes_and_no_day_falls_below_zero(
         assert events[: len(before)] == before  # what was delivered stays as it was
         before = events
     assert_as_told([Event(*row) for row in events])
-    assert aside == SET_ASIDE
+    assert aside == QUARANTINE_ROWS
 
 
 @pytest.mark.slow
@@ -246,4 +246,4 @@ def test_the_warehouse_gets_the_same(tmp_path: Path, warehouse: Database) -> Non
         ).fetchall()
         aside = owner.execute(ASIDE.format("customer_activity")).fetchall()
     assert_as_told([Event(*row) for row in events])
-    assert [(customer, str(value)) for customer, value in aside] == SET_ASIDE[-1]
+    assert [(customer, str(value)) for customer, value in aside] == QUARANTINE_ROWS[-1]

@@ -18,7 +18,7 @@ from slack_channel import Channel
 
 from contract_checks.language.loader import load
 from feature_pipeline.change_log.intake import IntakeCounts
-from feature_pipeline.refreshed import Refreshed
+from feature_pipeline.refreshed import RefreshResult
 from jobs.reporting.refresh_verdict import Verdict, too_many_set_aside
 from jobs.repository import CONTRACT
 
@@ -148,7 +148,7 @@ def test_a_share_of_quarantined_events_that_is_surely_too_large_is_told(
     before = known_before and IntakeCounts(ingested, ingested - aside, 0, aside, 0)
     ingested, aside = ingested + now, aside + quarantined
     counts = IntakeCounts(ingested, ingested - aside, 0, aside, 0)
-    done = Refreshed(counts, 0, 0, None, None, PRESENT, 0, None, before)
+    done = RefreshResult(counts, 0, 0, None, None, PRESENT, 0, None, before)
     verdict = Verdict(done, (), None, too_many_set_aside(load(CONTRACT), done))
     assert (verdict.exit_code, len(verdict.lines)) == ((1, 1) if said else (0, 0))
     assert said is None or said in verdict.lines[0]

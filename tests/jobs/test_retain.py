@@ -250,7 +250,7 @@ import jobs.privacy.retain as retain
 from jobs import repository
 from jobs.privacy import old_records
 steps = [(repository, "clear_drafts"),
-         (retain, "let_go_of_history"), (retain, "let_go_of_events"),
+         (retain, "delete_expired_history"), (retain, "delete_expired_events"),
          (old_records.OldTrainingSets, "delete"), (old_records.OldRecords, "delete")]
 from feature_access.online_stores.sqlite_store import DefaultingSqliteOnlineStore as online
 steps.append((online, "forget_older"))

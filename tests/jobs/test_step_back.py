@@ -97,7 +97,7 @@ def test_one_view_is_brought_back_and_its_neighbour_is_left_alone(either, log):
     from feast import FeatureView
 
     from feature_pipeline.online.materialize import materialize_again, materialize_up_to
-    from jobs.privacy.forgetful import forgetful
+    from jobs.privacy.row_deleting import row_deleting
 
     store, _flush = either
     customers = [*HOUSEHOLDS[:300], LEAKY, UNKNOWN]
@@ -115,7 +115,7 @@ def test_one_view_is_brought_back_and_its_neighbour_is_left_alone(either, log):
     ahead = PRESENT + 60 * DAY
     store.materialize(PRESENT - HOUR, ahead, [VIEW])
     assert answered(store, VIEW, customers) != expected(log, at(PRESENT, customers))
-    forgetful(store).forget_view(store.config, store.get_feature_view(VIEW))
+    row_deleting(store).forget_view(store.config, store.get_feature_view(VIEW))
     with pytest.raises(OnlineStoreEmptyError):
         answered(store, VIEW, customers)
     assert answered(store, "neighbour", customers) == before

@@ -25,7 +25,7 @@ from warehouse import PIPELINE, QUARANTINE, SECRET, change_log, empty, fill
 
 from feature_pipeline.change_log.aggregate import aggregate
 from feature_pipeline.change_log.intake import IntakeCounts
-from feature_pipeline.refreshed import Refreshed, Tables, Terms
+from feature_pipeline.refreshed import RefreshResult, Tables, Terms
 from storage.duckdb_session import parquet_at
 from storage.parquet_table import parts_of
 
@@ -39,7 +39,7 @@ class Place(Protocol):
     def deliver(self, events: Iterable[Event]) -> None:
         """Add to what was delivered so far, as whoever ingests does."""
 
-    def bring_up_to(self, as_of: datetime, terms: Terms) -> Refreshed: ...
+    def bring_up_to(self, as_of: datetime, terms: Terms) -> RefreshResult: ...
 
     def log(self) -> ChangeLog:
         """Its rows by customer and stamp."""
@@ -128,7 +128,7 @@ def by_duckdb(oracle: Oracle, as_of: datetime, *, in_sql: bool = False) -> Made:
 class Lake:
     engine: str
     tables: Tables
-    refresh: Callable[[datetime, Tables, Terms], Refreshed]
+    refresh: Callable[[datetime, Tables, Terms], RefreshResult]
     in_parts: bool
     delivered: list[Event] = field(default_factory=list)
 
@@ -140,7 +140,7 @@ class Lake:
         elif new:
             write_events(new, self.tables.events / f"{len(self.delivered):06}.parquet")
 
-    def bring_up_to(self, as_of: datetime, terms: Terms) -> Refreshed:
+    def bring_up_to(self, as_of: datetime, terms: Terms) -> RefreshResult:
         return self.refresh(as_of, self.tables, terms)
 
     def log(self) -> ChangeLog:
@@ -152,7 +152,10 @@ class Lake:
 
 @contextmanager
 def lake(
-    engine: str, refresh: Callable[[datetime, Tables, Terms], Refreshed], *, in_parts: bool = False
+    engine: str,
+    refresh: Callable[[datetime, Tables, Terms], RefreshResult],
+    *,
+    in_parts: bool = False,
 ) -> Iterator[Lake]:
     """In a folder of its own; events are delivered in one file, or in a part each time."""
     with TemporaryDirectory() as name:
@@ -204,7 +207,7 @@ class Warehouse:
     def deliver(self, events: Iterable[Event]) -> None:
         fill(self.database, events)
 
-    def bring_up_to(self, as_of: datetime, terms: Terms) -> Refreshed:
+    def bring_up_to(self, as_of: datetime, terms: Terms) -> RefreshResult:
         pipeline = self.database.seen_by(PIPELINE, SECRET)
         return refresh_warehouse(pipeline.address, as_of=as_of, **vars(terms))
 

@@ -33,10 +33,10 @@ from contract_checks.evidence.facts import (
 from contract_checks.evidence.fingerprint import fingerprint
 from contract_checks.evidence.probes import load_probes, probes_of
 from contract_checks.evidence.tables import (
+    interval_digest,
     offline_sessions,
     read_join,
     read_offline_store,
-    stretch_digest,
 )
 from contract_checks.language.contract import Contract
 from contract_checks.language.signing import Signature, signed_content
@@ -168,7 +168,7 @@ def kept_records(
     if isinstance(offline, OfflineStore):
         newest = offline.newest and offline.newest.isoformat()
         if "event_timestamp" in offline.history.columns:
-            digest = stretch_digest(offline.history, "event_timestamp", start, AS_OF)
+            digest = interval_digest(offline.history, "event_timestamp", start, AS_OF)
     compared = {f: {"compared": 1000, "mismatched": 0, "upper_bound": 0.003} for f in FEATURES}
     return [
         *(

@@ -7,7 +7,7 @@ from typing import Any
 from feature_pipeline.compute_engines.duckdb.engine import DuckDBEngine
 from feature_pipeline.compute_engines.postgres.engine import PostgreSQLEngine
 from feature_pipeline.refresh import refresh
-from feature_pipeline.refreshed import Refreshed, Tables, Terms
+from feature_pipeline.refreshed import RefreshResult, Tables, Terms
 
 
 def bring_up_to(
@@ -15,7 +15,7 @@ def bring_up_to(
     tables: Tables,
     terms: Terms,
     on_step: Callable[[str], None] = lambda step: None,
-) -> Refreshed:
+) -> RefreshResult:
     """By DuckDB."""
     return refresh(DuckDBEngine(tables), as_of, terms, on_step)
 
@@ -26,7 +26,7 @@ def refresh_on_spark(
     tables: Tables,
     terms: Terms,
     on_step: Callable[[str], None] = lambda step: None,
-) -> Refreshed:
+) -> RefreshResult:
     """By a session of Spark's."""
     from feature_pipeline.compute_engines.spark.engine import SparkEngine
 
@@ -39,6 +39,6 @@ def refresh_warehouse(
     as_of: datetime,
     on_step: Callable[[str], None] = lambda step: None,
     **terms: Any,
-) -> Refreshed:
+) -> RefreshResult:
     """By the warehouse at a libpq address."""
     return refresh(PostgreSQLEngine(address), as_of, Terms(**terms), on_step)

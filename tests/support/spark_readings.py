@@ -9,10 +9,10 @@ import pyarrow.parquet as pq
 from event_strategies import DAY, HOUR, MONTH, NOON, state
 from oracle import Oracle
 
-from feature_pipeline.refreshed import Refreshed, Tables, Terms
+from feature_pipeline.refreshed import RefreshResult, Tables, Terms
 
 
-def by_spark(spark: Any, as_of: datetime, tables: Tables, terms: Terms) -> Refreshed:
+def by_spark(spark: Any, as_of: datetime, tables: Tables, terms: Terms) -> RefreshResult:
     from refreshes import refresh_on_spark
 
     return refresh_on_spark(spark, as_of, tables, terms)

@@ -17,12 +17,12 @@ from warehouse import (
     SECRET,
 )
 
-from feature_pipeline.refreshed import Refreshed
+from feature_pipeline.refreshed import RefreshResult
 
 whole_numbered = oracles(CUSTOMERS[:1])
 
 
-def refresh(warehouse: Database, oracle: Oracle, as_of, **options) -> Refreshed:
+def refresh(warehouse: Database, oracle: Oracle, as_of, **options) -> RefreshResult:
     return refresh_warehouse(
         warehouse.seen_by(PIPELINE, SECRET).address,
         as_of=as_of,

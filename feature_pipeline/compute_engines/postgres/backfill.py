@@ -31,7 +31,7 @@ from feature_pipeline.compute_engines.postgres.warehouse import (
     refusals,
     session,
 )
-from feature_pipeline.erasure.erased_customers import NOBODY, ErasedCustomers
+from feature_pipeline.erasure.erased_customers import NO_ERASURES, ErasedCustomers
 from storage.atomic import scratch_folder
 from storage.duckdb_session import embedded_engine
 from storage.postgres_session import Session
@@ -45,7 +45,7 @@ def compare_in_warehouse(
     stretch: timedelta,
     lookback_window: timedelta,
     allowed_lateness: timedelta,
-    erased: ErasedCustomers = NOBODY,
+    erased: ErasedCustomers = NO_ERASURES,
     zone: str = IN_UTC,
     on_step: Callable[[str], None] = lambda step: None,
 ) -> Backfill:

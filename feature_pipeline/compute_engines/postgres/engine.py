@@ -38,7 +38,7 @@ from feature_pipeline.compute_engines.postgres.warehouse import (
     session,
     writing_alone,
 )
-from feature_pipeline.refreshed import Refreshed
+from feature_pipeline.refreshed import RefreshResult
 from storage.postgres_session import Session, one_row
 
 _EVER = "-infinity"
@@ -110,7 +110,7 @@ class PostgreSQLEngine:
         """None: the pipeline's login may delete no row of either table."""
         return None
 
-    def unchanged(self, run: Run, last: Watermark) -> Refreshed:
+    def unchanged(self, run: Run, last: Watermark) -> RefreshResult:
         """As the last refresh has it on record, and the events as counted before."""
         there = replace(last, newest_arrival=self._newest or last.as_of)
         return there.refreshed_from(there, self._later, left_out=0)

@@ -29,7 +29,7 @@ from feature_pipeline.compute_engines.postgres.warehouse import (
     session,
     writing_alone,
 )
-from feature_pipeline.erasure.erased_customers import NOBODY, ErasedCustomers
+from feature_pipeline.erasure.erased_customers import NO_ERASURES, ErasedCustomers
 from storage.errors import RefusedError
 from storage.postgres_session import Session, one_row
 
@@ -93,7 +93,7 @@ class Loaded:
     """Events of customers who were erased."""
 
 
-def load_events(address: str, events: Path, erased: ErasedCustomers = NOBODY) -> Loaded:
+def load_events(address: str, events: Path, erased: ErasedCustomers = NO_ERASURES) -> Loaded:
     """Append the events of a parquet table to `data_warehouse.customer_events`, all or none.
 
     A table may repeat what the warehouse holds; an event (customer, happened, arrived) counts once.

@@ -56,7 +56,7 @@ def old_rows(address: str, table: str, cutoff: datetime) -> int:
     return int(rows)
 
 
-def let_go_of_old_rows(address: str, table: str, cutoff: datetime) -> None:
+def delete_expired_rows(address: str, table: str, cutoff: datetime) -> None:
     """Take them out. The change log, the first of the tables, begins at the cutoff then.
 
     Safe to run again, and with a later cutoff; the change log must be known up to a look-back
@@ -87,7 +87,7 @@ def rows_of_customer(address: str, table: str, customer_id: str) -> int:
     return int(rows)
 
 
-def forget_customer(address: str, table: str, customer_id: str) -> None:
+def delete_customer_rows(address: str, table: str, customer_id: str) -> None:
     """Take them out.
 
     Raises:

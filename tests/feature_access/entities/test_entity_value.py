@@ -321,7 +321,7 @@ def test_views_that_declare_one_key_in_two_types_are_asked_apart():
 
 
 def test_a_renamed_key_of_several_is_joined_beside_the_others():
-    from feature_access.offline_stores.point_in_time import Asked
+    from feature_access.offline_stores.point_in_time import ViewQuery
 
     (view,) = views_of("Int64", id="buyer")
-    assert Asked.of(view, [], full_names=False).join_keys == {"buyer": "id", "shop": "shop"}
+    assert ViewQuery.of(view, [], full_names=False).join_keys == {"buyer": "id", "shop": "shop"}

@@ -21,7 +21,7 @@ from tries import tries
 from feature_access.entities.rows import EntityRows
 from feature_access.offline_stores.file_join import FileJoin, newest_at, places_among
 from feature_access.offline_stores.ordered_rows import lie_in_order
-from feature_access.offline_stores.point_in_time import MATCHED, Asked
+from feature_access.offline_stores.point_in_time import MATCHED, ViewQuery
 
 pytestmark = pytest.mark.usefixtures("one_engine")
 
@@ -40,8 +40,8 @@ SPOILED = st.lists(st.tuples(st.none() | CUSTOMERS, SHOPS, st.none() | MOMENTS),
 ASKED = st.lists(st.tuples(CUSTOMERS | st.none(), SHOPS, MOMENTS), max_size=20)
 
 
-def asked(ttl: int | None, keys: dict[str, str]) -> Asked:
-    return Asked(
+def asked(ttl: int | None, keys: dict[str, str]) -> ViewQuery:
+    return ViewQuery(
         view="log",
         timestamp_field="stamp",
         ttl=None if ttl is None else timedelta(microseconds=ttl),
@@ -51,7 +51,7 @@ def asked(ttl: int | None, keys: dict[str, str]) -> Asked:
     )
 
 
-def answers(folder: Path, of: Asked, entities: pa.Table) -> pa.Table:
+def answers(folder: Path, of: ViewQuery, entities: pa.Table) -> pa.Table:
     frame = entities.to_pandas(types_mapper={pa.int64(): pd.Int64Dtype()}.get)
     rows = EntityRows.of(
         frame, keys={k: TYPES[k] for k in of.join_keys}, features=of.features.keys()

@@ -47,10 +47,10 @@ class Shared:
     """A store on a served Redis that holds other projects' copies of every row."""
 
     def __init__(self, store, server) -> None:
-        from jobs.privacy.forgetful import forgetful
+        from jobs.privacy.row_deleting import row_deleting
 
         self.store, self.config, self.server = store, store.config, server
-        self.forgetful = forgetful(store)
+        self.row_deleting = row_deleting(store)
         self.view = store.get_feature_view(VIEW)
         with server.client() as client:
             some = sorted(names_in(client, [PROJECT]))[-100:]
@@ -85,7 +85,7 @@ class Shared:
 
     def retain(self) -> int:
         views = self.store.list_all_feature_views()
-        return self.forgetful.forget_older(self.config, views, ours, OLD + TTL / 2)
+        return self.row_deleting.forget_older(self.config, views, ours, OLD + TTL / 2)
 
 
 @pytest.fixture
@@ -99,9 +99,9 @@ def erase(shared: Shared) -> None:
     from jobs.privacy.customer import online_keys
 
     keys = [key for who in range(1, 50) for key in online_keys("customer_id", str(who))]
-    held = shared.forgetful.held(shared.config, keys)
+    held = shared.row_deleting.held(shared.config, keys)
     assert 10 < held <= 49
-    assert shared.forgetful.forget(shared.config, keys) == held
+    assert shared.row_deleting.forget(shared.config, keys) == held
 
 
 def make_a_canary(shared: Shared) -> None:
@@ -114,9 +114,9 @@ JOBS = {
     "retention": lambda it: it.retain(),
     "erasure": erase,
     "canary": make_a_canary,
-    "step back": lambda it: it.forgetful.forget_view(it.config, it.view),
+    "step back": lambda it: it.row_deleting.forget_view(it.config, it.view),
     "apply without it": lambda it: it.store.apply([], objects_to_delete=[it.view], partial=False),
-    "teardown": lambda it: it.forgetful.teardown(it.config, [it.view], []),
+    "teardown": lambda it: it.row_deleting.teardown(it.config, [it.view], []),
 }
 
 
@@ -139,7 +139,7 @@ def test_rows_of_another_team_stay_in_the_hash_that_both_share(shared: Shared) -
     assert mine == hashes[2]
     assert shared.fields(mine) == theirs
     assert all(theirs <= shared.fields(name) for name in hashes)
-    assert shared.forgetful.older(shared.config, ours, OLD + TTL / 2) == 0
+    assert shared.row_deleting.older(shared.config, ours, OLD + TTL / 2) == 0
 
 
 def test_values_of_a_retired_version_go_with_its_stamp(shared: Shared) -> None:
@@ -180,7 +180,7 @@ def test_values_that_no_stamp_dates_are_cleared(shared: Shared) -> None:
     name = shared.row(RETIRED, 9_001, HOUR, "spent")
     with shared.server.client() as client:
         client.hdel(name, f"_ts:{RETIRED}")
-    assert shared.forgetful.older(shared.config, ours, OLD) >= 1
+    assert shared.row_deleting.older(shared.config, ours, OLD) >= 1
     shared.retain()
     assert shared.fields(name) == set()
 

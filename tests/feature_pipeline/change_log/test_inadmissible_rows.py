@@ -17,7 +17,7 @@ from sound_rows import NOON, SOUND
 from warehouse import PIPELINE, QUARANTINE, SECRET
 
 from feature_pipeline.compute_engines.postgres.load import load_events
-from feature_pipeline.refreshed import Refreshed, Terms
+from feature_pipeline.refreshed import RefreshResult, Terms
 from storage.duckdb_session import parquet_at
 
 pytest_plugins = ["engines"]
@@ -82,7 +82,7 @@ def place(engine: Engine, tmp_path: Path) -> Iterator[Place]:
         yield place
 
 
-def brought_up_to(place: Place, as_of) -> Refreshed:
+def brought_up_to(place: Place, as_of) -> RefreshResult:
     return place.bring_up_to(as_of, Terms(MONTH, DAY))
 
 

@@ -23,7 +23,7 @@ from refresh_stories import DAY, EVENTS, HOUR, MONTH, NOON, TERMS, bought
 
 from feature_pipeline.change_log.intake import IntakeCounts
 from feature_pipeline.erasure.erased_customers import ErasedCustomers
-from feature_pipeline.refreshed import Refreshed, Terms
+from feature_pipeline.refreshed import RefreshResult, Terms
 from storage.errors import RefusedError
 
 pytest_plugins = ["engines"]
@@ -76,11 +76,11 @@ def test_whenever_it_is_refreshed_it_is_what_a_rebuild_makes(engine: Engine) -> 
 
 def what_was_done(
     oracle: Oracle, rows: list, known: datetime | None, at: datetime, delivered: int
-) -> Refreshed:
+) -> RefreshResult:
     """By a refresh from `known` on to `at`, of a log that then holds these rows."""
     counts = oracle.counts(at)
     stamps = [row.event_timestamp for row in rows]
-    return Refreshed(
+    return RefreshResult(
         IntakeCounts(**counts._asdict() | {"not_yet_arrived": delivered - counts.ingested}),
         history_rows=len(rows),
         new_rows=len(rows) if known is None else sum(stamp > known for stamp in stamps),

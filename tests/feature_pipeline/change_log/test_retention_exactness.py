@@ -23,10 +23,10 @@ from oracle import MICROSECOND, Oracle, differences, read_change_log, read_event
 from refreshes import bring_up_to
 from retention_stories import CUTOFF, EVENTS, ORACLE, START, left_something
 
-from feature_pipeline.change_log.reset_watermark import recount
+from feature_pipeline.change_log.reset_watermark import reset_watermark
 from feature_pipeline.change_log.retention import (
-    let_go_of_events,
-    let_go_of_history,
+    delete_expired_events,
+    delete_expired_history,
     old_events,
     old_history,
     refuse_to_begin,
@@ -53,8 +53,8 @@ class Stores:
         return bring_up_to(as_of, Tables(self.events, self.history, quarantine), terms)
 
     def retain(self, cutoff):
-        let_go_of_history(self.history, cutoff)
-        let_go_of_events(self.events, cutoff)
+        delete_expired_history(self.history, cutoff)
+        delete_expired_events(self.events, cutoff)
 
 
 @thorough(80)
@@ -103,8 +103,8 @@ def test_again_is_the_same_as_once(oracle, fraction):
         stores.refresh(max(cutoff, oracle.events[-1].event_timestamp) + 2 * MONTH)
         stores.retain(cutoff)
         once = [pq.read_table(file) for file in (stores.events, stores.history)]
-        let_go_of_history(stores.history, cutoff)
-        let_go_of_events(stores.events, cutoff)
+        delete_expired_history(stores.history, cutoff)
+        delete_expired_events(stores.events, cutoff)
         assert [pq.read_table(file) for file in (stores.events, stores.history)] == once
         assert retained_since(stores.history) == cutoff
 
@@ -193,9 +193,9 @@ def test_after_a_retention_that_was_counted_a_refresh_goes_on(stores):
     """Not anew: the next refresh adds its own rows to what retention left."""
     stores.retain(CUTOFF)
     tables = Tables(stores.events, stores.history, stores.history.with_name("quarantine.parquet"))
-    let_go_of_events(tables.quarantine, CUTOFF)
+    delete_expired_events(tables.quarantine, CUTOFF)
     terms = Terms(stores.oracle.lookback_window, stores.oracle.allowed_lateness)
-    recount(tables, terms)
+    reset_watermark(tables, terms)
     done = stores.refresh(CUTOFF + MONTH + DAY)
     assert done.made_anew is None
     log = read_change_log(stores.history)

@@ -20,7 +20,7 @@ from feast_over_a_log import FEATURES, opened
 from oracle import Oracle, Profile, differences, row_differences
 from spark_session import started
 
-from feature_pipeline.refreshed import Refreshed
+from feature_pipeline.refreshed import RefreshResult
 from storage.parquet_table import parts_of
 
 pytest_plugins = ["engines"]
@@ -50,7 +50,7 @@ def oracle() -> Oracle:
 @pytest.fixture(scope="module")
 def places(
     spark: Any, shared_warehouse: Any, oracle: Oracle
-) -> Iterator[dict[str, tuple[Place, list[Refreshed]]]]:
+) -> Iterator[dict[str, tuple[Place, list[RefreshResult]]]]:
     """Each engine's, brought up to the last of the moments, and what it said it did."""
     fixtures = {"spark": spark, "shared_warehouse": shared_warehouse}
     with ExitStack() as open_places:

@@ -170,7 +170,7 @@ def test_a_whole_delivery_after_a_retention_and_an_erasure_is_no_arrival_of_then
     refreshed: Database, tmp_path: Path
 ) -> None:
     """What was let go of and whoever was erased are in it again, and stay gone."""
-    from feature_pipeline.compute_engines.postgres.row_deletion import TABLES, forget_customer
+    from feature_pipeline.compute_engines.postgres.row_deletion import TABLES, delete_customer_rows
     from feature_pipeline.erasure.erased_customers import ErasedCustomers
 
     gone, erased = STATES[0], ErasedCustomers(b"k" * 16).with_one_more(7)
@@ -184,7 +184,7 @@ def test_a_whole_delivery_after_a_retention_and_an_erasure_is_no_arrival_of_then
     assert (loaded.appended, loaded.there_already, loaded.left_out) == (1, 1, 2)
     assert held(refreshed) == new[:1]
     for table in TABLES.values():
-        forget_customer(refreshed.seen_by(RETENTION, SECRET).address, table, "9")
+        delete_customer_rows(refreshed.seen_by(RETENTION, SECRET).address, table, "9")
     assert held(refreshed) == []
 
 
@@ -196,7 +196,7 @@ def test_no_identifier_is_in_the_servers_log(
 ) -> None:
     """Of an erasure, of a refresh that leaves somebody out, and of one that the server refuses."""
     from feature_pipeline.compute_engines.postgres.row_deletion import (
-        forget_customer,
+        delete_customer_rows,
         rows_of_customer,
     )
     from feature_pipeline.erasure.erased_customers import ErasedCustomers
@@ -208,7 +208,7 @@ def test_no_identifier_is_in_the_servers_log(
         connection.execute(f"REVOKE DELETE ON {LOG} FROM feature_store_retention")
     retention = refreshed.seen_by(RETENTION, SECRET).address
     with pytest.raises(RefusedError, match="not ready for this login"):
-        forget_customer(retention, LOG, str(who))
+        delete_customer_rows(retention, LOG, str(who))
     refresh_warehouse(
         refreshed.seen_by(PIPELINE, SECRET).address,
         as_of=AS_OF + 2 * HOUR,
@@ -217,7 +217,7 @@ def test_no_identifier_is_in_the_servers_log(
         erased=ErasedCustomers(b"k" * 16).with_one_more(who),
     )
     assert rows_of_customer(retention, EVENTS, str(who)) == 1
-    forget_customer(retention, EVENTS, str(who))
+    delete_customer_rows(retention, EVENTS, str(who))
     assert rows_of_customer(retention, EVENTS, str(who)) == 0
     log = (postgres.folder / "log").read_text()
     assert f"DELETE FROM {EVENTS}" in log

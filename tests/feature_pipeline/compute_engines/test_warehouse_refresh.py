@@ -33,7 +33,7 @@ from warehouse import (
 )
 from warehouse_refreshes import FEW, FIRST, SECOND, refresh
 
-from feature_pipeline.refreshed import Refreshed
+from feature_pipeline.refreshed import RefreshResult
 from storage.errors import RefusedError
 
 pytest_plugins = ["postgres_server", "warehouse"]
@@ -160,13 +160,13 @@ def test_killed_anywhere_it_ends_where_one_that_was_not_killed_ends(
     assert (done.made_anew, done.new_rows, done.history_rows) == (None, 2, 3)
 
 
-def once_the_server_knows(attempt: Callable[[], Refreshed]) -> Refreshed:
+def once_the_server_knows(attempt: Callable[[], RefreshResult]) -> RefreshResult:
     """A session ends when the server sees that its client is gone: soon, but not at once."""
 
     class StillThereError(Exception):
         """The session of the killed job."""
 
-    def try_it() -> Refreshed:
+    def try_it() -> RefreshResult:
         try:
             return attempt()
         except RefusedError as refusal:

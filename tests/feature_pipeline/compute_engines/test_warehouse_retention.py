@@ -15,9 +15,9 @@ from feature_pipeline.change_log.step_back import step_back_in_warehouse
 from feature_pipeline.compute_engines.postgres.admission import retained_since
 from feature_pipeline.compute_engines.postgres.row_deletion import (
     TABLES,
-    forget_customer,
+    delete_customer_rows,
+    delete_expired_rows,
     known_customers_in_warehouse,
-    let_go_of_old_rows,
     old_rows,
     rows_of_customer,
 )
@@ -33,7 +33,7 @@ def address(warehouse: Database, login: str = RETENTION) -> str:
 
 def retain(warehouse: Database, cutoff) -> None:
     for table in TABLES.values():
-        let_go_of_old_rows(address(warehouse), table, cutoff)
+        delete_expired_rows(address(warehouse), table, cutoff)
 
 
 def old(warehouse: Database, cutoff) -> list[int]:
@@ -133,7 +133,7 @@ def test_an_erased_customer_leaves_each_table_and_the_others_stay(stores: Databa
     assert held[0] > held[1] == 2
     assert known_customers_in_warehouse(address(stores)) == {"1", "2", "3"}
     for table in TABLES.values():
-        forget_customer(address(stores), table, "1")
+        delete_customer_rows(address(stores), table, "1")
     assert [rows_of_customer(address(stores), table, "1") for table in TABLES.values()] == [0] * 3
     refresh(stores, ORACLE, CUTOFF + MONTH + HOUR)
     assert change_log(stores).rows == before
@@ -158,7 +158,7 @@ def test_the_pipeline_may_delete_nothing_and_retention_may_change_nothing(
 
 def test_another_login_is_refused_by_the_name_of_the_role(stores: Database) -> None:
     with pytest.raises(RefusedError, match="grant the login feature_store_retention"):
-        let_go_of_old_rows(address(stores, PIPELINE), LOG, CUTOFF)
+        delete_expired_rows(address(stores, PIPELINE), LOG, CUTOFF)
 
 
 def test_a_whole_job_bars_those_of_other_hosts_and_not_its_own_steps(
@@ -174,7 +174,7 @@ def test_a_whole_job_bars_those_of_other_hosts_and_not_its_own_steps(
         (host / "data").mkdir(parents=True)
     monkeypatch.setattr(repository, "ROOT", here)
     with repository.writing_alone():
-        forget_customer(there, LOG, "7")  # a step of this very job
+        delete_customer_rows(there, LOG, "7")  # a step of this very job
         monkeypatch.setattr(repository, "ROOT", second)
         with (
             pytest.raises(repository.NotBegunError, match="from this host or another"),

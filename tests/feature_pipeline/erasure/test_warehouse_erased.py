@@ -15,7 +15,7 @@ from warehouse import ERASED, EVENTS, LOG, PIPELINE, RETENTION, SECRET, change_l
 
 from feature_pipeline.compute_engines.postgres.backfill import compare_in_warehouse
 from feature_pipeline.compute_engines.postgres.load import load_events
-from feature_pipeline.compute_engines.postgres.row_deletion import TABLES, forget_customer
+from feature_pipeline.compute_engines.postgres.row_deletion import TABLES, delete_customer_rows
 from feature_pipeline.erasure.erased_customers import ErasedCustomers
 from jobs.privacy import erased
 from storage.errors import RefusedError
@@ -60,7 +60,7 @@ def erase(stores: Database, *customers: int) -> None:
     """As scripts/erase.py does of the warehouse."""
     for customer in customers:
         for table in TABLES.values():
-            forget_customer(address(stores, RETENTION), table, str(customer))
+            delete_customer_rows(address(stores, RETENTION), table, str(customer))
         erased.keep(erased.listed_with(KEY.encode()).with_one_more(customer))
 
 

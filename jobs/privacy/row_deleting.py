@@ -7,10 +7,10 @@ from storage.errors import RefusedError
 if TYPE_CHECKING:
     from feast import FeatureStore
 
-    from feature_access.online_stores.row_deletion import ForgetfulOnlineStore
+    from feature_access.online_stores.row_deletion import RowDeletingOnlineStore
 
 
-def forgetful(store: "FeatureStore") -> "ForgetfulOnlineStore":
+def row_deleting(store: "FeatureStore") -> "RowDeletingOnlineStore":
     """The repository's own.
 
     Raises:
@@ -19,9 +19,9 @@ def forgetful(store: "FeatureStore") -> "ForgetfulOnlineStore":
     import feast_start  # noqa: F401  (before Feast)
     from feast.infra.online_stores.helpers import get_online_store_from_config
 
-    from feature_access.online_stores.row_deletion import ForgetfulOnlineStore
+    from feature_access.online_stores.row_deletion import RowDeletingOnlineStore
 
     online = get_online_store_from_config(store.config.online_store)
-    if not isinstance(online, ForgetfulOnlineStore):
+    if not isinstance(online, RowDeletingOnlineStore):
         raise RefusedError(f"{type(online).__name__} knows no way to forget a row: teach it one")
     return online
