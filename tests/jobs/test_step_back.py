@@ -47,7 +47,6 @@ from storage.errors import RefusedError
 
 pytest_plugins = ["engines", "feast_repository", "feast_online"]
 
-SEEN.append(Event(3, KNOWN - 30 * DAY + HOUR, KNOWN - 29 * DAY, 8, Decimal(1), 1))  # leaves by NOW
 TERMS = terms_of(ORACLE)
 
 

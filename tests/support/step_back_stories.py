@@ -20,6 +20,7 @@ SEEN = [
     for c in (1, 2, 3)
     for d in (1, 2, 9)
 ]
+SEEN.append(Event(3, KNOWN - 30 * DAY + HOUR, KNOWN - 29 * DAY, 8, Decimal(1), 1))  # leaves by NOW
 CAME = [
     Event(1, KNOWN + HOUR, KNOWN + 2 * HOUR, 5, Decimal(10), 1),
     Event(3, KNOWN + HOUR / 2, KNOWN + HOUR / 2, 1, Decimal(10), 1),  # before that one leaves

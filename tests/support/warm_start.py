@@ -25,7 +25,8 @@ from waiting import GIVE_UP_SECONDS
 
 _LIBRARIES = (
     *("feast_start", "feast", "feast.repo_operations", "feast.infra.passthrough_provider"),
-    *("feast.cli.cli", "feast.infra.registry.file", "feast.infra.registry.sql"),
+    *("bigtree", "polars", "pygments"),  # `feast.cli`'s; it would itself set the root's logging
+    *("feast.infra.registry.file", "feast.infra.registry.sql"),
     *("feast.infra.online_stores.sqlite", "feast.infra.online_stores.redis"),
     *("feast.infra.offline_stores.duckdb", "feast.infra.compute_engines.local.compute"),
     *("ibis.backends.duckdb", "duckdb", "pyarrow.parquet", "pyarrow.compute", "scipy.stats"),
