@@ -118,6 +118,7 @@ def test_dbt_does_not_wait_for_a_warehouse_that_hangs(tmp_path, monkeypatch, end
         os.kill(int((tmp_path / "process").read_text()), 0)
 
 
+@pytest.mark.slow
 def test_hours_are_added_once_and_none_before_it_is_over(tmp_path, rows, real_events):
     steps = ["2017-01-05T10:00:00", "2017-01-05T10:59:59", "2017-01-05T11:00:00"]
     counts = []
