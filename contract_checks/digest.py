@@ -7,12 +7,12 @@ from typing import Any
 
 
 def digest_of(content: Any) -> str:
-    """Of anything JSON holds, whatever the order of its keys."""
+    """The digest of anything JSON holds, whatever the order of its keys."""
     canonical = json.dumps(content, sort_keys=True, ensure_ascii=False, separators=(",", ":"))
     return hashlib.sha256(canonical.encode()).hexdigest()
 
 
 def digest_of_file(path: Path) -> str:
-    """Of a file's bytes."""
+    """The digest of a file's bytes."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()

@@ -39,7 +39,7 @@ class RefreshResult:
     """What one refresh did, and what the log is now."""
 
     events: IntakeCounts
-    """Of all events so far."""
+    """Counts of all events so far."""
     history_rows: int
     new_rows: int
     """Rows that were not there before."""

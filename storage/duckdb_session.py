@@ -58,7 +58,7 @@ def copy_to(
 def copy_in_order(
     connection: duckdb.DuckDBPyConnection, query: str, target: Path, parameters: dict[str, Any]
 ) -> None:
-    """The same, in the order in which the query reads them, which the engine does not keep else."""
+    """Write the rows in the order in which the query reads them, which the engine does not keep."""
     connection.execute("SET preserve_insertion_order = true")
     try:
         copy_to(connection, query, target, parameters)

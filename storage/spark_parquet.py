@@ -79,7 +79,7 @@ def spark_columns(schema: pa.Schema) -> Columns:
 
 
 def refused_columns(schema: pa.Schema, wanted: Iterable[str]) -> str:
-    """Those of the wanted that are there and that Spark does not read, in words; "" where none is.
+    """Wanted columns that are there and that Spark does not read, in words; "" where none is.
 
     Spark has no nanoseconds, half floats, decimals beyond 38 digits, times of day nor durations.
     """

@@ -37,7 +37,7 @@ SETTINGS = {
     "spark.sql.parquet.datetimeRebaseModeInRead": "CORRECTED",  # an instant of long ago stays
     "spark.sql.parquet.datetimeRebaseModeInWrite": "CORRECTED",
 }
-"""Of every session of ours, whatever the cluster or the one it stems from is set to."""
+"""Settings of every session of ours, whatever the cluster or the one it stems from is set to."""
 
 
 def own_session(session: SparkSession) -> SparkSession:

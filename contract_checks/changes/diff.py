@@ -80,7 +80,7 @@ class Change:
 
     @property
     def clause(self) -> str:
-        """Such as `§6 freshness`."""
+        """The clause's name, such as `§6 freshness`."""
         return self.place[0]
 
 

@@ -31,7 +31,7 @@ class Grade(IntEnum):
 
     @property
     def word(self) -> str:
-        """Such as `breaking`."""
+        """The grade in a word, such as `breaking`."""
         return self.name.lower()
 
     @property

@@ -18,7 +18,7 @@ _NOT_YET = "no version was promoted yet"
 
 
 def _promotions(contract: Contract, evidence: Evidence) -> list[Record]:
-    """Of every version of the feature, oldest first."""
+    """Promotions of every version of the feature, oldest first."""
     moves = moves_of_the_pointer(contract, evidence.operations)
     return [move for move in moves if move.job == "promotion"]
 

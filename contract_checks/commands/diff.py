@@ -69,7 +69,7 @@ def as_text(diff: Diff) -> Iterator[str]:
 
 
 def as_json(diff: Diff) -> dict[str, Any]:
-    """The same for a script; values are written as `export` writes them."""
+    """The changes for a script; values are written as `export` writes them."""
     return {
         "old": _edition(diff.old.path, diff.old.overview.version),
         "new": _edition(diff.new.path, diff.new.overview.version),

@@ -53,7 +53,7 @@ class DuckTable:
 
 
 def interval_digest(table: Table, time: str, after: datetime, until: datetime) -> str:
-    """Of the rows stamped in (after, until], whatever their order."""
+    """The digest of the rows stamped in (after, until], whatever their order."""
     columns = ", ".join(f'"{column}"' for column in sorted(table.columns))
     row = f"md5_number(CAST(row({columns}) AS VARCHAR))"
     within = f'"{time}" > {literal(after)} AND "{time}" <= {literal(until)}'

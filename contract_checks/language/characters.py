@@ -33,7 +33,7 @@ def disguised(text: str) -> str:
 
 
 def named(character: str) -> str:
-    """Such as `U+202E RIGHT-TO-LEFT OVERRIDE`."""
+    """A character by its name, such as `U+202E RIGHT-TO-LEFT OVERRIDE`."""
     return f"U+{ord(character):04X} {unicodedata.name(character, '')}".strip()
 
 

@@ -51,7 +51,7 @@ class Clause:
 
     @cached_property
     def id(self) -> str:
-        """Such as `§6 freshness`."""
+        """The clause's name, such as `§6 freshness`."""
         return f"§{self.section} {_short(self.label)}"
 
     @property

@@ -21,7 +21,7 @@ class Role(StrEnum):
 
     @property
     def clause(self) -> str:
-        """Such as `§12 platform approval`."""
+        """The clause of the approval, such as `§12 platform approval`."""
         return f"§12 {self.value.replace('-', ' ')} approval"
 
     def approval(self, contract: Contract) -> Approval:

@@ -14,13 +14,13 @@ _PERIODS = {
 
 
 def one_period_after(instant: datetime, cadence: str) -> datetime:
-    """Such as three months on; the last day of a shorter month stands in for a missing one."""
+    """A period later, such as three months; a day that a month lacks is its last."""
     later: datetime = instant + _PERIODS[cadence]
     return later
 
 
 def one_period_before(instant: datetime, cadence: str) -> datetime:
-    """Such as three months back."""
+    """A period earlier, such as three months."""
     earlier: datetime = instant - _PERIODS[cadence]
     return earlier
 

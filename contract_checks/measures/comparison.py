@@ -43,7 +43,7 @@ class FeatureComparison:
     compared: int
     """Rows in which either side has a value, or which one side lacks."""
     mismatched: int
-    """Of those: numbers that differ, a single null, or a row that one side lacks."""
+    """Compared rows whose numbers differ, with a single null, or which one side lacks."""
     both_null: int
     """Rows that are null on both sides; not among those compared."""
     worst: tuple[Pair, ...]
@@ -59,7 +59,7 @@ class FeatureComparison:
     bias: float | None
     """Mean of online - offline."""
     groups: Mapping[str, tuple[int, int]] = field(default_factory=dict)
-    """Of each group of rows, how many were compared and mismatched."""
+    """By group of rows: how many were compared, and how many of them mismatched."""
 
 
 @dataclass(frozen=True)

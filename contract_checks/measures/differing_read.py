@@ -19,7 +19,7 @@ class LogRow:
 
 
 Log = Sequence[LogRow]
-"""Of one entity, oldest first."""
+"""An entity's rows, oldest first."""
 
 
 @dataclass(frozen=True)
@@ -67,7 +67,7 @@ class Read:
     materialized_to: datetime | None = None
     """How far the online store had been brought when it was read."""
     online_stamp: datetime | None = None
-    """Of the row served, to the second; None where it is not known, or a default was served."""
+    """The served row's stamp, to the second; None where unknown, or a default was served."""
     repeated: bool = False
     """Whether one side had answered for this key before."""
     recomputed: Log | None = None

@@ -16,7 +16,7 @@ from contract_checks.measures.differing_read import LogRow, Read, Values, is_one
 from contract_checks.measures.likeness import cast_between, is_multiple, steady_factor
 
 _CONSISTENT = 0.2
-"""Of an entity's other rows, the share that must differ from what the events make, too."""
+"""The share of an entity's other rows that must differ from what the events make, too."""
 
 
 class Cause(StrEnum):

@@ -84,7 +84,7 @@ class Record:
     """One run of one job."""
 
     job: str
-    """Such as `refresh`, `backfill`, `promotion`."""
+    """The job's name, such as `refresh`, `backfill`, `promotion`."""
     subject: str
     """What it was about: a feature view, or an upstream job's name."""
     at: datetime

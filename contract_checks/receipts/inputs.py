@@ -127,5 +127,5 @@ def records_of(records: Sequence[Record]) -> Records:
 
 
 def versions() -> dict[str, str]:
-    """Of the software that judges."""
+    """Versions of the software that judges."""
     return {"python": platform.python_version()} | {name: version(name) for name in _PACKAGES}

@@ -48,7 +48,7 @@ class Inputs(_Part):
     """Digest of everything the registry declares, but for the feature's pointer, and not how far
     it was materialized."""
     versions: dict[str, str]
-    """Of the software that judged."""
+    """Versions of the software that judged."""
 
 
 class Receipt(Inputs):

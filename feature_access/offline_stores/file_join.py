@@ -64,7 +64,7 @@ class FileJoin:
         return values
 
     def _rows(self, parts: Sequence[Path], times: Integers) -> ParquetRows:
-        """Those that can count at some of the times."""
+        """The rows that can count at some of the times."""
         since = times.min(initial=_LATEST) - self._ttl if self._ttl else -np.inf
         return ParquetRows.between(
             parts, self.asked.timestamp_field, since, times.max(initial=-_LATEST)

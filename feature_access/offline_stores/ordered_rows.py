@@ -30,7 +30,7 @@ class OrderedRows:
     stamps: Integers
     """In UTC microseconds; they ascend from a start to the next."""
     numbers: Integers | None = None
-    """Of the rows in the table; None where they count from 0."""
+    """Numbers of the rows in the table; None where they count from 0."""
     since: Integers | None = None
     """From when on each row is the answer; they ascend. None where that is from its stamp on."""
 
@@ -53,7 +53,7 @@ def in_order(rows: ParquetRows, keys: Sequence[str], stamp: str) -> OrderedRows:
 def in_order_as_created(
     rows: ParquetRows, keys: Sequence[str], stamp: str, created: str, *, by_then: bool
 ) -> OrderedRows:
-    """The same, but of two with the same key and stamp the one created later is last.
+    """Rows in order; of two with the same key and stamp the one created later is last.
 
     `by_then`, a row counts from its creation on, and one that says no creation not at all.
     """
@@ -80,7 +80,7 @@ def _from_creation_on(log: OrderedRows, created: Integers) -> OrderedRows:
 
 
 def _by_keys_alone(rows: ParquetRows, keys: Sequence[str], stamp: str) -> OrderedRows | None:
-    """Of parts that lie by key and time and follow each other in time; None of others."""
+    """Rows of parts that lie by key and time, one after the other; None of others."""
     found = [_whole(key) for key in rows.read(keys).columns]
     numbers = None
     if any(key.null_count for key in found):
@@ -150,7 +150,7 @@ def lie_in_order(columns: Sequence[pa.Array]) -> bool:
 
 
 def _same_as_before(keys: Sequence[pa.Array], rows: int) -> npt.NDArray[np.bool_]:
-    """Of each row but the first, whether its keys are those of the one above it."""
+    """Whether a row's keys are those of the one above it; for each row but the first."""
     same: npt.NDArray[np.bool_] = np.ones(max(rows - 1, 0), np.bool_)
     for key in keys:
         same &= _to_the_one_above(key, np.equal, pc.equal)

@@ -36,13 +36,13 @@ class ParquetRows:
 
     groups: tuple[RowGroup, ...]
     footers: Mapping[Path, pq.FileMetaData]
-    """Of each part, the first one's first."""
+    """The footer of each part, the first one's first."""
 
     @classmethod
     def between(
         cls, parts: Sequence[Path], stamp: str, since: float, until: float
     ) -> "ParquetRows":
-        """Those of the parts, at least one; both bounds included, in UTC microseconds.
+        """Row groups of the parts, at least one; both bounds included, in UTC microseconds.
 
         Raises:
             ValueError: a part has no such column.

@@ -49,7 +49,7 @@ class HeartbeatOnlineStore(OnlineStore):  # type: ignore[misc]
     failures: tuple[type[Exception], ...] = ()
     """What the store's client raises where it gets no answer."""
     worth_asking_again: tuple[type[Exception], ...] = ()
-    """Those of them that one more question, at once, may mend."""
+    """Failures that one more question, at once, may mend."""
 
     def fault(self, view: FeatureView, error: Exception) -> OnlineStoreUnavailableError:
         """What one of the failures means to whoever reads the view."""
@@ -160,7 +160,7 @@ class HeartbeatOnlineStore(OnlineStore):  # type: ignore[misc]
         )
 
     def reader(self, config: RepoConfig, table: FeatureView, features: Sequence[str]) -> ViewReader:
-        """Those features of the view, ready to be read often."""
+        """A reader of those features of the view, for many reads."""
         return FeastReader(self, config, table, features)
 
     def online_read(

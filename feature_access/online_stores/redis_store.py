@@ -160,7 +160,7 @@ class DefaultingRedisOnlineStore(
     def reader(
         self, config: RepoConfig, table: FeatureView, features: Sequence[str]
     ) -> RedisReader:
-        """Those features of the view, ready to be read often."""
+        """A reader of those features of the view, for many reads."""
         return RedisReader(self, config, table, features)
 
     def write_columns(self, config: RepoConfig, view: FeatureView, table: pa.Table) -> bool:

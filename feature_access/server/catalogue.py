@@ -45,7 +45,7 @@ class Asked:
     keys: EntityKeys
 
     def named(self) -> "Asked":
-        """The same, its entities by their keys in the declared types.
+        """The request with its entities by their keys, in the declared types.
 
         Raises:
             UnusableKeysError: a value names no entity.

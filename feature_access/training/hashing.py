@@ -49,7 +49,7 @@ def hashed(identifiers: pa.ChunkedArray, key: bytes) -> pa.ChunkedArray:
 
 
 def hashed_once(identifiers: pa.ChunkedArray, key: bytes) -> pa.DictionaryArray:
-    """The same as `hashed`, with each hash held once."""
+    """Hashes as `hashed` gives them, each held once."""
     encoded = identifiers.combine_chunks().dictionary_encode()
     digests = pa.py_buffer(_digests(_texts(encoded.dictionary), key))
     size = len(encoded.dictionary)
@@ -69,7 +69,7 @@ def _texts(identifiers: pa.Array) -> pa.StringArray:
 
 
 def _digests(texts: pa.StringArray, key: bytes) -> bytes | bytearray:
-    """Of many, by another process: Python hashes one at a time, and does nothing else meanwhile."""
+    """Digests of many, by another process: Python hashes one at a time and does nothing else."""
     _, bounds, text = texts.buffers()
     told = bytes(text or b""), bytes(bounds or b""), key
     if len(texts) < _WORTH_A_PROCESS:

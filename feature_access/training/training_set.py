@@ -41,7 +41,7 @@ class TrainingSet:
 
     @property
     def rows(self) -> pa.Table:
-        """The same with hashes as text."""
+        """The training set with hashes as text."""
         return self.encoded.cast(self._schema())
 
     def write(self, file: Path) -> None:

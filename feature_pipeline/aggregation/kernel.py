@@ -40,7 +40,7 @@ class Kernel:
     declaration: Declaration
     as_of: datetime
     counts: Kept = field(default_factory=Kept)
-    """Of the batches so far."""
+    """What became of the events of the batches so far."""
 
     @property
     def columns(self) -> dict[str, Column]:
@@ -50,7 +50,7 @@ class Kernel:
 
     @property
     def events_schema(self) -> pa.Schema:
-        """Of a batch: its `columns`, `happened` and `arrived` (microseconds since 1970).
+        """The schema of a batch: its `columns`, `happened` and `arrived` (microseconds since 1970).
 
         Where events are states of a thing, `thing` tells which, of whatever type. Rows are in order
         of the keys, the thing, and the times by which a state is later; a key's rows all lie in one
@@ -61,7 +61,7 @@ class Kernel:
 
     @property
     def log_schema(self) -> pa.Schema:
-        """Of the log: the keys, `event_timestamp`, the features."""
+        """The schema of the log: the keys, `event_timestamp`, the features."""
         keys = {key.name: ARROW[key.kind] for key in self.declaration.keys}
         features = {feature.name: ARROW[feature.kind] for feature in self.declaration.features}
         return pa.schema({**keys, "event_timestamp": ARROW["timestamp"], **features})

@@ -25,7 +25,7 @@ class Intervals:
     stop: Array
 
     def of(self, chosen: Array) -> "Intervals":
-        """Those of the events that are chosen, by a truth for each event of the batch."""
+        """Intervals of the events that are chosen, by a truth for each event of the batch."""
         here = chosen[self.event]
         return Intervals(self.event[here], self.start[here], self.stop[here])
 
@@ -35,9 +35,9 @@ class Timeline:
     """The slots of a batch of whole keys."""
 
     key: Array
-    """Of each slot, as the place of the key in the batch; in order."""
+    """The key of each slot, as its place in the batch; in order."""
     instant: Array
-    """Of each slot, in microseconds; in order within a key."""
+    """The instant of each slot, in microseconds; in order within a key."""
     by_window: dict[int, Intervals]
     """The intervals of each window, in microseconds."""
 

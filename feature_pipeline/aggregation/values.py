@@ -41,7 +41,7 @@ class Values:
     int64 or float64; of decimals beyond 64 bits Python's integers.
     """
     texts: tuple[str, ...] | None
-    """Of strings: a number is the place of its text here, in the order of their bytes."""
+    """For strings: a number is the place of its text here, in the order of their bytes."""
 
     @classmethod
     def of(cls, column: pa.Array) -> "Values":

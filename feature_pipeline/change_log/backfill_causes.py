@@ -22,7 +22,7 @@ EITHER = "a row or an event was changed"
 OTHER_TERMS = "the log was made by another aggregation or other terms"
 
 _CUSTOMERS = 1_000
-"""Of so many the causes are looked for; the rest is counted as `UNTOLD`."""
+"""Customers whose causes are looked for; the rest is counted as `UNTOLD`."""
 UNTOLD = f"not looked into: beyond {_CUSTOMERS:,} customers"
 
 Key = tuple[Any, datetime]

@@ -151,7 +151,7 @@ def _footer_of(part: Path) -> _Footer:
 
 @lru_cache(maxsize=50_000)
 def _read_footer(part: Path, written: int, size: int) -> _Footer:
-    """Of the file as it was written then: read once in a run, however often it is asked."""
+    """The footer of the file as it was written then, read once in a run."""
     metadata = pq.read_metadata(part)
     groups = [metadata.row_group(i) for i in range(metadata.num_row_groups)]
     oldest: dict[str, datetime] = {}

@@ -229,6 +229,6 @@ def nothing_arrived(events: object, as_of: datetime, first: str | None) -> Refus
 
 
 def customer_days(connection: duckdb.DuckDBPyConnection) -> int:
-    """Of the accepted events: as many are kept, one a day (contract §5.1, dedup rules)."""
+    """How many of the accepted events are kept, one a day (contract §5.1, dedup rules)."""
     days = "SELECT DISTINCT customer_id, day FROM accepted_events"
     return int(one_row(connection, f"SELECT count(*) FROM ({days})")[0])

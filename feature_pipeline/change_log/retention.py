@@ -102,7 +102,7 @@ def refuse_to_begin(
 def refuse_unless_known(
     cutoff: datetime, *, known_to: datetime, lookback_window: timedelta
 ) -> None:
-    """The same of a change log that is there.
+    """Make sure that a change log which is there reaches far enough beyond the cutoff.
 
     Raises:
         RefusedError: it ends within a look-back window of the cutoff.

@@ -42,7 +42,7 @@ class ChangeLogReader:
     Reading raises OverflowError where a sum of counts is beyond 64 bits.
     """
     customer_days: int
-    """Of the events read so far."""
+    """Customer-days of the events read so far."""
 
     def __init__(
         self,
@@ -113,7 +113,7 @@ class ChangeLogReader:
 
 
 def _one_ahead(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-    """The same; the engine makes the next one while the one before is added up."""
+    """The batches; the engine makes the next one while the one before is added up."""
     with ThreadPoolExecutor(1) as beside:
         coming = beside.submit(next, batches, None)
         while (batch := coming.result()) is not None:
@@ -122,7 +122,7 @@ def _one_ahead(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
 
 
 def _of_whole_customers(ordered: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-    """The same rows, no customer's parted; the last customer of each waits for what may follow."""
+    """The rows, no customer's parted; the last customer of each waits for what may follow."""
     waiting: list[pa.RecordBatch] = []
     for batch in filter(len, ordered):
         block = pa.concat_batches([*waiting, batch])

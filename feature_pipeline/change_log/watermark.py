@@ -76,7 +76,7 @@ class Watermark:
         )
 
     def counts(self, not_yet_arrived: int) -> IntakeCounts:
-        """Of all events by now."""
+        """Counts of all events by now."""
         return IntakeCounts(
             ingested=self.kept + self.superseded + self.quarantined,
             kept=self.kept,
@@ -97,7 +97,7 @@ def read_watermark(history: Path) -> Watermark | None:
 
 
 def digest_of_terms(lookback_window: timedelta, allowed_lateness: timedelta, zone: str) -> str:
-    """Of all that decides what the same events come to."""
+    """The digest of all that decides what the same events come to."""
     texts = (
         files("feature_pipeline.change_log").joinpath(name).read_text("utf-8")
         for name in _AGGREGATION

@@ -22,7 +22,7 @@ _DIGEST = re.compile(rb"[0-9a-f]{64}")
 
 
 class ErasedCustomers:
-    """Those on the list, asked by identifier."""
+    """The erased customers, asked by identifier."""
 
     def __init__(self, key: bytes, digests: Iterable[str] = ()) -> None:
         self._key = key

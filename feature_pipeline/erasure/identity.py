@@ -28,7 +28,7 @@ class Identity:
         return self.hashed in text or self._told.search(text) is not None
 
     def is_in_bytes(self, content: bytes) -> bool:
-        """The same of raw bytes; a short identifier is looked for in its longer spellings only."""
+        """Whether bytes tell of the customer; a short one counts in longer spellings only."""
         long = not self.text.isdigit() and len(self.text) >= _TOLD_APART
         sought = (*self._ends, self.hashed.encode(), *([self.text.encode()] if long else ()))
         return any(spelling in content for spelling in sought)

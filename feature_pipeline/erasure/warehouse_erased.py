@@ -24,7 +24,7 @@ def is_anybody_erased(address: str) -> bool:
 
 
 def read_erased_in_warehouse(address: str, key: bytes) -> ErasedCustomers:
-    """Those on the list.
+    """The erased customers of the warehouse.
 
     Raises:
         RefusedError: the warehouse cannot be reached or read, or the list was made with another

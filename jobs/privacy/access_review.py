@@ -29,7 +29,7 @@ class Reader:
     requests: int
     """Online reads that were answered."""
     rows: int
-    """Of both."""
+    """Rows of training sets and of requests."""
     paths: tuple[str, ...]
     """The training sets, each once."""
     refused: int

@@ -23,7 +23,7 @@ ERASED = WAREHOUSE / "erased_customers.txt"
 
 
 def erased_customers() -> ErasedCustomers:
-    """Those on the list, for a job that reads events.
+    """The erased customers, for a job that reads events.
 
     Raises:
         RefusedError: there are some, and the key that recognises them is not set, or another one;
@@ -46,7 +46,7 @@ def erased_customers() -> ErasedCustomers:
 
 
 def erased_customers_of_all_hosts() -> ErasedCustomers:
-    """The same for a job that writes: a file of before is the warehouse's from then on.
+    """The erased customers, for a job that writes: a file of before becomes the warehouse's.
 
     Raises:
         RefusedError: see `erased_customers`.
@@ -58,7 +58,7 @@ def erased_customers_of_all_hosts() -> ErasedCustomers:
 
 
 def listed_with(key: bytes) -> ErasedCustomers:
-    """Those on the list, which is to be of this key.
+    """The erased customers of the list, which is to be of this key.
 
     Raises:
         RefusedError: it is of another one, is damaged, or cannot be read.

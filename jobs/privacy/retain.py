@@ -132,7 +132,7 @@ def _begin(cutoff: datetime, *, due: bool) -> None:
 
 
 def _in_warehouse(address: str, cutoff: datetime) -> tuple[Store, ...]:
-    """The same tables in the same order: the change log first."""
+    """The tables of a warehouse, the change log first."""
     rows = {name: old_rows(address, table, cutoff) for name, table in TABLES.items()}
     due = rows["offline"] + rows["events"] > 0
 

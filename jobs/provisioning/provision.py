@@ -31,7 +31,7 @@ _MAY_PROVISION = """
 
 
 class Verdict(NamedTuple):
-    """Of one login, or of Redis: its roles, and what is wrong."""
+    """What was found of one login, or of Redis: its roles, and what is wrong."""
 
     name: str
     roles: tuple[str, ...]

@@ -138,7 +138,7 @@ def engine_of(store: "FeatureStore", events: Path) -> Engine:
 
 
 def outliers(store: "FeatureStore", contract: Contract, as_of: datetime) -> dict[str, int]:
-    """Those of the last look-back window, by feature, where the profile keeps them."""
+    """Outliers of the last look-back window, by feature, where the profile keeps them."""
     stretch = {"after": as_of - contract.time.lookback, "until": as_of}
     percentile = contract.quality.outliers.percentile
     if address := warehouse_of(store):

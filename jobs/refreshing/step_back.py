@@ -33,7 +33,7 @@ class Ahead:
     log: datetime | None
     views: dict[str, datetime]
     records: int
-    """Of the operations log: refreshes that were none, and alerts that are yet to be told."""
+    """Records to take back: refreshes that were none, and alerts that are yet to be told."""
 
     def __bool__(self) -> bool:
         return bool(self.log or self.views or self.records)

@@ -74,12 +74,12 @@ def recomputed(
 
 
 def outcome(compared: Backfill) -> Outcome:
-    """The same events make the same history: a single difference breaks it."""
+    """Equal events make equal history: a single difference breaks it."""
     return Outcome.BROKEN if compared.differing else Outcome.KEPT
 
 
 def _digest(contract: Contract, after: datetime, until: datetime, address: str | None) -> str:
-    """Of what was compared: history that is another one later has not been validated."""
+    """The digest of what was compared: history that is another one later has not been validated."""
     with ExitStack() as opened:
         if address:
             view = registered(contract.view_name)

@@ -31,7 +31,7 @@ class Shadow:
 
     compared: Comparison
     causes: tuple[Mapping[str, Judged], ...]
-    """Of each mismatch of the comparison, by feature."""
+    """The cause of each mismatch of the comparison, by feature."""
 
     def counted(self, feature: str) -> dict[Cause, int]:
         """How often each cause is the feature's."""

@@ -62,24 +62,24 @@ def configured() -> bool:
 
 
 def refresh_flow(contract: Contract, view: str) -> Flow:
-    """Of a refresh of one version: events to the offline table to the online store."""
+    """The flow of a refresh of one version: events to the offline table to the online store."""
     offline, online = contract.parity.offline_path, _online(contract, view)
     return Flow(contract.source.systems, (offline, online), "new_rows")
 
 
 def training_flow(contract: Contract) -> Flow:
-    """Of a training set, which is named by the digest of its file, as in its receipt."""
+    """The flow of a training set, which is named by the digest of its file, as in its receipt."""
     return Flow((contract.parity.offline_path,), ("training_set/{digest}",), "rows")
 
 
 def pointer_flow(contract: Contract, view: str) -> Flow:
-    """Of a promotion or a rollback: the feature by its bare name is made of this version."""
+    """The flow of a promotion or a rollback: the feature's bare name is of this version."""
     pointer = _online(contract, contract.overview.feature_name)
     return Flow((_online(contract, view),), (pointer,), "")
 
 
 def upstream_flow(contract: Contract) -> Flow:
-    """Of an upstream job, of whose sources the contract says nothing."""
+    """The flow of an upstream job, of whose sources the contract says nothing."""
     return Flow((), contract.source.systems, "rows")
 
 

@@ -22,7 +22,7 @@ def operations_log() -> OperationsLog:
 
 
 def digests_of(*places: str) -> dict[str, str]:
-    """Of files of the repository, and of the code in its folders, by path: what a record is of."""
+    """Digests of the repository's files and of the code in its folders, by path."""
     found = [ROOT / place for place in places]
     code = [f for room in found for kind in ("*.py", "*.sql") for f in room.rglob(kind)]
     files = sorted(file for file in (*found, *code) if file.is_file())

@@ -33,7 +33,7 @@ class Verdict:
 
     done: RefreshResult
     findings: tuple[Finding, ...]
-    """Of the rows that were added; none where none was."""
+    """Findings about the rows that were added; none where none was."""
     silent: str | None
     """How long nothing has arrived from the source; None while it speaks."""
     set_aside: str | None = None

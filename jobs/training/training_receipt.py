@@ -63,7 +63,7 @@ def receipt_text(
 
 
 def keyed_digest(rows: pa.Table, hash_key: bytes) -> str:
-    """Of a table's rows, whatever file they came from: HMAC-SHA-256, 64 hexadecimal digits.
+    """The digest of a table's rows, from whatever file: HMAC-SHA-256, 64 hexadecimal digits.
 
     Keyed as identifiers are (§9): from a plain digest of a few rows anyone could tell, by trying,
     whose they are.

@@ -139,6 +139,17 @@ def test_a_number_of_the_contract_stands_in_the_contract() -> None:
     assert [path.name for path in sources if told.search(path.read_text("utf-8"))] == []
 
 
+def test_a_docstring_names_its_subject() -> None:
+    nameless = re.compile(r'"""(Of|The same|Those of|Those on|Such as)\b')
+    found = [
+        f"{path.relative_to(ROOT)}: {line.strip()}"
+        for path in MODULES
+        for line in path.read_text("utf-8").splitlines()
+        if nameless.search(line)
+    ]
+    assert found == []
+
+
 def test_no_test_imports_from_a_test() -> None:
     """What two of them need stands in tests/support/."""
     tests = [path for path in TESTS if path.name.startswith("test_")]

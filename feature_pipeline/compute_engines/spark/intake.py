@@ -116,7 +116,7 @@ def _refuse_unknown_zone(run: Statements, zone: str) -> None:
 
 
 def _without_erased(run: Statements, events: DataFrame, terms: Terms) -> DataFrame:
-    """Those of other customers, and those of none, for the rule on keys to find.
+    """Events of other customers, and those of none, for the rule on keys to find.
 
     Here, one customer at a time, since no worker is to know the key; as rows and not as a list in
     the query, since Spark shows its queries.
