@@ -11,7 +11,8 @@ from feature_pipeline.change_log.instants import arrived_by, arrives_after
 from feature_pipeline.change_log.intake import IntakeCounts
 from feature_pipeline.change_log.local_days import IN_UTC
 from feature_pipeline.erasure.erased_customers import NO_ERASURES, ErasedCustomers, leave_out
-from storage.duckdb_session import one_row, parquet_at
+from storage.duckdb_session import parquet_at
+from storage.one_row import one_row
 
 
 @dataclass(frozen=True)

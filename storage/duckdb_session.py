@@ -64,13 +64,3 @@ def copy_in_order(
         copy_to(connection, query, target, parameters)
     finally:
         connection.execute("SET preserve_insertion_order = false")
-
-
-def one_row(
-    connection: duckdb.DuckDBPyConnection, query: str, parameters: dict[str, Any] | None = None
-) -> tuple[Any, ...]:
-    """The single row of a query that always has one, such as a count."""
-    row = connection.execute(query, parameters).fetchone()
-    if row is None:
-        raise LookupError(f"a query that always has a row gave none: {query}")
-    return row

@@ -28,16 +28,6 @@ def session_in_utc(given: Mapping[str, Any], **how: Any) -> Iterator[Session]:
         yield connection
 
 
-def one_row(
-    connection: Session, query: str, parameters: dict[str, Any] | None = None
-) -> tuple[Any, ...]:
-    """The single row of a query that always has one, such as a count."""
-    row = connection.execute(query, parameters).fetchone()
-    if row is None:
-        raise LookupError(f"a query that always has a row gave none: {query}")
-    return row
-
-
 def first_line(error: BaseException) -> str:
     """What the server said, without the hints below it."""
     return (str(error).strip() or type(error).__name__).splitlines()[0]

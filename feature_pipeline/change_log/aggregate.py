@@ -16,8 +16,9 @@ from feature_pipeline.change_log.quotient import call_nearest_quotient
 from feature_pipeline.change_log.running_sums import ChangeLogReader
 from feature_pipeline.erasure.erased_customers import NO_ERASURES, ErasedCustomers
 from storage.atomic import replacing
-from storage.duckdb_session import copy_in_order, copy_to, embedded_engine, one_row, parquet_at
+from storage.duckdb_session import copy_in_order, copy_to, embedded_engine, parquet_at
 from storage.errors import RefusedError
+from storage.one_row import one_row
 
 _AGGREGATE_SQL = (
     files("feature_pipeline.change_log").joinpath("aggregate.sql").read_text(encoding="utf-8")

@@ -19,7 +19,7 @@ from feature_pipeline.change_log.intake import (
 )
 from feature_pipeline.change_log.local_days import IN_UTC, whole_days_from
 from feature_pipeline.erasure.erased_customers import NO_ERASURES, ErasedCustomers, leave_out
-from storage.duckdb_session import one_row
+from storage.one_row import one_row
 
 
 def stage_arrivals(

@@ -14,8 +14,9 @@ from feature_pipeline.change_log.local_days import IN_UTC
 from feature_pipeline.change_log.watermark import digest_of_terms, read_watermark
 from feature_pipeline.erasure.erased_customers import NO_ERASURES, ErasedCustomers
 from storage.atomic import scratch_folder
-from storage.duckdb_session import embedded_engine, one_row, parquet_at
+from storage.duckdb_session import embedded_engine, parquet_at
 from storage.errors import RefusedError
+from storage.one_row import one_row
 from storage.parquet_table import is_table
 from storage.table_bounds import retained_since
 

@@ -11,7 +11,7 @@ import duckdb
 
 from feature_pipeline.change_log.event_columns import KEYS
 from feature_pipeline.change_log.money import MONEY_OF_ORDER_VALUE
-from storage.duckdb_session import one_row
+from storage.one_row import one_row
 
 REPEATED = "doubled: stands there more than once"
 CONFLICTING = "doubled: stands there more than once, with other amounts"

@@ -217,7 +217,7 @@ def _is_identifier(kind: pa.DataType) -> bool:
     return bool(types.is_string(kind) or (types.is_integer(kind) and kind != pa.uint64()))
 
 
-def _is_zoned_timestamp(kind: pa.DataType) -> bool:
+def is_zoned_timestamp(kind: pa.DataType) -> bool:
     return bool(types.is_timestamp(kind) and kind.tz is not None)
 
 
@@ -231,15 +231,9 @@ def _is_number(kind: pa.DataType) -> bool:
 _ZONED = "a timestamp with time zone (a naive one names no instant)"
 _EXPECTED_TYPES = (
     ("customer_id", "an integer or a string, of no more than 64 bits with a sign", _is_identifier),
-    ("event_timestamp", _ZONED, _is_zoned_timestamp),
-    ("created_timestamp", _ZONED, _is_zoned_timestamp),
+    ("event_timestamp", _ZONED, is_zoned_timestamp),
+    ("created_timestamp", _ZONED, is_zoned_timestamp),
     ("orders", "an integer", types.is_integer),
     ("sessions", "an integer", types.is_integer),
     ("order_value", "a number of at most 38 digits, and no half float", _is_number),
 )
-
-
-def iso(instant: str) -> str:
-    """SQL that spells an instant as ISO 8601 has it."""
-    # Spelled by the engine: Python's datetime ends at the year 9999, a column of events need not.
-    return f"replace(CAST({instant} AS VARCHAR), ' ', 'T') || ':00'"

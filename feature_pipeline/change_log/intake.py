@@ -25,8 +25,8 @@ from feature_pipeline.change_log.instants import arrives_after, is_no_instant, i
 from feature_pipeline.change_log.local_days import IN_UTC, duckdb_day, refuse_unknown_zone
 from feature_pipeline.change_log.money import IS_NO_AMOUNT, IS_NO_NUMBER, MONEY_OF_ORDER_VALUE
 from feature_pipeline.erasure.erased_customers import NO_ERASURES, ErasedCustomers, leave_out
-from storage.duckdb_session import one_row
 from storage.errors import RefusedError
+from storage.one_row import one_row
 
 MICROSECOND = timedelta(microseconds=1)
 

@@ -5,8 +5,9 @@ from pathlib import Path
 
 import duckdb
 
-from storage.duckdb_session import one_row, parquet_at
+from storage.duckdb_session import parquet_at
 from storage.errors import RefusedError
+from storage.one_row import one_row
 
 _KEYS = ("customer_id", "event_timestamp")
 

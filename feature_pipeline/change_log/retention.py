@@ -17,8 +17,9 @@ import duckdb
 import pyarrow.parquet as pq
 
 from feature_pipeline.change_log.removal import before, remove, rows_to_go
-from storage.duckdb_session import copy_to, embedded_engine, one_row, parquet_at
+from storage.duckdb_session import copy_to, embedded_engine, parquet_at
 from storage.errors import RefusedError
+from storage.one_row import one_row
 from storage.parquet_table import (
     delete_other_versions,
     is_table,

@@ -18,8 +18,8 @@ from feature_pipeline.compute_engines.postgres.warehouse import (
     writing_alone,
 )
 from storage.duckdb_session import copy_to, embedded_engine, parquet_at
+from storage.one_row import one_row
 from storage.parquet_table import is_table, new_version, notes_of, part_up_to, rows_of
-from storage.postgres_session import one_row
 
 _TERMS = "stepped back"
 """Not those of any aggregation, so that no refresh goes on from here without looking."""

@@ -9,7 +9,8 @@ import pyarrow.parquet as pq
 
 from feature_pipeline.aggregation.declaration import TIMES, Declaration
 from feature_pipeline.change_log.event_parts import event_parts
-from feature_pipeline.declared.event_types import EVENT_TYPES, INSTANT, is_instant, layout_free
+from feature_pipeline.change_log.events_table import is_zoned_timestamp
+from feature_pipeline.declared.event_types import EVENT_TYPES, INSTANT, layout_free
 from storage.errors import RefusedError
 
 PLACE = ("file_group", "file_index", "file_row_number")
@@ -96,7 +97,7 @@ def _faults(part: Path, schema: pa.Schema, declaration: Declaration) -> Iterator
 
 def _wrong_types(schema: pa.Schema, declaration: Declaration) -> Iterator[str]:
     for name in TIMES:
-        if not is_instant(layout_free(schema.field(name).type)):
+        if not is_zoned_timestamp(layout_free(schema.field(name).type)):
             yield f"{name} is {schema.field(name).type}, expected {INSTANT}"
     for column in (*declaration.keys, *declaration.columns):
         told, expected = schema.field(column.name).type, EVENT_TYPES[column.kind]

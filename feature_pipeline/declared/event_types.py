@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import pyarrow as pa
 from pyarrow import types
 
+from feature_pipeline.change_log.events_table import is_zoned_timestamp
 from feature_pipeline.change_log.instants import is_no_instant
 from feature_pipeline.change_log.money import money_of
 
@@ -38,10 +39,6 @@ def layout_free(kind: pa.DataType) -> pa.DataType:
 def microseconds(column: str) -> str:
     """SQL for an instant in microseconds since 1970; null for no instant."""
     return f"CASE WHEN NOT {is_no_instant(column)} THEN epoch_us({column}) END"
-
-
-def is_instant(kind: pa.DataType) -> bool:
-    return bool(types.is_timestamp(kind) and kind.tz is not None)
 
 
 def _is_amount(kind: pa.DataType) -> bool:
@@ -84,7 +81,7 @@ EVENT_TYPES = {
     "bool": EventType("a bool", types.is_boolean, lambda column: column, "is no bool"),
     "timestamp": EventType(
         INSTANT,
-        is_instant,
+        is_zoned_timestamp,
         lambda column: f"CASE WHEN NOT {is_no_instant(column)} THEN {column} END",
         "is no instant",
     ),

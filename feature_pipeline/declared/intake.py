@@ -20,8 +20,9 @@ from feature_pipeline.change_log.doubled_events import set_doubles_aside
 from feature_pipeline.change_log.intake import NOT_YET, nothing_arrived
 from feature_pipeline.declared.event_file import PLACE, EventFile, columns_of
 from feature_pipeline.declared.event_types import EVENT_TYPES, microseconds, quoted
-from storage.duckdb_session import copy_to, one_row, parquet_at
+from storage.duckdb_session import copy_to, parquet_at
 from storage.errors import RefusedError
+from storage.one_row import one_row
 
 OTHER_VALUES = "doubled: stands there more than once, with other values"
 

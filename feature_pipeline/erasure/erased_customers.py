@@ -14,8 +14,8 @@ import duckdb
 import pyarrow as pa
 
 from storage.atomic import replacing
-from storage.duckdb_session import one_row
 from storage.errors import RefusedError
+from storage.one_row import one_row
 
 _OF_A_CUSTOMER, _OF_THE_KEY = b"erased customer: ", b"key of the erased customers"
 _DIGEST = re.compile(rb"[0-9a-f]{64}")

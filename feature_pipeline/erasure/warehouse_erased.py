@@ -6,7 +6,8 @@ from contextlib import contextmanager
 from feature_pipeline.compute_engines.postgres.keys import copy_texts, lend
 from feature_pipeline.compute_engines.postgres.warehouse import ERASED, refusals, session
 from feature_pipeline.erasure.erased_customers import ErasedCustomers, refuse_another_key
-from storage.postgres_session import Session, one_row
+from storage.one_row import one_row
+from storage.postgres_session import Session
 
 
 def is_anybody_erased(address: str) -> bool:

@@ -158,7 +158,7 @@ def rights_of(session: Session, who: str) -> Rights:
 
 
 def due_to(roles: Iterable[str], there: Iterable[Right]) -> frozenset[Right]:
-    """Those rights that are due to the roles, by their short names."""
+    """Rights, of those there are, that are due to the roles by their short names."""
     return frozenset(right for right in there for role in roles if _is_due(right, MAY[role]))
 
 

@@ -21,8 +21,9 @@ from feature_pipeline.erasure.warehouse_erased import left_out_of_purchases
 from jobs.repository import ROOT
 from postgres_limits import limited
 from storage.atomic import replacing
-from storage.duckdb_session import one_row, parquet_at
+from storage.duckdb_session import parquet_at
 from storage.errors import RefusedError
+from storage.one_row import one_row
 
 _PROJECT = ROOT / "customer_activity"
 MADE = _PROJECT / "made"

@@ -12,7 +12,8 @@ from feature_pipeline.change_log.intake import stage_events
 from feature_pipeline.compute_engines.engine import Accepted, Arrivals, Plan, Revisions, Run
 from feature_pipeline.compute_engines.lake import LakeEngine
 from feature_pipeline.refreshed import extent, newest_arrival
-from storage.duckdb_session import copy_to, embedded_engine, one_row, parquet_at
+from storage.duckdb_session import copy_to, embedded_engine, parquet_at
+from storage.one_row import one_row
 from storage.parquet_table import adding_to, is_table, new_version, part_up_to, rows_of
 from storage.table_bounds import retained_since
 

@@ -8,7 +8,8 @@ from feature_pipeline.compute_engines.postgres.keys import lend
 from feature_pipeline.compute_engines.postgres.sql import ADMITTED
 from feature_pipeline.compute_engines.postgres.warehouse import EVENTS, KEPT_FROM
 from feature_pipeline.erasure.erased_customers import ErasedCustomers
-from storage.postgres_session import Session, one_row
+from storage.one_row import one_row
+from storage.postgres_session import Session
 
 
 def admit(connection: Session, erased: ErasedCustomers) -> None:

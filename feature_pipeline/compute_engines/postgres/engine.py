@@ -39,7 +39,8 @@ from feature_pipeline.compute_engines.postgres.warehouse import (
     writing_alone,
 )
 from feature_pipeline.refreshed import RefreshResult
-from storage.postgres_session import Session, one_row
+from storage.one_row import one_row
+from storage.postgres_session import Session
 
 _EVER = "-infinity"
 _MICROSECOND = timedelta(microseconds=1)

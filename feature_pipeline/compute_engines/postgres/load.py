@@ -31,7 +31,8 @@ from feature_pipeline.compute_engines.postgres.warehouse import (
 )
 from feature_pipeline.erasure.erased_customers import NO_ERASURES, ErasedCustomers
 from storage.errors import RefusedError
-from storage.postgres_session import Session, one_row
+from storage.one_row import one_row
+from storage.postgres_session import Session
 
 _NAMED = ", ".join(COLUMNS)
 _SAME_EVENT = " AND ".join(f"held.{key} = arriving.{key}" for key in KEYS)

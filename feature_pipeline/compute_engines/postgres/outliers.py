@@ -4,7 +4,7 @@ from datetime import datetime
 
 from feature_pipeline.change_log.event_columns import FEATURES
 from feature_pipeline.compute_engines.postgres.warehouse import HISTORY, session
-from storage.postgres_session import one_row
+from storage.one_row import one_row
 
 
 def flag_outliers_in_warehouse(

@@ -20,7 +20,8 @@ from feature_pipeline.compute_engines.postgres.warehouse import (
     session,
     writing_alone,
 )
-from storage.postgres_session import Session, one_row
+from storage.one_row import one_row
+from storage.postgres_session import Session
 
 TABLES = {"offline": HISTORY, "events": EVENTS, "quarantine": QUARANTINE}
 """By the store's name in the records."""

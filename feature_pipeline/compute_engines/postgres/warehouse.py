@@ -8,7 +8,8 @@ from psycopg import ClientCursor
 from psycopg.conninfo import conninfo_to_dict
 
 from storage.errors import RefusedError
-from storage.postgres_session import Session, first_line, one_row, session_in_utc
+from storage.one_row import one_row
+from storage.postgres_session import Session, first_line, session_in_utc
 
 EVENTS = "data_warehouse.customer_events"
 HISTORY = "data_warehouse.customer_features_offline"

@@ -245,12 +245,12 @@ def lent(session: "psycopg.Connection[Any]", rows: Iterable[int]) -> None:
 
 
 def sent(session: "psycopg.Connection[Any]", rows: Iterable[int]) -> None:
-    from storage import postgres_arrow as arrow_copy
+    from storage import postgres_arrow
 
     session.execute("CREATE TEMP TABLE asked (customer_id bigint)")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(arrow_copy, "binary_rows", lambda asked: binary(rows))
-        arrow_copy.copied_in(session, pa.table({"customer_id": [WHO]}), "asked")
+        patch.setattr(postgres_arrow, "binary_rows", lambda asked: binary(rows))
+        postgres_arrow.copied_in(session, pa.table({"customer_id": [WHO]}), "asked")
 
 
 def binary(rows: Iterable[int]) -> Iterator[bytes]:
