@@ -149,7 +149,7 @@ def _demonstrate(folder: Path) -> None:
     done = subprocess.run(
         [
             sys.executable,
-            Path(__file__).parents[0].joinpath("support", "unhurried.py"),
+            Path(__file__).with_name("support") / "unhurried.py",
             "scripts/demo.py",
         ],
         cwd=repository,

@@ -83,7 +83,7 @@ def lived(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
     apply(repository)
     answers, month = (
         folder / "answers",
-        Path(__file__).parents[1].joinpath("support", "month_of_jobs.py"),
+        Path(__file__).parents[1] / "support" / "month_of_jobs.py",
     )
     with slack_channel.channel() as channel:
         environment = its_own(repository) | {

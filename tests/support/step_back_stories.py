@@ -13,7 +13,7 @@ from feature_pipeline.change_log.step_back import step_back_in_lake, step_back_i
 
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)
 KNOWN = datetime(2026, 3, 1, 12, tzinfo=UTC)
-"""Of the last refresh that was told the right time."""
+"""When the last refresh was that was told the right time."""
 NOW, FUTURE = KNOWN + 5 * HOUR, KNOWN + 365 * DAY
 SEEN = [
     Event(c, KNOWN - d * DAY, KNOWN - d * DAY + HOUR, c, Decimal(9), d)

@@ -138,13 +138,7 @@ DOCUMENTS = [
     ROOT / "contracts" / "customer_profile_v1.md",
     *sorted((ROOT / "tests" / "contracts").glob("*.md")),
 ]
-QUALIFIERS = (
-    Path(__file__)
-    .parents[2]
-    .joinpath("support", "qualifiers.txt")
-    .read_text(encoding="utf-8")
-    .split()
-)
+QUALIFIERS = (ROOT / "tests" / "support" / "qualifiers.txt").read_text(encoding="utf-8").split()
 """Qualifiers, negations, quantities and conjunctions."""
 
 

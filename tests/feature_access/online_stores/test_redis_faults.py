@@ -53,7 +53,7 @@ def amid_a_write(monkeypatch, fault) -> None:
 def test_a_fault_amid_a_refresh_is_an_error_and_the_next_refresh_restores_everybody(
     fresh, redis_server, log, monkeypatch, fault, before
 ):
-    from feature_access import errors as unavailable
+    from feature_access import errors
     from feature_access.registry import open_store
     from feature_pipeline.online.materialize import materialize_up_to
 
@@ -64,7 +64,7 @@ def test_a_fault_amid_a_refresh_is_an_error_and_the_next_refresh_restores_everyb
         materialize_up_to(store, before)
     with monkeypatch.context() as patch:
         amid_a_write(patch, lambda: happen(redis_server))
-        with pytest.raises(getattr(unavailable, error), match=f"{why}.*{VIEW}|{VIEW}.*{why}|{why}"):
+        with pytest.raises(getattr(errors, error), match=f"{why}.*{VIEW}|{VIEW}.*{why}|{why}"):
             materialize_up_to(store, PRESENT)
     assert_nobody_reads_zeros_of_an_active_customer(repository, log, before)
 

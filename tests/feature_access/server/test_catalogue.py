@@ -77,11 +77,11 @@ def test_the_server_follows_a_moved_pointer_and_outlasts_a_registry_that_fails(
     fresh, fresh_store, monkeypatch
 ):
     from feature_access.registry import open_store
-    from feature_access.server import application as server
+    from feature_access.server import application
     from feature_access.server.authentication import Callers
 
-    monkeypatch.setattr(server, "_REGISTRY_SECONDS", 0.05)
-    serving = server.FeatureServer(
+    monkeypatch.setattr(application, "_REGISTRY_SECONDS", 0.05)
+    serving = application.FeatureServer(
         open_store(fresh, registry_expires=False),
         terms(VIEW, NEXT),
         Callers({}),
